@@ -1,0 +1,97 @@
+/** The workloads. Each runs for a time on connected clients and says what it saw. */
+import { Latency } from './latency.ts';
+import type { TargetClient } from './target.ts';
+
+export interface Measured {
+  readonly operations: number;
+  readonly seconds: number;
+  readonly latency: Latency;
+}
+
+export interface Load {
+  /** Connections; lanes are dealt to them in turn. */
+  readonly clients: readonly TargetClient[];
+  /** Operations in flight. */
+  readonly lanes: number;
+  readonly seconds: number;
+}
+
+/** N lanes, each awaits one write after the other. */
+export function write(load: Load): Promise<Measured> {
+  return lanes(load, (client) => client.write());
+}
+
+/** Each lane writes one, then takes any one; a pair is one operation. */
+export function pairs(load: Load): Promise<Measured> {
+  return lanes(load, async (client) => {
+    await client.write();
+    await client.takeAny();
+  });
+}
+
+const keys = 10_000;
+
+/** Adds the tuples that `readKey` reads. */
+export async function fillKeys(client: TargetClient): Promise<void> {
+  for (let from = 0; from < keys; from += 500) {
+    await Promise.all(Array.from({ length: 500 }, (_, i) => client.put(from + i)));
+  }
+}
+
+/** Random keyed reads of 10,000 tuples. */
+export function readKey(load: Load): Promise<Measured> {
+  return lanes(load, (client) => client.readKey(Math.floor(Math.random() * keys)));
+}
+
+async function lanes(
+  load: Load,
+  operation: (client: TargetClient) => Promise<void>,
+): Promise<Measured> {
+  const latency = new Latency();
+  const began = performance.now();
+  const end = began + load.seconds * 1000;
+  let operations = 0;
+  const lane = async (client: TargetClient): Promise<void> => {
+    for (let now = performance.now(); now < end; ) {
+      await operation(client);
+      const after = performance.now();
+      latency.record(after - now);
+      operations++;
+      now = after;
+    }
+  };
+  await Promise.all(
+    Array.from({ length: load.lanes }, (_, i) => {
+      const client = load.clients[i % load.clients.length];
+      if (client === undefined) throw new Error('no client');
+      return lane(client);
+    }),
+  );
+  return { operations, seconds: (performance.now() - began) / 1000, latency };
+}
+
+/**
+ * One blocked taker on a second connection; writes at a fixed rate, open loop (none waits for the one
+ * before): from the call of write to the tuple in the taker's hand.
+ */
+export async function handOff(
+  producer: TargetClient,
+  taker: TargetClient,
+  { perSecond, seconds }: { readonly perSecond: number; readonly seconds: number },
+): Promise<Measured> {
+  const latency = new Latency();
+  const total = Math.floor(perSecond * seconds);
+  const began = performance.now();
+  const taking = (async () => {
+    for (let i = 0; i < total; i++) latency.record(performance.now() - (await taker.receive()));
+  })();
+  const sending: Promise<void>[] = [];
+  for (let i = 0; i < total; i++) {
+    const due = began + (i * 1000) / perSecond;
+    const early = due - performance.now();
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    sending.push(producer.send(performance.now()));
+  }
+  await Promise.all([taking, ...sending]);
+  return { operations: total, seconds: (performance.now() - began) / 1000, latency };
+}
