@@ -83,7 +83,10 @@ export async function handOff(
   const total = Math.floor(perSecond * seconds);
   const began = performance.now();
   const taking = (async () => {
-    for (let i = 0; i < total; i++) latency.record(performance.now() - (await taker.receive()));
+    for (let i = 0; i < total; i++) {
+      const sentAt = await taker.receive();
+      latency.record(performance.now() - sentAt);
+    }
   })();
   const sending: Promise<void>[] = [];
   for (let i = 0; i < total; i++) {
