@@ -1,0 +1,459 @@
+import { byteAt, compareBytes, equalBytes, type Run } from './bytes.ts';
+import { isCanonicalValue, problemOf } from './check.ts';
+import { decodeValue } from './decode.ts';
+import { encodeValue } from './encode.ts';
+import { keyOfStored } from './key.ts';
+import { limits } from './limits.ts';
+import { DecodeError, type InvalidReason, type Problem } from './problem.ts';
+import { numberAt, StoredTag } from './stored.ts';
+import { MatcherField, type RangeFamily } from './template.ts';
+import { isUtf8 } from './utf8.ts';
+import { Kind } from './value.ts';
+import { Reader } from './wire.ts';
+
+/**
+ * A matcher in the form that looks at stored bytes. Values stay where they are in the template's
+ * bytes, so that a waiting template costs little more than its encoding.
+ */
+export type CompiledMatcher =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'formal'; readonly formal: Kind }
+  | { readonly kind: 'actual'; readonly value: Run }
+  | {
+      readonly kind: 'number-range';
+      readonly family: RangeFamily;
+      readonly lower: number | bigint;
+      readonly lowerExclusive: boolean;
+      readonly upper: number | bigint;
+      readonly upperExclusive: boolean;
+    }
+  | {
+      readonly kind: 'octet-range';
+      /** The stored tag that a value must have: string, bytes or timestamp. */
+      readonly tag: number;
+      /** Canonical stored values. */
+      readonly lower: Run | null;
+      readonly lowerExclusive: boolean;
+      readonly upper: Run | null;
+      readonly upperExclusive: boolean;
+    }
+  | { readonly kind: 'prefix'; readonly tag: number; readonly prefix: Run }
+  | { readonly kind: 'any-of'; readonly keys: readonly Uint8Array[]; readonly only: Run | null }
+  | { readonly kind: 'negation'; readonly matcher: CompiledMatcher }
+  | { readonly kind: 'list'; readonly pattern: CompiledPattern }
+  | { readonly kind: 'record'; readonly entries: readonly CompiledEntry[] };
+
+/** What a record must have under one key. */
+export interface CompiledEntry {
+  /** The key's UTF-8 bytes. Entries are in the order of these. */
+  readonly key: Run;
+  readonly matcher: CompiledMatcher;
+}
+
+/** One alternative of a template, or the pattern of a list. */
+export interface CompiledPattern {
+  /** One matcher a position, from 0. */
+  readonly matchers: readonly CompiledMatcher[];
+  /** Whether more fields may follow. */
+  readonly rest: boolean;
+}
+
+/** A template that was held to every limit and can be matched. It keeps a view of its bytes. */
+export class CompiledTemplate {
+  /** 1 to 8. A tuple matches if one of them matches it. */
+  readonly alternatives: readonly CompiledPattern[];
+  constructor(alternatives: readonly CompiledPattern[]) {
+    this.alternatives = alternatives;
+  }
+}
+
+const ANY: CompiledMatcher = { kind: 'any' };
+const FORMALS: readonly CompiledMatcher[] = Object.values(Kind)
+  .sort((a, b) => a - b)
+  .map((formal) => ({ kind: 'formal', formal }));
+
+function refuse(reason: InvalidReason, message: string, limit?: number): DecodeError {
+  return new DecodeError(
+    limit === undefined ? { reason, field: '', message } : { reason, field: '', message, limit },
+  );
+}
+
+function within(error: unknown, place: string): unknown {
+  if (!(error instanceof DecodeError)) return error;
+  return new DecodeError({ ...error.problem, field: place + error.problem.field });
+}
+
+/**
+ * Holds the bytes of a template to everything that SPEC §2 says and makes them ready to match. Keeps
+ * `bytes`: pass a copy where they are part of something larger. Errors are values.
+ */
+export function compileTemplate(bytes: Uint8Array): CompiledTemplate | Problem {
+  try {
+    return new Compiler(bytes).template();
+  } catch (error) {
+    return problemOf(error);
+  }
+}
+
+/** Reads one template. Recursion is bounded by `limits.matcherDepthMax`. */
+class Compiler {
+  readonly #reader: Reader;
+  #matcherCount = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#reader = new Reader(bytes);
+  }
+
+  template(): CompiledTemplate {
+    const reader = this.#reader;
+    if (reader.end > limits.messageBytesMax) {
+      const message = `template has ${reader.end} bytes, limit ${limits.messageBytesMax}`;
+      throw refuse('TEMPLATE_TOO_LARGE', message, limits.messageBytesMax);
+    }
+    const alternatives: CompiledPattern[] = [];
+    while (reader.position < reader.end) {
+      if (reader.tag() !== 0x0a) throw refuse('UNKNOWN_FIELD', 'template has an unknown field');
+      if (alternatives.length === limits.alternativesMax) throw refuseAlternatives('more');
+      const index = alternatives.length;
+      const place = `alternatives[${index}]`;
+      alternatives.push(
+        this.#nested(place, () => {
+          const pattern = this.#pattern(limits.arityMax, 0);
+          if (pattern.matchers.length > 0 || pattern.rest) return pattern;
+          throw refuse('PATTERN_EMPTY', 'pattern has neither matchers nor rest');
+        }),
+      );
+    }
+    if (alternatives.length === 0) throw refuseAlternatives('0');
+    return new CompiledTemplate(alternatives);
+  }
+
+  /** Reads a length and, bounded by it, what `read` reads; an error gets the place. */
+  #nested<T>(place: string, read: () => T): T {
+    const reader = this.#reader;
+    try {
+      const size = reader.length();
+      const outer = reader.end;
+      reader.end = reader.position + size;
+      const result = read();
+      reader.end = outer;
+      return result;
+    } catch (error) {
+      throw within(error, place);
+    }
+  }
+
+  #pattern(lengthMax: number, depth: number): CompiledPattern {
+    const reader = this.#reader;
+    const matchers: CompiledMatcher[] = [];
+    let rest: boolean | undefined;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === 0x0a) {
+        if (matchers.length === lengthMax) {
+          const message = `pattern has more than ${lengthMax} matchers`;
+          throw refuse('PATTERN_TOO_LONG', message, lengthMax);
+        }
+        const place = `.matchers[${matchers.length}]`;
+        matchers.push(this.#nested(place, () => this.#matcher(depth)));
+      } else if (tag === 0x10 && rest === undefined) rest = reader.bool();
+      else throw unexpected(tag, tag === 0x10, 'pattern');
+    }
+    return { matchers, rest: rest === true };
+  }
+
+  #matcher(depth: number): CompiledMatcher {
+    const reader = this.#reader;
+    this.#count(1);
+    if (depth > limits.matcherDepthMax) {
+      const message = `matcher nests ${depth} deep, limit ${limits.matcherDepthMax}`;
+      throw refuse('NESTED_TOO_DEEP', message, limits.matcherDepthMax);
+    }
+    if (reader.position >= reader.end) throw refuse('MATCHER_WITHOUT_KIND', 'matcher has no kind');
+    const matcher = this.#kind(reader.tag(), depth);
+    if (reader.position < reader.end) {
+      throw refuse('FIELD_REPEATED', 'matcher has more than one kind');
+    }
+    return matcher;
+  }
+
+  #kind(tag: number, depth: number): CompiledMatcher {
+    if (tag === ((MatcherField.FORMAL << 3) | 0)) {
+      const formal = FORMALS[this.#reader.int32() - 1];
+      if (formal === undefined) throw refuse('KIND_UNKNOWN', 'formal names no kind');
+      return formal;
+    }
+    if ((tag & 7) !== 2) throw refuse('UNKNOWN_FIELD', 'matcher has an unknown field');
+    switch (tag >>> 3) {
+      case MatcherField.ANY:
+        return this.#nested('.any', () => this.#any());
+      case MatcherField.ACTUAL:
+        return { kind: 'actual', value: this.#value('.actual') };
+      case MatcherField.RANGE:
+        return this.#nested('.range', () => this.#range());
+      case MatcherField.PREFIX:
+        return this.#nested('.prefix', () => this.#prefix());
+      case MatcherField.ANY_OF:
+        return this.#nested('.any_of', () => this.#anyOf());
+      case MatcherField.NEGATION:
+        return this.#nested('.negation', () => ({
+          kind: 'negation',
+          matcher: this.#matcher(depth + 1),
+        }));
+      case MatcherField.LIST:
+        return this.#nested('.list', () => ({
+          kind: 'list',
+          pattern: this.#pattern(limits.listLengthMax, depth + 1),
+        }));
+      case MatcherField.RECORD:
+        return this.#nested('.record', () => this.#record(depth + 1));
+      default:
+        throw refuse('UNKNOWN_FIELD', `matcher has the unknown field ${tag >>> 3}`);
+    }
+  }
+
+  #any(): CompiledMatcher {
+    const reader = this.#reader;
+    if (reader.position < reader.end) throw refuse('UNKNOWN_FIELD', 'any has an unknown field');
+    return ANY;
+  }
+
+  /** Reads a length and a value, made canonical where it is not. */
+  #value(place: string): Run {
+    return this.#nested(place, () => {
+      const { bytes, position: start, end } = this.#reader;
+      this.#reader.position = end;
+      if (isCanonicalValue(bytes, start, end, 0)) return { bytes, start, end };
+      return whole(encodeValue(decodeValue(bytes.subarray(start, end))));
+    });
+  }
+
+  #range(): CompiledMatcher {
+    const reader = this.#reader;
+    let family: number | undefined;
+    let lower: CompiledBound | undefined;
+    let upper: CompiledBound | undefined;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === 0x08 && family === undefined) family = reader.int32();
+      else if (tag === 0x12 && lower === undefined) {
+        lower = this.#nested('.lower', () => this.#bound());
+      } else if (tag === 0x1a && upper === undefined) {
+        upper = this.#nested('.upper', () => this.#bound());
+      } else throw unexpected(tag, tag === 0x08 || tag === 0x12 || tag === 0x1a, 'range');
+    }
+    return compileRange(family ?? 0, lower ?? null, upper ?? null);
+  }
+
+  #bound(): CompiledBound {
+    const reader = this.#reader;
+    let value: Run | undefined;
+    let exclusive: boolean | undefined;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === 0x0a && value === undefined) value = this.#value('.value');
+      else if (tag === 0x10 && exclusive === undefined) exclusive = reader.bool();
+      else throw unexpected(tag, tag === 0x0a || tag === 0x10, 'bound');
+    }
+    if (value === undefined) throw refuse('VALUE_WITHOUT_KIND', 'bound has no value');
+    return { value, exclusive: exclusive === true };
+  }
+
+  #prefix(): CompiledMatcher {
+    const reader = this.#reader;
+    if (reader.position >= reader.end) {
+      throw refuse('PREFIX_WITHOUT_KIND', 'prefix is neither a string nor bytes');
+    }
+    const tag = reader.tag();
+    if (tag !== 0x0a && tag !== 0x12) throw unexpected(tag, false, 'prefix');
+    const start = reader.advance(reader.length());
+    const prefix = { bytes: reader.bytes, start, end: reader.position };
+    if (reader.position < reader.end) throw unexpected(0, true, 'prefix');
+    if (tag === 0x12) return { kind: 'prefix', tag: StoredTag.BYTES, prefix };
+    if (!isUtf8(reader.bytes, start, prefix.end)) {
+      throw refuse('STRING_NOT_UTF8', 'string is not well-formed UTF-8');
+    }
+    return { kind: 'prefix', tag: StoredTag.STRING, prefix };
+  }
+
+  #anyOf(): CompiledMatcher {
+    const reader = this.#reader;
+    const values: Run[] = [];
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag !== 0x0a) throw unexpected(tag, false, 'any_of');
+      if (values.length === limits.anyOfValuesMax) throw refuseAnyOf('more');
+      values.push(this.#value(`.values[${values.length}]`));
+    }
+    if (values.length === 0) throw refuseAnyOf('0');
+    this.#count(values.length);
+    return compileAnyOf(values);
+  }
+
+  #record(depth: number): CompiledMatcher {
+    const reader = this.#reader;
+    const entries: CompiledEntry[] = [];
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag !== 0x0a) throw unexpected(tag, false, 'record pattern');
+      if (entries.length === limits.recordKeysMax) {
+        const message = `record pattern has more than ${limits.recordKeysMax} keys`;
+        throw refuse('RECORD_TOO_LARGE', message, limits.recordKeysMax);
+      }
+      entries.push(this.#nested(`.entries[${entries.length}]`, () => this.#entry(depth)));
+    }
+    return { kind: 'record', entries: sortEntries(entries) };
+  }
+
+  #entry(depth: number): CompiledEntry {
+    const reader = this.#reader;
+    let key: Run | undefined;
+    let matcher: CompiledMatcher | undefined;
+    while (reader.position < reader.end) {
+      const tag = reader.tag();
+      if (tag === 0x0a && key === undefined) {
+        const size = reader.length();
+        const start = reader.advance(size);
+        key = { bytes: reader.bytes, start, end: start + size };
+        if (!isUtf8(reader.bytes, start, start + size)) {
+          throw refuse('STRING_NOT_UTF8', 'key is not well-formed UTF-8');
+        }
+      } else if (tag === 0x12 && matcher === undefined) {
+        matcher = this.#nested('.value', () => this.#matcher(depth));
+      } else throw unexpected(tag, tag === 0x0a || tag === 0x12, 'entry');
+    }
+    if (matcher === undefined) throw refuse('MATCHER_WITHOUT_KIND', 'entry has no matcher');
+    return { key: key ?? whole(new Uint8Array(0)), matcher };
+  }
+
+  #count(more: number): void {
+    this.#matcherCount += more;
+    if (this.#matcherCount > limits.templateMatchersMax) {
+      const message = `template has more than ${limits.templateMatchersMax} matchers and values`;
+      throw refuse('TEMPLATE_TOO_LARGE', message, limits.templateMatchersMax);
+    }
+  }
+}
+
+interface CompiledBound {
+  readonly value: Run;
+  readonly exclusive: boolean;
+}
+
+function whole(bytes: Uint8Array): Run {
+  return { bytes, start: 0, end: bytes.length };
+}
+
+function unexpected(tag: number, isKnown: boolean, what: string): DecodeError {
+  if (isKnown) return refuse('FIELD_REPEATED', `${what} has a part twice`);
+  return refuse('UNKNOWN_FIELD', `${what} has the unknown field ${tag >>> 3}`);
+}
+
+function refuseAlternatives(count: string): DecodeError {
+  const message = `template has ${count} alternatives, limit 1 to ${limits.alternativesMax}`;
+  return refuse('TEMPLATE_ALTERNATIVES', message, limits.alternativesMax);
+}
+
+function refuseAnyOf(count: string): DecodeError {
+  const message = `any_of has ${count} values, limit 1 to ${limits.anyOfValuesMax}`;
+  return refuse('ANY_OF_SIZE', message, limits.anyOfValuesMax);
+}
+
+/** The family of a bound: int and float mean number. Kinds that have no ranges: undefined. */
+const familyOfTag: ReadonlyMap<number, RangeFamily> = new Map([
+  [StoredTag.INT, Kind.NUMBER],
+  [StoredTag.FLOAT, Kind.NUMBER],
+  [StoredTag.STRING, Kind.STRING],
+  [StoredTag.BYTES, Kind.BYTES],
+  [StoredTag.TIMESTAMP, Kind.TIMESTAMP],
+] as const);
+
+const tagOfFamily: ReadonlyMap<number, number> = new Map([
+  [Kind.STRING, StoredTag.STRING],
+  [Kind.BYTES, StoredTag.BYTES],
+  [Kind.TIMESTAMP, StoredTag.TIMESTAMP],
+] as const);
+
+function compileRange(
+  named: number,
+  lower: CompiledBound | null,
+  upper: CompiledBound | null,
+): CompiledMatcher {
+  const below = lower === null ? undefined : familyOfBound(lower, '.lower');
+  const above = upper === null ? undefined : familyOfBound(upper, '.upper');
+  const implied = below ?? above;
+  if (above !== undefined && above !== implied) {
+    throw refuse('RANGE_FAMILY', 'bounds are of different families');
+  }
+  const family = named === 0 ? implied : (named as RangeFamily);
+  if (family === undefined) throw refuse('RANGE_FAMILY', 'range names neither family nor bound');
+  const isNumeric = family === Kind.INT || family === Kind.FLOAT || family === Kind.NUMBER;
+  const tag = tagOfFamily.get(family);
+  if (!isNumeric && tag === undefined)
+    throw refuse('RANGE_FAMILY', 'family has no order to range over');
+  if (implied !== undefined && implied !== (isNumeric ? Kind.NUMBER : family)) {
+    throw refuse('RANGE_FAMILY', 'bounds are outside the family');
+  }
+  const lowerExclusive = lower?.exclusive === true;
+  const upperExclusive = upper?.exclusive === true;
+  if (tag === undefined) {
+    return {
+      kind: 'number-range',
+      family,
+      lower: lower === null ? Number.NEGATIVE_INFINITY : numberOfRun(lower.value),
+      lowerExclusive,
+      upper: upper === null ? Number.POSITIVE_INFINITY : numberOfRun(upper.value),
+      upperExclusive,
+    };
+  }
+  return {
+    kind: 'octet-range',
+    tag,
+    lower: lower === null ? null : lower.value,
+    lowerExclusive,
+    upper: upper === null ? null : upper.value,
+    upperExclusive,
+  };
+}
+
+function familyOfBound(bound: CompiledBound, place: string): RangeFamily {
+  const { bytes, start } = bound.value;
+  const family = familyOfTag.get(byteAt(bytes, start));
+  if (family === undefined) {
+    throw within(refuse('RANGE_BOUND', 'bound is of a kind that has no ranges'), place);
+  }
+  if (family === Kind.NUMBER && Number.isNaN(numberAt(bytes, start))) {
+    throw within(refuse('RANGE_BOUND', 'bound is NaN, which is in no range'), place);
+  }
+  return family;
+}
+
+function numberOfRun(run: Run): number | bigint {
+  return numberAt(run.bytes, run.start);
+}
+
+/** The values as sorted keys, so that a look-up costs eight comparisons at most. */
+function compileAnyOf(values: readonly Run[]): CompiledMatcher {
+  const keys = values.map((run) => keyOfStored(run.bytes, run.start, run.end));
+  keys.sort((a, b) => compareBytes(a, 0, a.length, b, 0, b.length));
+  const first = keys[0] as Uint8Array;
+  const last = keys[keys.length - 1] as Uint8Array;
+  const isOne = equalBytes(first, 0, first.length, last, 0, last.length);
+  return { kind: 'any-of', keys, only: isOne ? (values[0] as Run) : null };
+}
+
+function sortEntries(entries: CompiledEntry[]): readonly CompiledEntry[] {
+  entries.sort((a, b) => compareRuns(a.key, b.key));
+  for (let i = 1; i < entries.length; i += 1) {
+    const entry = entries[i] as CompiledEntry;
+    if (compareRuns((entries[i - 1] as CompiledEntry).key, entry.key) === 0) {
+      throw refuse('DUPLICATE_KEY', 'key comes twice');
+    }
+  }
+  return entries;
+}
+
+/** Orders two runs byte by byte. */
+function compareRuns(a: Run, b: Run): number {
+  return compareBytes(a.bytes, a.start, a.end, b.bytes, b.start, b.end);
+}

@@ -1,0 +1,60 @@
+// For users of the SDK, which exports these again.
+
+// For the server, the SDK and the tools beside them.
+export { byteAt, compareBytes, equalBytes, type Run, startsWithBytes } from './bytes.ts';
+export {
+  canonicalTuple,
+  canonicalValue,
+  checkTuple,
+  isCanonicalTuple,
+  problemOf,
+  type TupleCheck,
+} from './check.ts';
+export {
+  type CompiledEntry,
+  type CompiledMatcher,
+  type CompiledPattern,
+  CompiledTemplate,
+  compileTemplate,
+} from './compile.ts';
+export { decodeTuple, decodeValue } from './decode.ts';
+export { compareCodePoints, encodeTuple, encodeValue, writeTuple } from './encode.ts';
+export { equalStored, sameNumber } from './equal.ts';
+export { FieldOffsets } from './fields.ts';
+export { type Hash64, hash32, hash64, hashInto, hashModulo } from './hash.ts';
+export { KEY_END, KeyTag, keyOf, keyOfStored, writeFieldKey, writeKey } from './key.ts';
+export { defaultTupleLimits, limits, type TupleLimits } from './limits.ts';
+export { MATCHES, MISSES_ARITY, matchTuple, matchValue, missOf } from './match.ts';
+export {
+  DecodeError,
+  EncodeError,
+  type InvalidReason,
+  isProblem,
+  type Problem,
+  ProblemError,
+} from './problem.ts';
+export { fixedValue, hashOfPattern, hashOfTuple, shapeOf } from './shape.ts';
+export {
+  checkRouting,
+  partitionOfSlot,
+  Routing,
+  type RoutingRule,
+  type SlotsOfTemplate,
+} from './slots.ts';
+export { numberAt, StoredTag } from './stored.ts';
+export type { Bound, Matcher, Pattern, RangeFamily, Template } from './template.ts';
+export { encodeTemplate, writeTemplate } from './template.ts';
+export { isUtf8 } from './utf8.ts';
+export {
+  Float,
+  floatOf,
+  intOf,
+  isTimestamp,
+  Kind,
+  kindOf,
+  numberOf,
+  Timestamp,
+  type TupleBytes,
+  type Value,
+} from './value.ts';
+export { malformed, Reader, varintSize, WireType, Writer } from './wire.ts';
