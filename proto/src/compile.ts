@@ -1,93 +1,33 @@
-import { byteAt, compareBytes, equalBytes, type Run } from './bytes.ts';
+import { compareBytes, equalBytes, type Run } from './bytes.ts';
 import { isCanonicalValue, problemOf } from './check.ts';
 import { decodeValue } from './decode.ts';
 import { encodeValue } from './encode.ts';
 import { keyOfStored } from './key.ts';
 import { limits } from './limits.ts';
-import { DecodeError, type InvalidReason, type Problem } from './problem.ts';
-import { numberAt, StoredTag } from './stored.ts';
-import { MatcherField, type RangeFamily } from './template.ts';
+import { type DecodeError, type Problem, refuse, within } from './problem.ts';
+import { type CompiledBound, compileRange } from './range.ts';
+import { StoredTag } from './stored.ts';
+import {
+  type CompiledEntry,
+  type CompiledMatcher,
+  type CompiledPattern,
+  Template,
+} from './template.ts';
+import { MatcherField } from './template-spec.ts';
 import { isUtf8 } from './utf8.ts';
 import { Kind } from './value.ts';
 import { Reader } from './wire.ts';
-
-/**
- * A matcher in the form that looks at stored bytes. Values stay where they are in the template's
- * bytes, so that a waiting template costs little more than its encoding.
- */
-export type CompiledMatcher =
-  | { readonly kind: 'any' }
-  | { readonly kind: 'formal'; readonly formal: Kind }
-  | { readonly kind: 'actual'; readonly value: Run }
-  | {
-      readonly kind: 'number-range';
-      readonly family: RangeFamily;
-      readonly lower: number | bigint;
-      readonly lowerExclusive: boolean;
-      readonly upper: number | bigint;
-      readonly upperExclusive: boolean;
-    }
-  | {
-      readonly kind: 'octet-range';
-      /** The stored tag that a value must have: string, bytes or timestamp. */
-      readonly tag: number;
-      /** Canonical stored values. */
-      readonly lower: Run | null;
-      readonly lowerExclusive: boolean;
-      readonly upper: Run | null;
-      readonly upperExclusive: boolean;
-    }
-  | { readonly kind: 'prefix'; readonly tag: number; readonly prefix: Run }
-  | { readonly kind: 'any-of'; readonly keys: readonly Uint8Array[]; readonly only: Run | null }
-  | { readonly kind: 'negation'; readonly matcher: CompiledMatcher }
-  | { readonly kind: 'list'; readonly pattern: CompiledPattern }
-  | { readonly kind: 'record'; readonly entries: readonly CompiledEntry[] };
-
-/** What a record must have under one key. */
-export interface CompiledEntry {
-  /** The key's UTF-8 bytes. Entries are in the order of these. */
-  readonly key: Run;
-  readonly matcher: CompiledMatcher;
-}
-
-/** One alternative of a template, or the pattern of a list. */
-export interface CompiledPattern {
-  /** One matcher a position, from 0. */
-  readonly matchers: readonly CompiledMatcher[];
-  /** Whether more fields may follow. */
-  readonly rest: boolean;
-}
-
-/** A template that was held to every limit and can be matched. It keeps a view of its bytes. */
-export class CompiledTemplate {
-  /** 1 to 8. A tuple matches if one of them matches it. */
-  readonly alternatives: readonly CompiledPattern[];
-  constructor(alternatives: readonly CompiledPattern[]) {
-    this.alternatives = alternatives;
-  }
-}
 
 const ANY: CompiledMatcher = { kind: 'any' };
 const FORMALS: readonly CompiledMatcher[] = Object.values(Kind)
   .sort((a, b) => a - b)
   .map((formal) => ({ kind: 'formal', formal }));
 
-function refuse(reason: InvalidReason, message: string, limit?: number): DecodeError {
-  return new DecodeError(
-    limit === undefined ? { reason, field: '', message } : { reason, field: '', message, limit },
-  );
-}
-
-function within(error: unknown, place: string): unknown {
-  if (!(error instanceof DecodeError)) return error;
-  return new DecodeError({ ...error.problem, field: place + error.problem.field });
-}
-
 /**
  * Holds the bytes of a template to everything that SPEC §2 says and makes them ready to match. Keeps
  * `bytes`: pass a copy where they are part of something larger. Errors are values.
  */
-export function compileTemplate(bytes: Uint8Array): CompiledTemplate | Problem {
+export function compileTemplate(bytes: Uint8Array): Template | Problem {
   try {
     return new Compiler(bytes).template();
   } catch (error) {
@@ -104,7 +44,7 @@ class Compiler {
     this.#reader = new Reader(bytes);
   }
 
-  template(): CompiledTemplate {
+  template(): Template {
     const reader = this.#reader;
     if (reader.end > limits.messageBytesMax) {
       const message = `template has ${reader.end} bytes, limit ${limits.messageBytesMax}`;
@@ -125,7 +65,7 @@ class Compiler {
       );
     }
     if (alternatives.length === 0) throw refuseAlternatives('0');
-    return new CompiledTemplate(alternatives);
+    return new Template(alternatives);
   }
 
   /** Reads a length and, bounded by it, what `read` reads; an error gets the place. */
@@ -335,11 +275,6 @@ class Compiler {
   }
 }
 
-interface CompiledBound {
-  readonly value: Run;
-  readonly exclusive: boolean;
-}
-
 function whole(bytes: Uint8Array): Run {
   return { bytes, start: 0, end: bytes.length };
 }
@@ -357,79 +292,6 @@ function refuseAlternatives(count: string): DecodeError {
 function refuseAnyOf(count: string): DecodeError {
   const message = `any_of has ${count} values, limit 1 to ${limits.anyOfValuesMax}`;
   return refuse('ANY_OF_SIZE', message, limits.anyOfValuesMax);
-}
-
-/** The family of a bound: int and float mean number. Kinds that have no ranges: undefined. */
-const familyOfTag: ReadonlyMap<number, RangeFamily> = new Map([
-  [StoredTag.INT, Kind.NUMBER],
-  [StoredTag.FLOAT, Kind.NUMBER],
-  [StoredTag.STRING, Kind.STRING],
-  [StoredTag.BYTES, Kind.BYTES],
-  [StoredTag.TIMESTAMP, Kind.TIMESTAMP],
-] as const);
-
-const tagOfFamily: ReadonlyMap<number, number> = new Map([
-  [Kind.STRING, StoredTag.STRING],
-  [Kind.BYTES, StoredTag.BYTES],
-  [Kind.TIMESTAMP, StoredTag.TIMESTAMP],
-] as const);
-
-function compileRange(
-  named: number,
-  lower: CompiledBound | null,
-  upper: CompiledBound | null,
-): CompiledMatcher {
-  const below = lower === null ? undefined : familyOfBound(lower, '.lower');
-  const above = upper === null ? undefined : familyOfBound(upper, '.upper');
-  const implied = below ?? above;
-  if (above !== undefined && above !== implied) {
-    throw refuse('RANGE_FAMILY', 'bounds are of different families');
-  }
-  const family = named === 0 ? implied : (named as RangeFamily);
-  if (family === undefined) throw refuse('RANGE_FAMILY', 'range names neither family nor bound');
-  const isNumeric = family === Kind.INT || family === Kind.FLOAT || family === Kind.NUMBER;
-  const tag = tagOfFamily.get(family);
-  if (!isNumeric && tag === undefined)
-    throw refuse('RANGE_FAMILY', 'family has no order to range over');
-  if (implied !== undefined && implied !== (isNumeric ? Kind.NUMBER : family)) {
-    throw refuse('RANGE_FAMILY', 'bounds are outside the family');
-  }
-  const lowerExclusive = lower?.exclusive === true;
-  const upperExclusive = upper?.exclusive === true;
-  if (tag === undefined) {
-    return {
-      kind: 'number-range',
-      family,
-      lower: lower === null ? Number.NEGATIVE_INFINITY : numberOfRun(lower.value),
-      lowerExclusive,
-      upper: upper === null ? Number.POSITIVE_INFINITY : numberOfRun(upper.value),
-      upperExclusive,
-    };
-  }
-  return {
-    kind: 'octet-range',
-    tag,
-    lower: lower === null ? null : lower.value,
-    lowerExclusive,
-    upper: upper === null ? null : upper.value,
-    upperExclusive,
-  };
-}
-
-function familyOfBound(bound: CompiledBound, place: string): RangeFamily {
-  const { bytes, start } = bound.value;
-  const family = familyOfTag.get(byteAt(bytes, start));
-  if (family === undefined) {
-    throw within(refuse('RANGE_BOUND', 'bound is of a kind that has no ranges'), place);
-  }
-  if (family === Kind.NUMBER && Number.isNaN(numberAt(bytes, start))) {
-    throw within(refuse('RANGE_BOUND', 'bound is NaN, which is in no range'), place);
-  }
-  return family;
-}
-
-function numberOfRun(run: Run): number | bigint {
-  return numberAt(run.bytes, run.start);
 }
 
 /** The values as sorted keys, so that a look-up costs eight comparisons at most. */

@@ -1,20 +1,8 @@
 import { defaultTupleLimits, limits, type TupleLimits } from './limits.ts';
-import { DecodeError, type InvalidReason } from './problem.ts';
+import { type DecodeError, refuse, within } from './problem.ts';
 import { ELEMENT_TAG, KEY_TAG, StoredTag, VALUE_TAG } from './stored.ts';
 import { floatOf, isTimestamp, Timestamp, type Value } from './value.ts';
 import { malformed, Reader } from './wire.ts';
-
-function refuse(reason: InvalidReason, message: string, limit?: number): DecodeError {
-  return new DecodeError(
-    limit === undefined ? { reason, field: '', message } : { reason, field: '', message, limit },
-  );
-}
-
-/** Adds where we are to an error on its way out. */
-function within(error: unknown, place: string): unknown {
-  if (!(error instanceof DecodeError)) return error;
-  return new DecodeError({ ...error.problem, field: place + error.problem.field });
-}
 
 /**
  * The fields of an encoded tuple. Takes every valid encoding, canonical or not, and holds it to every

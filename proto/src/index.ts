@@ -10,13 +10,7 @@ export {
   problemOf,
   type TupleCheck,
 } from './check.ts';
-export {
-  type CompiledEntry,
-  type CompiledMatcher,
-  type CompiledPattern,
-  CompiledTemplate,
-  compileTemplate,
-} from './compile.ts';
+export { compileTemplate } from './compile.ts';
 export { decodeTuple, decodeValue } from './decode.ts';
 export { compareCodePoints, encodeTuple, encodeValue, writeTuple } from './encode.ts';
 export { equalStored, sameNumber } from './equal.ts';
@@ -42,8 +36,20 @@ export {
   type SlotsOfTemplate,
 } from './slots.ts';
 export { numberAt, StoredTag } from './stored.ts';
-export type { Bound, Matcher, Pattern, RangeFamily, Template } from './template.ts';
-export { encodeTemplate, writeTemplate } from './template.ts';
+export {
+  type CompiledEntry,
+  type CompiledMatcher,
+  type CompiledPattern,
+  Template,
+} from './template.ts';
+export type {
+  BoundSpec,
+  MatcherSpec,
+  PatternSpec,
+  RangeFamily,
+  TemplateSpec,
+} from './template-spec.ts';
+export { encodeTemplate, writeTemplate } from './template-spec.ts';
 export { isUtf8 } from './utf8.ts';
 export {
   Float,

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { pattern, small, smallTuple, template } from '../test/arbitrary.ts';
 import { equalValues, templateMatches } from '../test/oracle.ts';
 import {
-  CompiledTemplate,
   compileTemplate,
   encodeTemplate,
   encodeTuple,
@@ -17,12 +16,13 @@ import {
   matchTuple,
   missOf,
   shapeOf,
-  type Template,
+  Template,
+  type TemplateSpec,
 } from './index.ts';
 
-function compiled(source: Template): CompiledTemplate {
+function compiled(source: TemplateSpec): Template {
   const result = compileTemplate(encodeTemplate(source));
-  if (result instanceof CompiledTemplate) return result;
+  if (result instanceof Template) return result;
   throw new Error(`${result.reason} ${result.field} ${result.message}`);
 }
 

@@ -1,14 +1,9 @@
 import { byteAt, compareBytes, type Run, startsWithBytes } from './bytes.ts';
-import type {
-  CompiledEntry,
-  CompiledMatcher,
-  CompiledPattern,
-  CompiledTemplate,
-} from './compile.ts';
 import { equalStored } from './equal.ts';
 import type { FieldOffsets } from './fields.ts';
 import { writeKey } from './key.ts';
 import { contentStart, instant, lengthAt, numberAt, readInstant, StoredTag } from './stored.ts';
+import type { CompiledEntry, CompiledMatcher, CompiledPattern, Template } from './template.ts';
 import { Kind } from './value.ts';
 import { varintSize, Writer } from './wire.ts';
 
@@ -16,11 +11,7 @@ import { varintSize, Writer } from './wire.ts';
  * Whether a template matches a canonical tuple whose fields `offsets` found. Looks only at the fields
  * that the template asks about; costs at most (matchers) × (bytes of the tuple).
  */
-export function matchTuple(
-  template: CompiledTemplate,
-  tuple: Uint8Array,
-  offsets: FieldOffsets,
-): boolean {
+export function matchTuple(template: Template, tuple: Uint8Array, offsets: FieldOffsets): boolean {
   const { alternatives } = template;
   for (let i = 0; i < alternatives.length; i += 1) {
     if (missOf(alternatives[i] as CompiledPattern, tuple, offsets) === MATCHES) return true;

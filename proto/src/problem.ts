@@ -61,3 +61,15 @@ export class EncodeError extends ProblemError {
 export function isProblem(result: unknown): result is Problem {
   return typeof result === 'object' && result !== null && 'reason' in result && 'field' in result;
 }
+
+/** The error for bytes that break a rule; whoever knows where adds the place with `within`. */
+export function refuse(reason: InvalidReason, message: string, limit?: number): DecodeError {
+  const problem = { reason, field: '', message };
+  return new DecodeError(limit === undefined ? problem : { ...problem, limit });
+}
+
+/** The same error with `place` before its field; anything but a DecodeError as it is. */
+export function within(error: unknown, place: string): unknown {
+  if (!(error instanceof DecodeError)) return error;
+  return new DecodeError({ ...error.problem, field: place + error.problem.field });
+}

@@ -1,8 +1,8 @@
 import type { Run } from './bytes.ts';
-import type { CompiledMatcher, CompiledPattern } from './compile.ts';
 import type { FieldOffsets } from './fields.ts';
 import { hash32 } from './hash.ts';
 import { KEY_END, writeFieldKey, writeKey } from './key.ts';
+import type { CompiledMatcher, CompiledPattern } from './template.ts';
 import { Writer } from './wire.ts';
 
 const shared = new Writer(1_024);

@@ -2,7 +2,6 @@ import test from 'ava';
 import fc from 'fast-check';
 import { small, smallTuple, template } from '../test/arbitrary.ts';
 import {
-  CompiledTemplate,
   checkRouting,
   compileTemplate,
   encodeTemplate,
@@ -13,13 +12,14 @@ import {
   Kind,
   keyOf,
   limits,
-  type Matcher,
+  type MatcherSpec,
   matchTuple,
   partitionOfSlot,
   Routing,
   type RoutingRule,
   type SlotsOfTemplate,
-  type Template,
+  Template,
+  type TemplateSpec,
   type Value,
 } from './index.ts';
 
@@ -35,14 +35,14 @@ function slotOf(fields: readonly Value[], by: Routing = routing): number {
   return by.slotOfTuple(bytes, offsets.scan(bytes));
 }
 
-function slotsOf(source: Template, by: Routing = routing): SlotsOfTemplate {
+function slotsOf(source: TemplateSpec, by: Routing = routing): SlotsOfTemplate {
   const result = compileTemplate(encodeTemplate(source));
-  if (result instanceof CompiledTemplate) return by.slotsOfTemplate(result);
+  if (result instanceof Template) return by.slotsOfTemplate(result);
   throw new Error(result.message);
 }
 
-const actual = (value: Value): Matcher => ({ kind: 'actual', value });
-const any: Matcher = { kind: 'any' };
+const actual = (value: Value): MatcherSpec => ({ kind: 'actual', value });
+const any: MatcherSpec = { kind: 'any' };
 
 /** SPEC §6 with BigInt and arrays. */
 function plainSlot(name: string, bucket: number, tag: Value): number {
@@ -85,15 +85,15 @@ test('§6 another routing name gives other slots, the same name the same', (t) =
 test('§6 a template is pinned by actual values, or in of one, in every hashed field', (t) => {
   const pinned = { kind: 'pinned', slot: slotOf(['a', 5]) } as const;
   t.deepEqual(slotsOf([{ matchers: [actual('a'), actual(5)], rest: true }]), pinned);
-  const one: Matcher = { kind: 'any-of', values: [5, new Float(5)] };
+  const one: MatcherSpec = { kind: 'any-of', values: [5, new Float(5)] };
   t.deepEqual(slotsOf([{ matchers: [actual('a'), one] }]), pinned);
-  const two: Matcher = { kind: 'any-of', values: [5, 6] };
+  const two: MatcherSpec = { kind: 'any-of', values: [5, 6] };
   t.is(slotsOf([{ matchers: [actual('a'), two] }]).kind, 'slots');
   t.deepEqual(slotsOf([{ matchers: [actual('a')] }]), { kind: 'pinned', slot: slotOf(['a']) });
 });
 
 test('§6 not, range, prefix, any and formal never pin', (t) => {
-  const open: readonly Matcher[] = [
+  const open: readonly MatcherSpec[] = [
     any,
     { kind: 'formal', formal: Kind.NULL },
     { kind: 'negation', matcher: { kind: 'negation', matcher: actual(5) } },
@@ -115,7 +115,7 @@ test('§6 alternatives pin only where all give the same slot', (t) => {
   t.deepEqual(twice, { kind: 'pinned', slot: slotOf(['a', 5]) });
   const slots = [slotOf(['a', 5]), slotOf(['b'])].sort((x, y) => x - y);
   t.deepEqual(slotsOf([a, { matchers: [actual('b')] }]), { kind: 'slots', slots });
-  const tags: Matcher = { kind: 'any-of', values: ['b', 'c'] };
+  const tags: MatcherSpec = { kind: 'any-of', values: ['b', 'c'] };
   const both = [slotOf(['b']), slotOf(['c'])].sort((x, y) => x - y);
   t.deepEqual(slotsOf([{ matchers: [tags] }]), { kind: 'slots', slots: both });
 });
@@ -130,7 +130,7 @@ test('§6 tags that meet in one slot pin together', (t) => {
     bySlot.set(slot, `t${i}`);
   }
   if (found === undefined) return t.fail('no two of 1,000 tags share a slot');
-  const tags: Matcher = { kind: 'any-of', values: found };
+  const tags: MatcherSpec = { kind: 'any-of', values: found };
   t.deepEqual(slotsOf([{ matchers: [tags] }]), { kind: 'pinned', slot: slotOf([found[0]]) });
 });
 
@@ -143,7 +143,7 @@ test('§6 a tuple that a template matches lies in one of its slots', (t) => {
   ]);
   const property = fc.property(sources, small, named, (source, value, fields) => {
     const ready = compileTemplate(encodeTemplate(source.slice(1)));
-    if (!(ready instanceof CompiledTemplate)) return false;
+    if (!(ready instanceof Template)) return false;
     const slots = routing.slotsOfTemplate(ready);
     return [fields, [value, ...fields]].every((tuple) => {
       const bytes = encodeTuple(tuple);

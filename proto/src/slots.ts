@@ -1,12 +1,12 @@
 import type { Run } from './bytes.ts';
 import { compareBytes, equalBytes } from './bytes.ts';
-import type { CompiledMatcher, CompiledPattern, CompiledTemplate } from './compile.ts';
 import type { FieldOffsets } from './fields.ts';
 import { hash32, hashModulo } from './hash.ts';
 import { KEY_END, keyOf, keyOfStored, writeFieldKey, writeKey } from './key.ts';
 import { limits } from './limits.ts';
 import type { Problem } from './problem.ts';
 import { fixedValue } from './shape.ts';
+import type { CompiledMatcher, CompiledPattern, Template } from './template.ts';
 import type { Value } from './value.ts';
 import { Writer } from './wire.ts';
 
@@ -68,7 +68,7 @@ export class Routing {
   }
 
   /** Where a template can match. Not, range, prefix and formal kinds never pin. */
-  slotsOfTemplate(template: CompiledTemplate): SlotsOfTemplate {
+  slotsOfTemplate(template: Template): SlotsOfTemplate {
     const slots = new Set<number>();
     let isFixed = true;
     for (const pattern of template.alternatives) {

@@ -1,192 +1,59 @@
-import { encodeValue, inKeyOrder } from './encode.ts';
-import type { Kind, Value } from './value.ts';
-import { WireType, Writer } from './wire.ts';
-
-/** The families that a range can be in. */
-export type RangeFamily =
-  | typeof Kind.INT
-  | typeof Kind.FLOAT
-  | typeof Kind.NUMBER
-  | typeof Kind.STRING
-  | typeof Kind.BYTES
-  | typeof Kind.TIMESTAMP;
-
-/** One end of a range. */
-export interface Bound {
-  readonly value: Value;
-  /** Whether the value itself is outside. */
-  readonly exclusive?: boolean;
-}
-
-/** What one position asks for (SPEC §2), as users' code builds it. */
-export type Matcher =
-  | { readonly kind: 'any' }
-  | { readonly kind: 'formal'; readonly formal: Kind }
-  | { readonly kind: 'actual'; readonly value: Value }
-  | {
-      readonly kind: 'range';
-      /** Absent: the family of the bounds, where a number means `Kind.NUMBER`. */
-      readonly family?: RangeFamily;
-      readonly lower?: Bound;
-      readonly upper?: Bound;
-    }
-  | { readonly kind: 'prefix'; readonly prefix: string | Uint8Array }
-  | { readonly kind: 'any-of'; readonly values: readonly Value[] }
-  | { readonly kind: 'negation'; readonly matcher: Matcher }
-  | { readonly kind: 'list'; readonly pattern: Pattern }
-  | { readonly kind: 'record'; readonly entries: ReadonlyMap<string, Matcher> };
-
-/** One matcher a position, and whether more fields may follow. */
-export interface Pattern {
-  readonly matchers: readonly Matcher[];
-  readonly rest?: boolean;
-}
-
-/** Matches what at least one alternative matches. */
-export type Template = readonly Pattern[];
-
-/** Field numbers of `tuplet.v1.Matcher`. */
-export const MatcherField = {
-  ANY: 1,
-  FORMAL: 2,
-  ACTUAL: 3,
-  RANGE: 4,
-  PREFIX: 5,
-  ANY_OF: 6,
-  NEGATION: 7,
-  LIST: 8,
-  RECORD: 9,
-} as const;
-
-const shared = new Writer(1_024);
+import type { Run } from './bytes.ts';
+import type { RangeFamily } from './template-spec.ts';
+import type { Kind } from './value.ts';
 
 /**
- * The encoding of a template. It holds no limit but those of values (EncodeError): the server refuses
- * what is too large, and `compileTemplate` says beforehand what it will say.
+ * A matcher in the form that looks at stored bytes. Values stay where they are in the template's
+ * bytes, so that a waiting template costs little more than its encoding.
  */
-export function encodeTemplate(template: Template): Uint8Array {
-  shared.reset();
-  writeTemplate(shared, template);
-  return shared.finish();
+export type CompiledMatcher =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'formal'; readonly formal: Kind }
+  | { readonly kind: 'actual'; readonly value: Run }
+  | {
+      readonly kind: 'number-range';
+      readonly family: RangeFamily;
+      readonly lower: number | bigint;
+      readonly lowerExclusive: boolean;
+      readonly upper: number | bigint;
+      readonly upperExclusive: boolean;
+    }
+  | {
+      readonly kind: 'octet-range';
+      /** The stored tag that a value must have: string, bytes or timestamp. */
+      readonly tag: number;
+      /** Canonical stored values. */
+      readonly lower: Run | null;
+      readonly lowerExclusive: boolean;
+      readonly upper: Run | null;
+      readonly upperExclusive: boolean;
+    }
+  | { readonly kind: 'prefix'; readonly tag: number; readonly prefix: Run }
+  | { readonly kind: 'any-of'; readonly keys: readonly Uint8Array[]; readonly only: Run | null }
+  | { readonly kind: 'negation'; readonly matcher: CompiledMatcher }
+  | { readonly kind: 'list'; readonly pattern: CompiledPattern }
+  | { readonly kind: 'record'; readonly entries: readonly CompiledEntry[] };
+
+/** What a record must have under one key. */
+export interface CompiledEntry {
+  /** The key's UTF-8 bytes. Entries are in the order of these. */
+  readonly key: Run;
+  readonly matcher: CompiledMatcher;
 }
 
-/** Writes a template where the writer stands, without tag or length. Throws EncodeError. */
-export function writeTemplate(writer: Writer, template: Template): void {
-  for (const pattern of template) {
-    const mark = begin(writer, 1);
-    writePattern(writer, pattern);
-    writer.close(mark);
-  }
+/** One alternative of a template, or the pattern of a list. */
+export interface CompiledPattern {
+  /** One matcher a position, from 0. */
+  readonly matchers: readonly CompiledMatcher[];
+  /** Whether more fields may follow. */
+  readonly rest: boolean;
 }
 
-function begin(writer: Writer, field: number): number {
-  writer.tag(field, WireType.LENGTH);
-  return writer.open();
-}
-
-function writePattern(writer: Writer, pattern: Pattern): void {
-  for (const matcher of pattern.matchers) {
-    const mark = begin(writer, 1);
-    writeMatcher(writer, matcher);
-    writer.close(mark);
-  }
-  if (pattern.rest === true) {
-    writer.tag(2, WireType.VARINT);
-    writer.byte(1);
-  }
-}
-
-/** Recursion follows the caller's own objects; what nests too deep is refused by `compileTemplate`. */
-function writeMatcher(writer: Writer, matcher: Matcher): void {
-  if (matcher.kind === 'formal') {
-    writer.tag(MatcherField.FORMAL, WireType.VARINT);
-    writer.uint32(matcher.formal);
-    return;
-  }
-  if (matcher.kind === 'actual') {
-    writer.tag(MatcherField.ACTUAL, WireType.LENGTH);
-    writer.lengthDelimited(encodeValue(matcher.value));
-    return;
-  }
-  const mark = begin(writer, fieldOf[matcher.kind]);
-  writeContent(writer, matcher);
-  writer.close(mark);
-}
-
-const fieldOf = {
-  any: MatcherField.ANY,
-  range: MatcherField.RANGE,
-  prefix: MatcherField.PREFIX,
-  'any-of': MatcherField.ANY_OF,
-  negation: MatcherField.NEGATION,
-  list: MatcherField.LIST,
-  record: MatcherField.RECORD,
-} as const;
-
-function writeContent(
-  writer: Writer,
-  matcher: Exclude<Matcher, { readonly kind: 'formal' | 'actual' }>,
-): void {
-  switch (matcher.kind) {
-    case 'any':
-      return;
-    case 'range':
-      writeRange(writer, matcher);
-      return;
-    case 'prefix':
-      if (typeof matcher.prefix === 'string') {
-        writer.tag(1, WireType.LENGTH);
-        writer.string(matcher.prefix);
-      } else {
-        writer.tag(2, WireType.LENGTH);
-        writer.lengthDelimited(matcher.prefix);
-      }
-      return;
-    case 'any-of':
-      for (const value of matcher.values) {
-        writer.tag(1, WireType.LENGTH);
-        writer.lengthDelimited(encodeValue(value));
-      }
-      return;
-    case 'negation':
-      writeMatcher(writer, matcher.matcher);
-      return;
-    case 'list':
-      writePattern(writer, matcher.pattern);
-      return;
-    case 'record':
-      writeEntries(writer, matcher.entries);
-  }
-}
-
-function writeRange(writer: Writer, range: Extract<Matcher, { readonly kind: 'range' }>): void {
-  if (range.family !== undefined) {
-    writer.tag(1, WireType.VARINT);
-    writer.uint32(range.family);
-  }
-  if (range.lower !== undefined) writeBound(writer, 2, range.lower);
-  if (range.upper !== undefined) writeBound(writer, 3, range.upper);
-}
-
-function writeBound(writer: Writer, field: number, bound: Bound): void {
-  const mark = begin(writer, field);
-  writer.tag(1, WireType.LENGTH);
-  writer.lengthDelimited(encodeValue(bound.value));
-  if (bound.exclusive === true) {
-    writer.tag(2, WireType.VARINT);
-    writer.byte(1);
-  }
-  writer.close(mark);
-}
-
-function writeEntries(writer: Writer, entries: ReadonlyMap<string, Matcher>): void {
-  for (const [key, matcher] of inKeyOrder(entries)) {
-    const entry = begin(writer, 1);
-    writer.tag(1, WireType.LENGTH);
-    writer.string(key);
-    const mark = begin(writer, 2);
-    writeMatcher(writer, matcher);
-    writer.close(mark);
-    writer.close(entry);
+/** A template that was held to every limit and can be matched. It keeps a view of its bytes. */
+export class Template {
+  /** 1 to 8. A tuple matches if one of them matches it. */
+  readonly alternatives: readonly CompiledPattern[];
+  constructor(alternatives: readonly CompiledPattern[]) {
+    this.alternatives = alternatives;
   }
 }

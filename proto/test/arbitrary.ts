@@ -4,10 +4,10 @@ import {
   floatOf,
   intOf,
   Kind,
-  type Matcher,
-  type Pattern,
+  type MatcherSpec,
+  type PatternSpec,
   type RangeFamily,
-  type Template,
+  type TemplateSpec,
   Timestamp,
   type Value,
 } from '../src/index.ts';
@@ -192,7 +192,7 @@ const families = {
   ),
 } as const;
 
-function rangeOf(family: RangeFamily): fc.Arbitrary<Matcher> {
+function rangeOf(family: RangeFamily): fc.Arbitrary<MatcherSpec> {
   const bound = fc.option(fc.record({ value: families[family], exclusive: fc.boolean() }), {
     nil: undefined,
   });
@@ -204,38 +204,43 @@ function rangeOf(family: RangeFamily): fc.Arbitrary<Matcher> {
   }));
 }
 
-const range: fc.Arbitrary<Matcher> = fc
+const range: fc.Arbitrary<MatcherSpec> = fc
   .constantFrom(Kind.NUMBER, Kind.INT, Kind.FLOAT, Kind.STRING, Kind.BYTES, Kind.TIMESTAMP)
   .chain(rangeOf);
 
 /** Any matcher over small values. */
-export const matcher: fc.Arbitrary<Matcher> = fc.letrec<{ matcher: Matcher }>((tie) => ({
+export const matcher: fc.Arbitrary<MatcherSpec> = fc.letrec<{ matcher: MatcherSpec }>((tie) => ({
   matcher: fc.oneof(
     { maxDepth: 3, depthIdentifier: 'matcher' },
-    fc.constant<Matcher>({ kind: 'any' }),
-    fc.constantFrom(...Object.values(Kind)).map((formal): Matcher => ({ kind: 'formal', formal })),
-    small.map((value): Matcher => ({ kind: 'actual', value })),
+    fc.constant<MatcherSpec>({ kind: 'any' }),
+    fc
+      .constantFrom(...Object.values(Kind))
+      .map((formal): MatcherSpec => ({ kind: 'formal', formal })),
+    small.map((value): MatcherSpec => ({ kind: 'actual', value })),
     range,
     fc
       .constantFrom('', 'a', 'ab', Uint8Array.of(), Uint8Array.of(97), '😀')
-      .map((prefix): Matcher => ({ kind: 'prefix', prefix })),
+      .map((prefix): MatcherSpec => ({ kind: 'prefix', prefix })),
     fc
       .array(small, { minLength: 1, maxLength: 4 })
-      .map((values): Matcher => ({ kind: 'any-of', values })),
-    tie('matcher').map((inner): Matcher => ({ kind: 'negation', matcher: inner })),
+      .map((values): MatcherSpec => ({ kind: 'any-of', values })),
+    tie('matcher').map((inner): MatcherSpec => ({ kind: 'negation', matcher: inner })),
     fc
       .record({ matchers: fc.array(tie('matcher'), { maxLength: 2 }), rest: fc.boolean() })
-      .map((pattern): Matcher => ({ kind: 'list', pattern })),
+      .map((pattern): MatcherSpec => ({ kind: 'list', pattern })),
     fc
       .array(fc.tuple(fc.constantFrom('', 'a', 'b', 'k'), tie('matcher')), { maxLength: 2 })
-      .map((entries): Matcher => ({ kind: 'record', entries: new Map(entries) })),
+      .map((entries): MatcherSpec => ({ kind: 'record', entries: new Map(entries) })),
   ),
 })).matcher;
 
 /** One alternative over small values. */
-export const pattern: fc.Arbitrary<Pattern> = fc
+export const pattern: fc.Arbitrary<PatternSpec> = fc
   .record({ matchers: fc.array(matcher, { maxLength: 4 }), rest: fc.boolean() })
   .filter(({ matchers, rest }) => rest || matchers.length > 0);
 
 /** Any template over small values. */
-export const template: fc.Arbitrary<Template> = fc.array(pattern, { minLength: 1, maxLength: 3 });
+export const template: fc.Arbitrary<TemplateSpec> = fc.array(pattern, {
+  minLength: 1,
+  maxLength: 3,
+});

@@ -2,10 +2,10 @@ import {
   Float,
   Kind,
   kindOf,
-  type Matcher,
+  type MatcherSpec,
   numberOf,
-  type Pattern,
-  type Template,
+  type PatternSpec,
+  type TemplateSpec,
   Timestamp,
   type Value,
 } from '../src/index.ts';
@@ -97,18 +97,18 @@ export function equalValues(a: Value, b: Value): boolean {
 }
 
 /** Whether a template matches a tuple. */
-export function templateMatches(template: Template, tuple: readonly Value[]): boolean {
+export function templateMatches(template: TemplateSpec, tuple: readonly Value[]): boolean {
   return template.some((pattern) => patternMatches(pattern, tuple));
 }
 
-function patternMatches({ matchers, rest }: Pattern, values: readonly Value[]): boolean {
+function patternMatches({ matchers, rest }: PatternSpec, values: readonly Value[]): boolean {
   if (values.length < matchers.length) return false;
   if (rest !== true && values.length > matchers.length) return false;
   return matchers.every((matcher, index) => matcherMatches(matcher, values[index] as Value));
 }
 
 /** Whether a matcher matches a value. */
-export function matcherMatches(matcher: Matcher, value: Value): boolean {
+export function matcherMatches(matcher: MatcherSpec, value: Value): boolean {
   switch (matcher.kind) {
     case 'any':
       return true;
@@ -132,7 +132,7 @@ export function matcherMatches(matcher: Matcher, value: Value): boolean {
 }
 
 function recordMatches(
-  entries: ReadonlyMap<string, Matcher>,
+  entries: ReadonlyMap<string, MatcherSpec>,
   record: ReadonlyMap<string, Value>,
 ): boolean {
   return [...entries].every(([key, matcher]) => {
@@ -152,7 +152,7 @@ function isOf(kind: Kind, value: Value): boolean {
   return own === kind || (kind === Kind.NUMBER && (own === Kind.INT || own === Kind.FLOAT));
 }
 
-function inRange(range: Extract<Matcher, { kind: 'range' }>, value: Value): boolean {
+function inRange(range: Extract<MatcherSpec, { kind: 'range' }>, value: Value): boolean {
   const { lower, upper } = range;
   const bound = lower ?? upper;
   const family = range.family ?? (bound === undefined ? Kind.NULL : kindOf(bound.value));
