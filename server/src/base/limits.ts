@@ -1,0 +1,54 @@
+/** Every bound of the server, with its unit and its reason. Relations between them are asserted below. */
+import { assert } from './assert.ts';
+
+const kibibyte = 1024;
+const mebibyte = 1024 * kibibyte;
+
+// Cluster map.
+
+/** Characters (bytes: they are ASCII) of a space's name. */
+export const spaceNameBytesMax = 128;
+/** Routing rules of a space (SPEC §6): a router holds them all. */
+export const routingRulesMax = 64;
+/** Spaces, those being dropped included: the whole map is one chunk of a snapshot. */
+export const spacesMax = 4_096;
+/** Changes of the map in flight; operators make them, so more is a mistake. */
+export const mapCallsMax = 256;
+/** Milliseconds between two askings of a partition that has not yet dropped a space. */
+export const dropAgainMs = 1_000;
+/** Milliseconds between the two askings of SpaceDrops: parked requests are decided long before. */
+export const dropSettleMs = 5_000;
+
+// Turn loop.
+
+/** Milliseconds that a turn drains, and that it applies, before sockets are read again (ARCHITECTURE 3). */
+export const turnSliceMs = 2;
+/** Messages or entries of one group before the next group's: none starves within a slice. */
+export const groupShareMax = 64;
+/** Milliseconds between ticks while leaders have something to watch (offers, waits, leases). */
+export const tickMs = 10;
+/** Milliseconds between ticks of an idle node: expiry is seen within 100 ms (SPEC §4). */
+export const idleTickMs = 40;
+/** Messages that wait for one partition's leader; beyond it new work is refused. */
+export const inboxMessagesMax = 16_384;
+/** Bytes that wait for all leaders of a node; beyond it new work is refused. */
+export const inboxBytesMax: number = 64 * mebibyte;
+/** Share of the inbox limits at which `ready` turns false, so that routers slow down before refusals. */
+export const inboxReadyShare = 0.5;
+/** Proposals in flight of one partition; beyond it its inbox waits. */
+export const inFlightEntriesMax = 8_192;
+/** Bytes of proposals in flight of one partition: some of the largest frames. */
+export const inFlightBytesMax: number = 32 * mebibyte;
+/** Bytes in flight of all partitions; beyond it all inboxes wait. */
+export const inFlightBytesTotalMax: number = 128 * mebibyte;
+/** Bytes of entries since a group's last snapshot after which the next may be due (ARCHITECTURE 4). */
+export const snapshotTailBytes: number = 4 * mebibyte;
+/** The tail may be this many times the last snapshot, where that is more. */
+export const snapshotTailShare = 2;
+/** Bytes cut from a group between two turns: well under 5 ms of work. */
+export const snapshotCutBytes: number = 256 * kibibyte;
+/** Segments with frames beyond which groups that hold the oldest are made to cut a snapshot. */
+export const logSegmentsWanted = 4;
+
+assert(inFlightBytesTotalMax >= inFlightBytesMax, 'one partition may fill its own pipeline');
+assert(idleTickMs >= tickMs, 'an idle node ticks less');

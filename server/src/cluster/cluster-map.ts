@@ -1,0 +1,242 @@
+import { equalBytes, keyOf, limits, type RoutingRule } from '@tuplet/proto';
+import { assert } from '../base/assert.ts';
+import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
+import { spacesMax } from '../base/limits.ts';
+import type {
+  CreateSpaceCommand,
+  FoundCommand,
+  MapEntry,
+  MapOutcome,
+  MapProblem,
+  SpaceRecord,
+} from './map-command.ts';
+import { mapIndexZero } from './map-command.ts';
+import { spaceNameProblem, spaceSettingsProblem } from './space-checks.ts';
+
+/** The name of the space that every cluster has from its founding. */
+export const defaultSpaceName = 'default';
+
+/** All that the map holds; what its snapshot is made of. */
+export interface ClusterMapState {
+  readonly appliedIndex: LogIndex;
+  readonly stampMs: StampMs;
+  /** Empty before the founding. */
+  readonly clusterId: string;
+  /** 0 before the founding. */
+  readonly partitions: number;
+  readonly epoch: number;
+  readonly nextSpaceId: SpaceId;
+  /** In order of id. */
+  readonly spaces: readonly SpaceRecord[];
+  /** In order of dropping. */
+  readonly dropped: readonly SpaceId[];
+}
+
+/**
+ * Group 0's state machine: which cluster this is, how many partitions it has, which spaces there are.
+ * Deterministic; everything that changes it comes through `apply`, on every replica alike.
+ */
+export class ClusterMap {
+  // Invariant: a name in #byName is the name of the record in #byId with that id, and nothing else is.
+  readonly #byName = new Map<string, SpaceRecord>();
+  readonly #byId = new Map<SpaceId, SpaceRecord>();
+  // Dropped, and not yet confirmed by every partition. Never in #byId.
+  readonly #dropped = new Set<SpaceId>();
+  #appliedIndex: LogIndex = mapIndexZero;
+  #stampMs = 0 as StampMs;
+  #clusterId = '';
+  #partitions = 0;
+  #epoch = 0;
+  #nextSpaceId = 1 as SpaceId;
+
+  /** The map as a snapshot says; without one, the map before its founding. */
+  constructor(state?: ClusterMapState) {
+    if (state === undefined) return;
+    this.#appliedIndex = state.appliedIndex;
+    this.#stampMs = state.stampMs;
+    this.#clusterId = state.clusterId;
+    this.#partitions = state.partitions;
+    this.#epoch = state.epoch;
+    this.#nextSpaceId = state.nextSpaceId;
+    for (const space of state.spaces) this.#add(space);
+    for (const id of state.dropped) this.#dropped.add(id);
+  }
+
+  /** The last entry applied. */
+  get appliedIndex(): LogIndex {
+    return this.#appliedIndex;
+  }
+
+  /** The last entry's stamp. */
+  get stampMs(): StampMs {
+    return this.#stampMs;
+  }
+
+  /** Whether the cluster exists. */
+  get founded(): boolean {
+    return this.#partitions > 0;
+  }
+
+  /** 32 hex digits; empty before the founding. */
+  get clusterId(): string {
+    return this.#clusterId;
+  }
+
+  /** How many partitions there are, for ever; 0 before the founding. */
+  get partitions(): number {
+    return this.#partitions;
+  }
+
+  /** Rises by one with every change of the spaces. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** The living space of a name. */
+  space(name: string): SpaceRecord | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The living space of an id. */
+  spaceById(id: SpaceId): SpaceRecord | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Living spaces, in order of id. */
+  spaces(): readonly SpaceRecord[] {
+    return [...this.#byId.values()];
+  }
+
+  /** Spaces whose tuples must go, and may not all have gone. */
+  dropped(): readonly SpaceId[] {
+    return [...this.#dropped];
+  }
+
+  /** Everything, for a snapshot. */
+  state(): ClusterMapState {
+    return {
+      appliedIndex: this.#appliedIndex,
+      stampMs: this.#stampMs,
+      clusterId: this.#clusterId,
+      partitions: this.#partitions,
+      epoch: this.#epoch,
+      nextSpaceId: this.#nextSpaceId,
+      spaces: this.spaces(),
+      dropped: this.dropped(),
+    };
+  }
+
+  /** Applies the next entry. A refused command changes nothing but index and stamp. */
+  apply(index: LogIndex, entry: MapEntry): MapOutcome {
+    assert(index === this.#appliedIndex + 1, 'entries of the map come in order');
+    this.#appliedIndex = index;
+    if (entry.stampMs > this.#stampMs) this.#stampMs = entry.stampMs;
+    const { command } = entry;
+    switch (command.kind) {
+      case 'lead':
+        return { kind: 'done' };
+      case 'found':
+        return this.#found(command);
+      case 'create-space':
+        return this.#create(command);
+      case 'drop-space':
+        return this.#drop(command.name);
+      case 'forget-space':
+        this.#dropped.delete(command.space);
+        return { kind: 'done' };
+    }
+  }
+
+  #found({ clusterId, partitions }: FoundCommand): MapOutcome {
+    assert(!this.founded, 'a cluster is founded once');
+    assert(
+      partitions >= 1 && partitions <= limits.partitionCountMax,
+      'there are 1 to 256 partitions',
+    );
+    this.#clusterId = clusterId;
+    this.#partitions = partitions;
+    const tupleBytesMax = limits.tupleBytesDefault;
+    const settings = { rules: [], like: undefined, tupleBytesMax };
+    return this.#create({ kind: 'create-space', name: defaultSpaceName, settings });
+  }
+
+  #create({ name, settings }: CreateSpaceCommand): MapOutcome {
+    assert(this.founded, 'a cluster is founded before its spaces');
+    const problem = this.#createProblem({ kind: 'create-space', name, settings });
+    if (problem !== undefined) return { kind: 'refused', problem };
+    const model = settings.like === undefined ? undefined : this.#byName.get(settings.like);
+    const space: SpaceRecord = {
+      id: this.#nextSpaceId,
+      name,
+      settings,
+      // The model's own routing name, so that a chain of likes ends where it began, and the space
+      // that gave its name may be dropped.
+      routingName: model === undefined ? name : model.routingName,
+      rules: model === undefined ? settings.rules : model.rules,
+      createdAtMs: this.#stampMs,
+    };
+    this.#nextSpaceId = (this.#nextSpaceId + 1) as SpaceId;
+    this.#epoch += 1;
+    this.#add(space);
+    return { kind: 'created', space, epoch: this.#epoch };
+  }
+
+  #createProblem({ name, settings }: CreateSpaceCommand): MapProblem | undefined {
+    const problem = spaceNameProblem(name, 'name') ?? spaceSettingsProblem(settings);
+    if (problem !== undefined) return problem;
+    if (this.#byName.has(name)) {
+      return { reason: 'SPACE_EXISTS', field: 'name', message: `there is a space ${name}` };
+    }
+    const { like } = settings;
+    if (like !== undefined && !this.#byName.has(like)) {
+      const message = `there is no space ${like} to be like`;
+      return { reason: 'SPACE_NOT_FOUND', field: 'settings.like', message };
+    }
+    // Dropped ones count: they hold memory until every partition has let them go.
+    if (this.#byId.size + this.#dropped.size >= spacesMax) {
+      const message = `there are ${spacesMax} spaces already, those being dropped included`;
+      return { reason: 'SPACES_MAX', field: 'name', message, limit: spacesMax };
+    }
+    return undefined;
+  }
+
+  #drop(name: string): MapOutcome {
+    const space = this.#byName.get(name);
+    if (space === undefined) {
+      const problem: MapProblem = {
+        reason: 'SPACE_NOT_FOUND',
+        field: 'name',
+        message: `there is no space ${name}`,
+      };
+      return { kind: 'refused', problem };
+    }
+    this.#byName.delete(name);
+    this.#byId.delete(space.id);
+    this.#dropped.add(space.id);
+    this.#epoch += 1;
+    return { kind: 'dropped', space, epoch: this.#epoch };
+  }
+
+  #add(space: SpaceRecord): void {
+    assert(!this.#byName.has(space.name), 'a name is given once');
+    this.#byName.set(space.name, space);
+    this.#byId.set(space.id, space);
+  }
+}
+
+/** Whether tuples of two spaces with equal bytes lie in the same slot: what copy and move ask for. */
+export function sharesRouting(one: SpaceRecord, other: SpaceRecord): boolean {
+  if (one.routingName !== other.routingName) return false;
+  // A dropped name may be given again with other rules while a space like the first lives on.
+  const { rules } = other;
+  if (one.rules.length !== rules.length) return false;
+  return one.rules.every((rule) => rules.some((its) => sameRule(rule, its)));
+}
+
+function sameRule(one: RoutingRule, other: RoutingRule): boolean {
+  if (one.spread !== other.spread || one.fields.length !== other.fields.length) return false;
+  if (one.fields.some((field, place) => field !== other.fields[place])) return false;
+  const key = keyOf(one.tag);
+  const its = keyOf(other.tag);
+  return equalBytes(key, 0, key.length, its, 0, its.length);
+}

@@ -1,0 +1,182 @@
+/**
+ * The map's entries and its snapshot as bytes. Numbers are varints, strings and bytes have their
+ * length before them; each begins with a version. Checksums are storage's: what does not decode here
+ * was written by another version or by a bug, and is an error of the data folder.
+ */
+import { decodeValue, encodeValue, Reader, type RoutingRule, Writer } from '@tuplet/proto';
+import { unreachable } from '../base/assert.ts';
+import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
+import type { ClusterMapState } from './cluster-map.ts';
+import type { MapCommand, MapEntry, SpaceRecord, SpaceSettings } from './map-command.ts';
+
+const formatVersion = 1;
+const kinds = { lead: 1, found: 2, 'create-space': 3, 'drop-space': 4, 'forget-space': 5 } as const;
+
+/** Bytes that this version cannot read. */
+export class MapFormatError extends Error {
+  override readonly name = 'MapFormatError';
+}
+
+/** One entry of group 0's log. The bytes are the caller's. */
+export function encodeMapEntry(entry: MapEntry): Uint8Array {
+  const writer = new Writer(64);
+  writer.byte(formatVersion);
+  writer.uint64(entry.stampMs);
+  writer.byte(kinds[entry.command.kind]);
+  encodeCommand(writer, entry.command);
+  return writer.finish();
+}
+
+function encodeCommand(writer: Writer, command: MapCommand): void {
+  switch (command.kind) {
+    case 'lead':
+      return;
+    case 'found':
+      writer.string(command.clusterId);
+      writer.uint32(command.partitions);
+      return;
+    case 'create-space':
+      writer.string(command.name);
+      encodeSettings(writer, command.settings);
+      return;
+    case 'drop-space':
+      writer.string(command.name);
+      return;
+    case 'forget-space':
+      writer.uint64(command.space);
+      return;
+    default:
+      unreachable(command);
+  }
+}
+
+function encodeSettings(writer: Writer, settings: SpaceSettings): void {
+  encodeRules(writer, settings.rules);
+  // No name is empty.
+  writer.string(settings.like ?? '');
+  writer.uint32(settings.tupleBytesMax);
+}
+
+function encodeRules(writer: Writer, rules: readonly RoutingRule[]): void {
+  writer.uint32(rules.length);
+  for (const rule of rules) {
+    writer.lengthDelimited(encodeValue(rule.tag));
+    writer.uint32(rule.spread);
+    writer.uint32(rule.fields.length);
+    for (const field of rule.fields) writer.uint32(field);
+  }
+}
+
+/** What `encodeMapEntry` wrote. Throws MapFormatError or DecodeError. */
+export function decodeMapEntry(bytes: Uint8Array): MapEntry {
+  const reader = new Reader(bytes);
+  checkVersion(reader, 'an entry of the cluster map');
+  const stampMs = reader.uint64() as StampMs;
+  const command = decodeCommand(reader);
+  checkEnd(reader);
+  return { stampMs, command };
+}
+
+function decodeCommand(reader: Reader): MapCommand {
+  const kind = reader.uint32();
+  switch (kind) {
+    case kinds.lead:
+      return { kind: 'lead' };
+    case kinds.found:
+      return { kind: 'found', clusterId: reader.string(), partitions: reader.uint32() };
+    case kinds['create-space']:
+      return { kind: 'create-space', name: reader.string(), settings: decodeSettings(reader) };
+    case kinds['drop-space']:
+      return { kind: 'drop-space', name: reader.string() };
+    case kinds['forget-space']:
+      return { kind: 'forget-space', space: reader.uint64() as SpaceId };
+    default:
+      throw new MapFormatError(`command ${kind} of the cluster map is not known to this version`);
+  }
+}
+
+function decodeSettings(reader: Reader): SpaceSettings {
+  const rules = decodeRules(reader);
+  const like = reader.string();
+  return { rules, like: like === '' ? undefined : like, tupleBytesMax: reader.uint32() };
+}
+
+function decodeRules(reader: Reader): readonly RoutingRule[] {
+  const rules: RoutingRule[] = [];
+  for (let count = reader.uint32(); count > 0; count -= 1) {
+    const tag = decodeValue(reader.lengthDelimited());
+    const spread = reader.uint32();
+    const fields: number[] = [];
+    for (let left = reader.uint32(); left > 0; left -= 1) fields.push(reader.uint32());
+    rules.push({ tag, spread, fields });
+  }
+  return rules;
+}
+
+/** The whole map; a few hundred bytes a space. The bytes are the caller's. */
+export function encodeMapState(state: ClusterMapState): Uint8Array {
+  const writer = new Writer(4_096);
+  writer.byte(formatVersion);
+  writer.uint64(state.appliedIndex);
+  writer.uint64(state.stampMs);
+  writer.string(state.clusterId);
+  writer.uint32(state.partitions);
+  writer.uint64(state.epoch);
+  writer.uint64(state.nextSpaceId);
+  writer.uint32(state.spaces.length);
+  for (const space of state.spaces) encodeSpace(writer, space);
+  writer.uint32(state.dropped.length);
+  for (const id of state.dropped) writer.uint64(id);
+  return writer.finish();
+}
+
+function encodeSpace(writer: Writer, space: SpaceRecord): void {
+  writer.uint64(space.id);
+  writer.string(space.name);
+  encodeSettings(writer, space.settings);
+  writer.string(space.routingName);
+  encodeRules(writer, space.rules);
+  writer.uint64(space.createdAtMs);
+}
+
+/** What `encodeMapState` wrote. Throws MapFormatError or DecodeError. */
+export function decodeMapState(bytes: Uint8Array): ClusterMapState {
+  const reader = new Reader(bytes);
+  checkVersion(reader, 'a snapshot of the cluster map');
+  const head = {
+    appliedIndex: reader.uint64() as LogIndex,
+    stampMs: reader.uint64() as StampMs,
+    clusterId: reader.string(),
+    partitions: reader.uint32(),
+    epoch: reader.uint64(),
+    nextSpaceId: reader.uint64() as SpaceId,
+  };
+  const spaces: SpaceRecord[] = [];
+  for (let count = reader.uint32(); count > 0; count -= 1) spaces.push(decodeSpace(reader));
+  const dropped: SpaceId[] = [];
+  for (let count = reader.uint32(); count > 0; count -= 1) dropped.push(reader.uint64() as SpaceId);
+  checkEnd(reader);
+  return { ...head, spaces, dropped };
+}
+
+function decodeSpace(reader: Reader): SpaceRecord {
+  return {
+    id: reader.uint64() as SpaceId,
+    name: reader.string(),
+    settings: decodeSettings(reader),
+    routingName: reader.string(),
+    rules: decodeRules(reader),
+    createdAtMs: reader.uint64() as StampMs,
+  };
+}
+
+function checkVersion(reader: Reader, what: string): void {
+  const version = reader.uint32();
+  if (version !== formatVersion) {
+    throw new MapFormatError(`${what} has version ${version}; this server reads ${formatVersion}`);
+  }
+}
+
+function checkEnd(reader: Reader): void {
+  if (reader.position !== reader.end) throw new MapFormatError('bytes follow the cluster map');
+}
