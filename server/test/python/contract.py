@@ -14,7 +14,11 @@ import grpc
 address, generated = sys.argv[1:3]
 sys.path.insert(0, generated)
 
+import google  # noqa: E402
 from google.protobuf import duration_pb2, struct_pb2  # noqa: E402
+
+# Where google.protobuf is installed as a package of its own, google.rpc lies beside our generated code.
+google.__path__.append(f"{generated}/google")
 from google.rpc import error_details_pb2, status_pb2  # noqa: E402
 from tuplet.v1 import admin_pb2, admin_pb2_grpc, space_pb2, space_pb2_grpc, tuple_pb2  # noqa: E402
 
