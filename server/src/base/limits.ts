@@ -52,3 +52,41 @@ export const logSegmentsWanted = 4;
 
 assert(inFlightBytesTotalMax >= inFlightBytesMax, 'one partition may fill its own pipeline');
 assert(idleTickMs >= tickMs, 'an idle node ticks less');
+
+/** Highest group: 0 is the cluster map, 1..256 are partitions. */
+export const groupMax = 256;
+
+// Storage.
+
+/** Bytes of a log segment: large enough that a roll is rare, small enough that two spares are no burden. */
+export const logSegmentBytes: number = 64 * mebibyte;
+/** Bytes of the smallest segment that `open` accepts: the head of 257 groups and some frames fit. */
+export const logSegmentBytesMin: number = 64 * kibibyte;
+/** Bytes of one entry's payload: a request of 3.5 MiB (SPEC §2) and what the entry adds to it. */
+export const logPayloadBytesMax: number = 4 * mebibyte;
+/** Bytes of one frame: two of the largest entries; more waits for the next write. */
+export const logFrameBytesMax: number = 8 * mebibyte;
+/** Segments kept ready: the one that comes next, and one more for a disk that fills meanwhile. */
+export const logSparesTarget = 2;
+/** Bytes of zeros written at once while a segment is prepared; the log's own writes go between. */
+export const logZeroBytes: number = 256 * kibibyte;
+/** Idle milliseconds after which an empty frame records that the last one is durable. */
+export const logIdleMs = 5;
+/** Milliseconds between attempts to prepare space after the disk was full. */
+export const diskFullRetryMs = 1000;
+/** Copies of torn tails that stay in the folder. */
+export const logTornCopiesMax = 8;
+/** Bytes of one chunk of a snapshot: what a load holds in memory at once. */
+export const snapshotChunkBytesMax: number = 4 * mebibyte;
+/** Bytes a snapshot's producer may be ahead of the disk before `add` makes it wait. */
+export const snapshotAheadBytes: number = mebibyte;
+/** Bytes of a snapshot between syncs, so that its end does not hold up the log for long. */
+export const snapshotSyncBytes: number = 4 * mebibyte;
+/** Snapshots of a group that are kept: the newest, and one in case it is damaged. */
+export const snapshotsKept = 2;
+/** Bytes reserved for one snapshot before any is known: a partition's tail when one is due, twice. */
+export const snapshotReserveBytesMin: number = 8 * mebibyte;
+
+assert(logFrameBytesMax > logPayloadBytesMax, 'an entry fits a frame');
+assert(logSegmentBytes >= 2 * logFrameBytesMax, 'a frame fits a segment');
+assert(logSegmentBytesMin > groupMax * 80 * 2, 'a head fits the smallest segment');
