@@ -1,0 +1,128 @@
+/** Waiting calls: served when they can be, in the order in which they came, and answered in time. */
+import type { Checker, History, Operation, Violation } from './history.ts';
+import { receivedBy } from './history.ts';
+import { matches } from './values.ts';
+
+const nsPerMs = 1_000_000;
+const waiting = new Set(['read', 'take', 'read-many', 'take-many']);
+/** What was written so long before everything was quiet has found its waiters. */
+const settleNs = 1_000 * nsPerMs;
+/** A wait's end is answered within 50 ms (SPEC §3); the rest is the way of request and answer. */
+const endAnsweredMs = 50 + 150;
+/** A request is surely with the partition's leader after so long, if nothing was disturbed. */
+const arrivedNs = 200 * nsPerMs;
+
+/** I8 and I9: at rest no living client waits while a free match exists, and no ended wait goes unanswered. */
+export const waiters: Checker = {
+  name: 'waiters',
+  check(history) {
+    const violations: Violation[] = [];
+    const { quietAt } = history;
+    if (quietAt === undefined) return violations;
+    const say = (message: string, operation: Operation): void => {
+      violations.push({ checker: 'waiters', message, operations: [operation.id] });
+    };
+    const left = history.operations.flatMap((each) =>
+      each.operation === 'survey'
+        ? (each.result.found ?? []).map((found) => ({ found, space: each.arguments.space }))
+        : [],
+    );
+    for (const operation of history.operations) {
+      const { operation: name, invoked, completed, arguments: asked, process } = operation;
+      if (name === 'notify' || name === 'survey') continue;
+      if (completed <= quietAt || invoked > quietAt - settleNs || history.ends.has(process))
+        continue;
+      const blocks = waiting.has(name) && (asked.waitMs === null || (asked.waitMs ?? 0) > 0);
+      const waitEnd = invoked + (asked.waitMs ?? Number.POSITIVE_INFINITY) * nsPerMs;
+      if (!blocks || waitEnd < quietAt - settleNs) {
+        say(`${name} of ${process} was never answered`, operation);
+        continue;
+      }
+      const free = left.filter(
+        ({ found, space }) =>
+          space === asked.space &&
+          found.state === 'ready' &&
+          found.leaseEndMs === null &&
+          matches(asked.template ?? null, found.tuple),
+      );
+      if (free.length < (asked.min ?? 1)) continue;
+      say(`${name} of ${process} waits, and tuple ${free[0]?.found.id} is free`, operation);
+    }
+    return violations;
+  },
+};
+
+function disturbed(history: History, from: number, to: number): boolean {
+  return history.faults.some(
+    (fault) =>
+      fault.time <= to && fault.time + (fault.forMs ?? 0) * nsPerMs >= from - 3_000 * nsPerMs,
+  );
+}
+
+/** SPEC §3: within 50 ms of a wait's end comes an answer. Judged where no fault was near. */
+export const waitEnds: Checker = {
+  name: 'wait-ends',
+  check(history) {
+    const violations: Violation[] = [];
+    for (const operation of history.operations) {
+      const { waitMs } = operation.arguments;
+      if (!waiting.has(operation.operation) || waitMs === null || waitMs === undefined) continue;
+      if (history.ends.has(operation.process)) continue;
+      const due = operation.invoked + (waitMs + endAnsweredMs) * nsPerMs;
+      if (operation.completed <= due || disturbed(history, operation.invoked, due)) continue;
+      if (history.quietAt === undefined || due > history.quietAt) continue;
+      const message = `${operation.operation} waited ${waitMs} ms and was answered ${Math.round((operation.completed - due) / nsPerMs)} ms too late`;
+      violations.push({ checker: 'wait-ends', message, operations: [operation.id] });
+    }
+    return violations;
+  },
+};
+
+/** Pinned single takes that were served, with the place of their hand-over. */
+function servedTakes(history: History): { operation: Operation; partition: number; at: number }[] {
+  const places = new Map<string, { partition: number; at: number }>();
+  for (const [partition, events] of history.committed ?? []) {
+    for (const { event, at } of events) {
+      if (event.kind === 'TAKEN') places.set(`${event.id}/${event.deliveries}`, { partition, at });
+    }
+  }
+  const served: { operation: Operation; partition: number; at: number }[] = [];
+  for (const operation of history.operations) {
+    if (operation.operation !== 'take' || operation.arguments.pinned !== true) continue;
+    const found = receivedBy(operation)[0];
+    const place = found && places.get(`${found.id}/${found.deliveries}`);
+    if (place !== undefined) served.push({ operation, ...place });
+  }
+  return served.sort((left, right) => left.at - right.at);
+}
+
+/** SPEC §3, W2: of the waiters whose template matches, the one that came first. Judged without faults. */
+export const firstCome: Checker = {
+  name: 'first-come',
+  check(history) {
+    const violations: Violation[] = [];
+    const byPartition = new Map<number, ReturnType<typeof servedTakes>>();
+    for (const take of servedTakes(history)) {
+      const list = byPartition.get(take.partition);
+      if (list === undefined) byPartition.set(take.partition, [take]);
+      else list.push(take);
+    }
+    for (const list of byPartition.values()) {
+      for (const [at, later] of list.entries()) {
+        for (const earlier of list.slice(0, at)) {
+          // `earlier` was served first; `later` must not have been waiting for the same tuple before it came.
+          const { operation: early } = earlier;
+          const { operation: late } = later;
+          if (late.invoked + arrivedNs > early.invoked) continue;
+          const tuple = early.result.found?.[0]?.tuple ?? [];
+          const meant = late.arguments.space === early.arguments.space;
+          if (!meant || !matches(late.arguments.template ?? null, tuple)) continue;
+          if (disturbed(history, late.invoked, late.completed)) continue;
+          const message = `take of ${early.process} was served before an earlier one of ${late.process}`;
+          violations.push({ checker: 'first-come', message, operations: [early.id, late.id] });
+        }
+      }
+    }
+    return violations;
+  },
+};
