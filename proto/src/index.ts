@@ -1,6 +1,3 @@
-// For users of the SDK, which exports these again.
-
-// For the server, the SDK and the tools beside them.
 export { byteAt, compareBytes, equalBytes, type Run, startsWithBytes } from './bytes.ts';
 export {
   canonicalTuple,
@@ -10,11 +7,31 @@ export {
   problemOf,
   type TupleCheck,
 } from './check.ts';
+export type { Codec, Method } from './codec.ts';
 export { compileTemplate } from './compile.ts';
 export { decodeTuple, decodeValue } from './decode.ts';
 export { compareCodePoints, encodeTuple, encodeValue, writeTuple } from './encode.ts';
 export { equalStored, sameNumber } from './equal.ts';
+export {
+  decodeStatus,
+  ERROR_DOMAIN,
+  type ErrorReason,
+  type ErrorRow,
+  encodeStatus,
+  errorRow,
+  errorRows,
+  type Failure,
+  failureOf,
+  GrpcCode,
+  type GrpcCodeName,
+  isErrorReason,
+  type ReceivedFailure,
+  readStatus,
+  STATUS_TRAILER,
+  statusOf,
+} from './errors.ts';
 export { FieldOffsets } from './fields.ts';
+export { type GrpcMethod, type GrpcService, grpcService, type Service } from './grpc.ts';
 export { type Hash64, hash32, hash64, hashInto, hashModulo } from './hash.ts';
 export { KEY_END, KeyTag, keyOf, keyOfStored, writeFieldKey, writeKey } from './key.ts';
 export { defaultTupleLimits, limits, type TupleLimits } from './limits.ts';
@@ -50,6 +67,13 @@ export type {
   TemplateSpec,
 } from './template-spec.ts';
 export { encodeTemplate, writeTemplate } from './template-spec.ts';
+export {
+  durationOfMs,
+  msOfDuration,
+  msOfTimestamp,
+  type SecondsAndNanos,
+  timestampOfMs,
+} from './time.ts';
 export { isUtf8 } from './utf8.ts';
 export {
   Float,

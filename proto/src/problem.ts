@@ -2,6 +2,7 @@
 export type InvalidReason =
   | 'ANY_OF_SIZE'
   | 'DUPLICATE_KEY'
+  | 'ENUM_UNKNOWN'
   | 'FIELD_REPEATED'
   | 'KIND_UNKNOWN'
   | 'LIST_TOO_LONG'

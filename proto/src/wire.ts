@@ -69,9 +69,10 @@ export class Writer {
 
   /** An unsigned integer of up to 32 bits as a varint. */
   uint32(value: number): void {
+    let rest = value >>> 0;
+    if (rest !== value) throw refuseValue(`${value} is not an integer in 0..2^32-1`);
     this.reserve(5);
     const bytes = this.bytes;
-    let rest = value >>> 0;
     let at = this.position;
     while (rest > 0x7f) {
       bytes[at] = (rest & 0x7f) | 0x80;
@@ -91,6 +92,12 @@ export class Writer {
     else this.lanes(value >>> 0, Math.floor(value / TWO_32));
   }
 
+  /** An integer of 32 bits as a two's complement varint; a negative one has 10 bytes. */
+  int32(value: number): void {
+    if (value !== (value | 0)) throw refuseValue(`${value} is not an integer of 32 bits`);
+    this.int64(value);
+  }
+
   /** A safe integer as a two's complement varint (int32 and int64; a negative one has 10 bytes). */
   int64(value: number): void {
     if (!Number.isSafeInteger(value)) throw refuseValue(`${value} is not a safe integer`);
@@ -102,7 +109,7 @@ export class Writer {
   sint64(value: number | bigint): void {
     if (typeof value === 'number') {
       if (!Number.isSafeInteger(value)) throw refuseValue(`${value} is not a safe integer`);
-      if (value === (value | 0)) this.uint32((value << 1) ^ (value >> 31));
+      if (value === (value | 0)) this.uint32(((value << 1) ^ (value >> 31)) >>> 0);
       else this.#zigzag(value >>> 0, Math.floor(value / TWO_32) | 0);
       return;
     }
@@ -240,6 +247,8 @@ export class Reader {
   low = 0;
   /** See `low`. */
   high = 0;
+  /** Whether `unknown` refuses fields instead of passing over them. */
+  refusesUnknown = false;
 
   constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
     this.bytes = bytes;
@@ -388,6 +397,12 @@ export class Reader {
     if (size > this.end - start) throw malformed('message ends inside a field');
     this.position = start + size;
     return start;
+  }
+
+  /** Meets a field that the reading code does not know: refuses it or passes over it. */
+  unknown(tag: number): void {
+    if (this.refusesUnknown) throw malformed(`field ${tag >>> 3} is unknown`, 'UNKNOWN_FIELD');
+    this.skip(tag);
   }
 
   /** Passes the content of an unknown field. Groups are refused. */
