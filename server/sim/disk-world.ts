@@ -5,6 +5,7 @@ import type { GroupId, LogIndex, Term } from '../src/base/ids.ts';
 import { hostChecksum } from '../src/host/checksum.ts';
 import type { LogEntry, SnapshotMark } from '../src/storage/entry.ts';
 import { type LogOptions, type OpenedLog, WriteAheadLog } from '../src/storage/log.ts';
+import { type OpenedStorage, Storage } from '../src/storage/storage.ts';
 import { SimDisk, type SimDiskOptions } from './disk.ts';
 
 /** A small random source: mulberry32. */
@@ -98,7 +99,7 @@ function microtasks(): Promise<void> {
 export class World {
   readonly time: TestTime = new TestTime();
   readonly random: Random;
-  readonly disk: SimDisk;
+  disk: SimDisk;
   readonly fatal: Error[] = [];
 
   constructor(seed = 1, options: Partial<SimDiskOptions> = {}) {
@@ -125,6 +126,17 @@ export class World {
     return await this.time.until(
       WriteAheadLog.open(this.disk, this.time.clock, this.options(more)),
     );
+  }
+
+  /** Opens log and snapshots. */
+  async openStorage(): Promise<OpenedStorage> {
+    return await this.time.until(this.openingStorage());
+  }
+
+  /** The same, for who moves time on. */
+  openingStorage(): Promise<OpenedStorage> {
+    const options = { ...this.options(), reserveBytesMin: 16 * 1024 };
+    return Storage.open(this.disk, this.time.clock, options);
   }
 
   /** Appends entries and runs until they are durable. */

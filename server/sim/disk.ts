@@ -88,7 +88,7 @@ export class SimDisk implements Disk {
     this.#folders.set('', new Folder(true));
   }
 
-  /** The next call of this kind fails so. */
+  /** The next call of this kind fails so, in this life of the process. */
   failNext(call: 'read' | 'write' | 'sync', kind: 'io' | 'full'): void {
     this.#planned.push({ call, kind });
   }
@@ -96,8 +96,7 @@ export class SimDisk implements Disk {
   /** The process dies, the machine lives: what was written stays, synced or not. */
   kill(): void {
     this.counts.processCrashes++;
-    this.#life++;
-    this.#locked = false;
+    this.#endLife();
   }
 
   /**
@@ -106,8 +105,7 @@ export class SimDisk implements Disk {
    */
   crash(): void {
     this.counts.powerCuts++;
-    this.#life++;
-    this.#locked = false;
+    this.#endLife();
     const mode = this.#below(8);
     const keep = (): boolean => (mode === 0 ? true : mode === 1 ? false : this.#below(2) === 0);
     for (const [name, folder] of this.#folders) {
@@ -236,6 +234,12 @@ export class SimDisk implements Disk {
         if (life === this.#life) this.#locked = false;
       };
     });
+  }
+
+  #endLife(): void {
+    this.#life++;
+    this.#locked = false;
+    this.#planned.length = 0;
   }
 
   #file(name: string, inode: Inode): DiskFile {

@@ -76,10 +76,8 @@ export const logIdleMs = 5;
 export const diskFullRetryMs = 1000;
 /** Copies of torn tails that stay in the folder. */
 export const logTornCopiesMax = 8;
-/** Bytes of one chunk of a snapshot: what a load holds in memory at once. */
-export const snapshotChunkBytesMax: number = 4 * mebibyte;
-/** Bytes a snapshot's producer may be ahead of the disk before `add` makes it wait. */
-export const snapshotAheadBytes: number = mebibyte;
+/** Bytes of one piece of a snapshot, under one CRC; larger chunks are divided. */
+export const snapshotPieceBytesMax: number = mebibyte;
 /** Bytes of a snapshot between syncs, so that its end does not hold up the log for long. */
 export const snapshotSyncBytes: number = 4 * mebibyte;
 /** Snapshots of a group that are kept: the newest, and one in case it is damaged. */

@@ -16,13 +16,16 @@ export interface DamagePlace {
  */
 export class LogDamaged extends Error {
   override readonly name = 'LogDamaged';
+  readonly what: string;
   readonly place: DamagePlace;
-  constructor(what: string, place: DamagePlace) {
+  constructor(what: string, place: DamagePlace, options?: ErrorOptions) {
     const sequence = place.sequence === undefined ? '' : `, frame ${place.sequence}`;
     super(
       `the log is damaged: ${what} (${place.file}, offset ${place.offset}${sequence}); ` +
-        'nothing was changed on disk; restore the data folder from a backup',
+        'it was left as it is; restore the data folder from a backup',
+      options,
     );
+    this.what = what;
     this.place = place;
   }
 }

@@ -1,0 +1,95 @@
+/** A node's storage: the log and the snapshots, opened in the order that lets each help the other. */
+import type { Clock, Disk } from '../base/doors.ts';
+import type { GroupId } from '../base/ids.ts';
+import { LogDamaged } from './damage.ts';
+import type { RecoveredGroup } from './entry.ts';
+import { type LogOptions, WriteAheadLog } from './log.ts';
+import type { SnapshotSummary } from './snapshot-file.ts';
+import { SnapshotStore, type SnapshotWriter } from './snapshots.ts';
+
+/** What `Storage.open` needs besides its doors. */
+export interface StorageOptions extends Omit<LogOptions, 'bases'> {
+  /** Bytes reserved for a snapshot before any is known; `snapshotReserveBytesMin` in earnest. */
+  readonly reserveBytesMin: number;
+}
+
+/** What `Storage.open` resolves to. */
+export interface OpenedStorage {
+  readonly storage: Storage;
+  /**
+   * In order of group: load `storage.snapshots`' newest of each, then apply the entries. A group that is
+   * absent has neither.
+   */
+  readonly recovered: readonly RecoveredGroup[];
+  /** Sentences for the operator. */
+  readonly warnings: readonly string[];
+}
+
+/** See the top of the file. */
+export class Storage {
+  readonly log: WriteAheadLog;
+  readonly snapshots: SnapshotStore;
+
+  private constructor(log: WriteAheadLog, snapshots: SnapshotStore) {
+    this.log = log;
+    this.snapshots = snapshots;
+  }
+
+  /** Rejects with LogDamaged, and then nothing may be served; with DiskError. */
+  static async open(disk: Disk, clock: Clock, options: StorageOptions): Promise<OpenedStorage> {
+    const { snapshots, warnings } = await SnapshotStore.open(disk, clock, options);
+    try {
+      const opened = await WriteAheadLog.open(disk, clock, {
+        ...options,
+        bases: snapshots.bases(),
+      });
+      const storage = new Storage(opened.log, snapshots);
+      return {
+        storage,
+        recovered: opened.recovered,
+        warnings: [...warnings, ...opened.warnings],
+      };
+    } catch (error) {
+      await snapshots.close();
+      if (!(error instanceof LogDamaged) || warnings.length === 0) throw error;
+      throw new LogDamaged([error.what, ...warnings].join('; '), error.place, { cause: error });
+    }
+  }
+
+  /**
+   * Ends a snapshot: file and name durable, then its mark, then what is older may go. Resolves when the
+   * mark is durable and the old files are gone. Rejects with DiskError as `SnapshotWriter.add` does.
+   */
+  async complete(writer: SnapshotWriter, stateHash: bigint): Promise<SnapshotSummary> {
+    const summary = await writer.finish(stateHash);
+    const batch = { entries: [], marks: [summary.mark] };
+    await new Promise<void>((resolve) => this.log.append(batch, resolve));
+    await this.snapshots.retire(summary.mark.group);
+    return summary;
+  }
+
+  /**
+   * Lets the log go up to a group's newest snapshot, instead of the older one, after reading it through:
+   * for an idle group that `log.holders()` names with `repeated-mark`. Rejects with SnapshotDamaged:
+   * then a new snapshot is due.
+   */
+  async confirm(group: GroupId): Promise<void> {
+    await this.snapshots.verify(group);
+    const newest = this.snapshots.newest(group);
+    if (newest === undefined) return;
+    const batch = { entries: [], marks: [newest.mark] };
+    await new Promise<void>((resolve) => this.log.append(batch, resolve));
+  }
+
+  /** `reserve`: the disk is full; refuse writes, let takes, receipts, expiry and snapshots pass. */
+  reserveState(): 'ok' | 'reserve' {
+    const states = [this.log.reserveState(), this.snapshots.reserveState()];
+    return states.includes('reserve') ? 'reserve' : 'ok';
+  }
+
+  /** Waits until all appended is durable, and closes the files. No snapshot is on its way then. */
+  async close(): Promise<void> {
+    await this.snapshots.close();
+    await this.log.close();
+  }
+}
