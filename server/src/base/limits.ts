@@ -88,3 +88,45 @@ export const snapshotReserveBytesMin: number = 8 * mebibyte;
 assert(logFrameBytesMax > logPayloadBytesMax, 'an entry fits a frame');
 assert(logSegmentBytes >= 2 * logFrameBytesMax, 'a frame fits a segment');
 assert(logSegmentBytesMin > groupMax * 80 * 2, 'a head fits the smallest segment');
+
+// Space.
+
+/** The bounds of a partition’s state and of what its leader admits (SPEC §3, §4, §8). */
+export const limits = {
+  /** Tuples in one write, take, expiry or drop: bounds the work of one entry (SPEC §3, §4). */
+  batchTuplesMax: 1_000,
+  /** Bytes of tuples in one expiry or drop: bounds what its events add to the history (SPEC §4). */
+  batchBytesMax: 1_048_576,
+  /** Bytes of a caller's request id: a UUID as text fits, a payload does not. */
+  requestIdBytesMax: 64,
+  /** UTF-8 bytes of a session's name: it is for people. */
+  sessionNameBytesMax: 128,
+  /** Milliseconds of a session's lease: an hour survives any pause that is not an end. */
+  sessionLeaseMsMax: 3_600_000,
+  /** Milliseconds that the end of a session is remembered: S3, later than any OPEN can come. */
+  endedMarkMs: 600_000,
+  /** Unfinished operations of a session, as one partition sees them (SPEC §4). */
+  sessionOperationsMax: 4_096,
+  /** Bytes of results and unacknowledged tuples of a session, as one partition sees them (SPEC §4). */
+  sessionBytesMax: 67_108_864,
+  /** Milliseconds that the result of a request without a session is remembered (SPEC §4). */
+  requestResultMs: 300_000,
+  /** Such results in a partition (SPEC §4). */
+  requestResultsMax: 100_000,
+  /** Bytes of such results in a partition (SPEC §4). */
+  requestResultBytesMax: 16_777_216,
+  /** Bytes of events that a partition keeps (SPEC §8); 0: none. */
+  historyBytesMax: 8_388_608,
+  /** Milliseconds that a partition keeps events (SPEC §8); 0: none. */
+  historyMs: 600_000,
+  /** Dead bytes in slabs before any are compacted: below it, moving gains nothing one would notice. */
+  slabDeadBytesMin: 524_288,
+  /** Empty chunks of 64 KiB kept for reuse: a queue that flows through opens them all the time. */
+  slabSparesMax: 8,
+  /** Bytes of a snapshot's chunk where its reader names none: about a millisecond of work. */
+  snapshotChunkBytes: 262_144,
+} as const;
+
+assert(limits.batchBytesMax < logPayloadBytesMax, 'a batch fits an entry');
+assert(logPayloadBytesMax < limits.sessionBytesMax, 'a session may hold any single result');
+assert(limits.requestResultMs <= limits.endedMarkMs, 'what is remembered for less goes first');

@@ -1,0 +1,173 @@
+/**
+ * Records of bytes, added at the end and cut at the front, in blocks outside the JavaScript heap.
+ * Bytes never change once added, so a snapshot may keep the blocks while the log goes on.
+ */
+import { assert, present } from '../base/assert.ts';
+
+const blockBytes = 16_384;
+const lengthBytes = 4;
+
+interface Block {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Position of its first byte. */
+  readonly start: number;
+  /** Bytes in use, whole records. */
+  used: number;
+}
+
+/** What a snapshot keeps: the records between two positions. */
+export interface ByteLogCut {
+  readonly blocks: readonly Block[];
+  readonly first: number;
+  readonly end: number;
+}
+
+/** A log of byte records. A position counts bytes ever added; it is memory layout, not state. */
+export class ByteLog {
+  #blocks: Block[] = [];
+  #first = 0;
+  #end = 0;
+  #count = 0;
+  #payloadBytes = 0;
+
+  /** Position of the oldest record; equals `end` where there is none. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** Position after the youngest record. */
+  get end(): number {
+    return this.#end;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of the records themselves: the same on every replica. */
+  get payloadBytes(): number {
+    return this.#payloadBytes;
+  }
+
+  /** Bytes of all blocks. */
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const block of this.#blocks) bytes += block.bytes.length;
+    return bytes;
+  }
+
+  /** Adds a copy of a record; returns its position. */
+  append(record: Uint8Array): number {
+    const size = lengthBytes + record.length;
+    let block = this.#blocks.at(-1);
+    if (block === undefined || block.used + size > block.bytes.length) block = this.#open(size);
+    const at = block.used;
+    block.view.setUint32(at, record.length, true);
+    block.bytes.set(record, at + lengthBytes);
+    block.used = at + size;
+    const position = this.#end;
+    this.#end += size;
+    this.#count += 1;
+    this.#payloadBytes += record.length;
+    return position;
+  }
+
+  /** A view of the record at a position, valid until it is cut. */
+  at(position: number): Uint8Array {
+    return recordAt(this.#blockOf(position), position);
+  }
+
+  /** The position of the record after this one; `end` after the youngest. */
+  next(position: number): number {
+    return position + lengthBytes + this.at(position).length;
+  }
+
+  /** Cuts the oldest record. */
+  cutFirst(): void {
+    assert(this.#first < this.#end, 'there is a record to cut');
+    const size = this.at(this.#first).length;
+    this.#first += lengthBytes + size;
+    this.#count -= 1;
+    this.#payloadBytes -= size;
+    // Blocks are dropped eight at a time, because taking the head off an array moves the rest.
+    let gone = 0;
+    for (const block of this.#blocks) {
+      if (block.start + block.used > this.#first) break;
+      gone += 1;
+      if (gone > 8) break;
+    }
+    if (gone > 8 || gone === this.#blocks.length) this.#blocks = this.#blocks.slice(gone);
+  }
+
+  /** The position of the first record for which `reached` holds; it holds for all later ones. */
+  search(reached: (record: Uint8Array) => boolean): number {
+    if (this.#first === this.#end) return this.#end;
+    let low = this.#blockIndexOf(this.#first);
+    let high = this.#blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const block = present(this.#blocks[middle], 'the block exists');
+      if (reached(recordAt(block, block.start))) high = middle - 1;
+      else low = middle;
+    }
+    const begin = present(this.#blocks[low], 'the block exists').start;
+    let position = Math.max(begin, this.#first);
+    while (position < this.#end && !reached(this.at(position))) position = this.next(position);
+    return position;
+  }
+
+  /** The records as they are now. */
+  cut(): ByteLogCut {
+    return { blocks: [...this.#blocks], first: this.#first, end: this.#end };
+  }
+
+  #open(size: number): Block {
+    const bytes = new Uint8Array(Math.max(blockBytes, size));
+    const block = { bytes, view: new DataView(bytes.buffer), start: this.#end, used: 0 };
+    this.#blocks.push(block);
+    return block;
+  }
+
+  #blockOf(position: number): Block {
+    const last = this.#blocks.at(-1);
+    if (last !== undefined && position >= last.start) return last;
+    return present(this.#blocks[this.#blockIndexOf(position)], 'the block exists');
+  }
+
+  #blockIndexOf(position: number): number {
+    return blockIndexOf(this.#blocks, position);
+  }
+}
+
+/** Reads the records of a cut one by one. */
+export function* recordsOf(cut: ByteLogCut): Generator<Uint8Array> {
+  let position = cut.first;
+  for (let i = blockIndexOf(cut.blocks, position); position < cut.end; i += 1) {
+    const block = present(cut.blocks[i], 'the block exists');
+    const next = cut.blocks[i + 1];
+    const end = Math.min(cut.end, next === undefined ? cut.end : next.start);
+    while (position < end) {
+      const record = recordAt(block, position);
+      yield record;
+      position += lengthBytes + record.length;
+    }
+  }
+}
+
+function blockIndexOf(blocks: readonly Block[], position: number): number {
+  let low = 0;
+  let high = blocks.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (present(blocks[middle], 'the block exists').start <= position) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function recordAt(block: Block, position: number): Uint8Array {
+  const at = position - block.start;
+  const size = block.view.getUint32(at, true);
+  return block.bytes.subarray(at + lengthBytes, at + lengthBytes + size);
+}
