@@ -66,7 +66,7 @@ export class Deadlines {
     for (let at = 0; at < this.#count; at += 1) {
       const row = this.#get(at);
       assert(this.#rows.heapPosition(row) === at, 'a row knows its position in the heap');
-      const parent = this.#rows.leaseEndMs(this.#get((at - 1) >> 1 < 0 ? 0 : (at - 1) >> 1));
+      const parent = this.#rows.leaseEndMs(this.#get(Math.max(0, (at - 1) >> 1)));
       assert(parent <= this.#rows.leaseEndMs(row), 'a parent ends no later than its children');
     }
   }

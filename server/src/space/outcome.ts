@@ -25,7 +25,12 @@ export interface WrittenTuple {
 export type Result =
   | { readonly kind: 'handed'; readonly tuples: readonly StoredTuple[] }
   | { readonly kind: 'written'; readonly tuples: readonly WrittenTuple[] }
-  | { readonly kind: 'replaced'; readonly written: WrittenTuple; readonly old: StoredTuple; readonly new: StoredTuple }
+  | {
+      readonly kind: 'replaced';
+      readonly written: WrittenTuple;
+      readonly old: StoredTuple;
+      readonly new: StoredTuple;
+    }
   | { readonly kind: 'cancelled'; readonly found: boolean }
   | { readonly kind: 'renewed'; readonly found: boolean; readonly leaseEndMs: StampMs | undefined };
 
@@ -39,7 +44,11 @@ export type HandOverOutcome =
 
 export type Outcome =
   /** The operation's result, fresh or remembered. */
-  | { readonly kind: 'result'; readonly result: Result; readonly handOvers: readonly HandOverOutcome[] }
+  | {
+      readonly kind: 'result';
+      readonly result: Result;
+      readonly handOvers: readonly HandOverOutcome[];
+    }
   /** Not admitted; nothing happened. */
   | { readonly kind: 'stop'; readonly why: Refusal }
   /** What the decision rested on no longer holds; nothing happened. The leader decides again. */

@@ -21,7 +21,8 @@ export class RowIndex {
 
   constructor(rows: TupleRows) {
     this.#rows = rows;
-    for (let i = 0; i < 1 << tableBits; i += 1) this.#tables.push({ cells: new Uint32Array(0), count: 0 });
+    for (let i = 0; i < 1 << tableBits; i += 1)
+      this.#tables.push({ cells: new Uint32Array(0), count: 0 });
   }
 
   /** Bytes of all tables. */

@@ -229,6 +229,12 @@ export class TupleRows {
     page.leases[row & pageMask] = none ? 0 : leaseEndMs;
   }
 
+  /** All columns of a row that holds a tuple. */
+  content(row: Row): RowContent {
+    return present(contentAt(this.#page(row), row & pageMask), 'the row holds a tuple');
+  }
+
+  /** The next younger row of the same space in any state, or `noRow`. */
   next(row: Row): Row {
     return ((this.#page(row).links[row & pageMask] as number) - 1) as Row;
   }

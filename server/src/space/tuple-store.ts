@@ -121,25 +121,39 @@ export class TupleStore {
   counts(space?: SpaceId): Counts {
     if (space === undefined) return { ready: this.#ready, handed: this.#handed };
     const list = this.#lists.get(space);
-    return list === undefined ? { ready: 0, handed: 0 } : { ready: list.ready, handed: list.handed };
+    return list === undefined
+      ? { ready: 0, handed: 0 }
+      : { ready: list.ready, handed: list.handed };
   }
 
   /** Adds the youngest tuple of its space. */
   add(content: TupleContent): Row {
+    const row = this.load(content);
+    this.#enlist(row);
+    return row;
+  }
+
+  /** Loading: adds a tuple in any order. `finishLoad` makes the lists when all are there. */
+  load(content: TupleContent): Row {
     const { bytes, ...columns } = content;
     const place = this.slabs.add(bytes);
     const row = this.rows.add({ ...columns, place, size: bytes.length } satisfies RowContent);
     this.#index.add(row);
-    let list = this.#lists.get(content.space);
-    if (list === undefined) {
-      list = new AgeList(this.rows);
-      this.#lists.set(content.space, list);
-    }
-    list.append(row);
-    this.observer?.added?.(row);
-    if (content.handed) this.#handed += 1;
-    else this.#becomeReady(row);
     return row;
+  }
+
+  /** Loading: puts all tuples into lists, in the order of their ids. */
+  finishLoad(): void {
+    const { rows } = this;
+    const counters = new Float64Array(rows.rowCount);
+    let count = 0;
+    for (let row = 0 as Row; row < rows.rowCount; row = (row + 1) as Row) {
+      if (rows.isFree(row)) continue;
+      counters[count] = rows.counter(row);
+      count += 1;
+    }
+    for (const counter of counters.subarray(0, count).sort())
+      this.#enlist(this.#index.find(counter));
   }
 
   /** Ready to handed over. */
@@ -267,6 +281,19 @@ export class TupleStore {
     assert(ready === this.#ready, 'ready tuples are counted');
     assert(handed === this.#handed, 'handed tuples are counted');
     assert(ready + handed === tuples, 'each tuple is in a list');
+  }
+
+  #enlist(row: Row): void {
+    const space = this.rows.space(row);
+    let list = this.#lists.get(space);
+    if (list === undefined) {
+      list = new AgeList(this.rows);
+      this.#lists.set(space, list);
+    }
+    list.append(row);
+    this.observer?.added?.(row);
+    if (this.rows.isHanded(row)) this.#handed += 1;
+    else this.#becomeReady(row);
   }
 
   #listOf(row: Row): AgeList {

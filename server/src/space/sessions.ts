@@ -1,0 +1,391 @@
+/**
+ * What a partition keeps of sessions (PROTOCOL §1): those it serves with their operations, marks of
+ * those that ended lately, and the records of those whose home it is.
+ */
+import { assert } from '../base/assert.ts';
+import type { Attempt, PartitionId, Sequence, SessionId, StampMs } from '../base/ids.ts';
+import type { SessionOperation } from './command.ts';
+import type { Refusal } from './outcome.ts';
+import type { ChangeResult } from './result-codec.ts';
+import { resultBytes } from './result-codec.ts';
+import type { Row } from './rows.ts';
+
+/** result[op] and fence[op]. A record without either is not kept. */
+export interface OperationRecord {
+  readonly sequence: Sequence;
+  /** The highest attempt fenced; 0: none. */
+  fence: number;
+  /** Rows handed over and not yet acknowledged; they stay where they are until then. */
+  handed: Row[];
+  /** The outcome of a change. Never beside `handed`. */
+  change: ChangeResult | undefined;
+  /** Bytes of the result and of the tuples handed over. */
+  bytes: number;
+}
+
+/** known[s] with what hangs on it. */
+export interface KnownSession {
+  readonly id: SessionId;
+  floor: Sequence;
+  readonly operations: Map<Sequence, OperationRecord>;
+  /** Bytes of all operations. */
+  bytes: number;
+  /** The last cut that needs nothing more of this record: it was read, saved or began later. */
+  cut: number;
+}
+
+/** home[s]. */
+export interface HomeSession {
+  readonly leaseMs: number;
+  readonly name: string;
+  readonly state: 'open' | 'ended';
+  readonly touched: ReadonlySet<PartitionId>;
+}
+
+/** The record behind `HomeSession`. */
+export interface HomeRecord extends HomeSession {
+  readonly id: SessionId;
+  state: 'open' | 'ended';
+  readonly touched: Set<PartitionId>;
+  /** As in KnownSession. */
+  cut: number;
+}
+
+/** What a session holds here, for the bounds of SPEC §4. */
+export interface SessionLoad {
+  /** Operations with a result or a fence. */
+  readonly operations: number;
+  /** Bytes of results and of tuples not yet acknowledged. */
+  readonly bytes: number;
+}
+
+/** Told once before a record that a snapshot has not yet read changes or goes. */
+export interface SessionWatcher {
+  beforeKnown(session: KnownSession): void;
+  beforeHome(session: HomeRecord): void;
+}
+
+const firstSequence = 1 as Sequence;
+
+/** The sessions of one partition. Tuples are given back by the caller. */
+export class Sessions {
+  readonly #known = new Map<SessionId, KnownSession>();
+  readonly #home = new Map<SessionId, HomeRecord>();
+  // Invariant: in the order of stamps; no session is both known and ended.
+  readonly #ended = new Map<SessionId, StampMs>();
+  readonly #markMs: number;
+  #oldestEndMs = Number.POSITIVE_INFINITY;
+  #watcher: SessionWatcher | undefined;
+  #cut = 0;
+
+  constructor(limits: { readonly endedMarkMs: number }) {
+    this.#markMs = limits.endedMarkMs;
+  }
+
+  state(session: SessionId): 'known' | 'ended' | 'unknown' {
+    if (this.#known.has(session)) return 'known';
+    return this.#ended.has(session) ? 'ended' : 'unknown';
+  }
+
+  known(session: SessionId): KnownSession | undefined {
+    return this.#known.get(session);
+  }
+
+  home(session: SessionId): HomeRecord | undefined {
+    return this.#home.get(session);
+  }
+
+  allKnown(): IterableIterator<KnownSession> {
+    return this.#known.values();
+  }
+
+  allHome(): IterableIterator<HomeRecord> {
+    return this.#home.values();
+  }
+
+  /** The marks of ended sessions, oldest end first. */
+  allEnded(): IterableIterator<[SessionId, StampMs]> {
+    return this.#ended.entries();
+  }
+
+  /** How many of each kind there are: the leader refuses new sessions beyond its bounds. */
+  get counts(): { readonly known: number; readonly home: number; readonly ended: number } {
+    return { known: this.#known.size, home: this.#home.size, ended: this.#ended.size };
+  }
+
+  load(session: SessionId): SessionLoad {
+    const known = this.#known.get(session);
+    return { operations: known?.operations.size ?? 0, bytes: known?.bytes ?? 0 };
+  }
+
+  operation(operation: SessionOperation): OperationRecord | undefined {
+    return this.#known.get(operation.session)?.operations.get(operation.sequence);
+  }
+
+  /** PROTOCOL §2, `admit`, in its order. The operation's own floor counts as raised already. */
+  admit(operation: SessionOperation): 'ok' | Refusal {
+    const known = this.#known.get(operation.session);
+    if (known === undefined)
+      return this.#ended.has(operation.session) ? 'ended' : 'unknown-session';
+    const { sequence } = operation;
+    if (sequence < known.floor || sequence < operation.floor) return 'closed';
+    const fence = known.operations.get(sequence)?.fence ?? 0;
+    return operation.attempt < fence ? 'fenced' : 'ok';
+  }
+
+  fenceOf(session: SessionId, sequence: Sequence): Attempt | 0 {
+    return (this.#known.get(session)?.operations.get(sequence)?.fence ?? 0) as Attempt | 0;
+  }
+
+  /**
+   * Every entry of a session raises floor[s]: drops what is kept of operations below it and returns
+   * the rows handed over to them, to be given back, in the order of sequences.
+   */
+  raiseFloor(session: SessionId, floor: Sequence): Row[] {
+    const known = this.#known.get(session);
+    if (known === undefined || floor <= known.floor) return [];
+    this.#beforeKnown(known);
+    const returned: Row[] = [];
+    for (const sequence of sequencesBelow(known, floor)) {
+      const record = known.operations.get(sequence);
+      if (record === undefined) continue;
+      returned.push(...record.handed);
+      this.#drop(known, record);
+    }
+    known.floor = floor;
+    return returned;
+  }
+
+  /** E4: fence[op] = attempt. */
+  fence(operation: SessionOperation): void {
+    const known = this.#changing(operation.session);
+    const record = recordOf(known, operation.sequence);
+    assert(record.fence <= operation.attempt, 'fences rise');
+    record.fence = operation.attempt;
+  }
+
+  /** E1, E2: result[op] = the tuples of these rows. */
+  hand(operation: SessionOperation, rows: Row[], bytes: number): void {
+    const known = this.#changing(operation.session);
+    const record = recordOf(known, operation.sequence);
+    assert(record.handed.length === 0, 'an operation is handed tuples once');
+    assert(record.change === undefined, 'an operation has one result');
+    record.handed = rows;
+    addBytes(known, record, bytes);
+  }
+
+  /** E3 and other changes: result[op]. */
+  remember(operation: SessionOperation, change: ChangeResult): void {
+    const known = this.#changing(operation.session);
+    const record = recordOf(known, operation.sequence);
+    assert(record.handed.length === 0, 'an operation has one result');
+    assert(record.change === undefined, 'an operation is carried out once');
+    record.change = change;
+    addBytes(known, record, resultBytes(change));
+  }
+
+  /** E5: whether the row is handed over to this operation; it leaves the result. The fence stays. */
+  receive(session: SessionId, sequence: Sequence, row: Row, bytes: number): boolean {
+    const known = this.#known.get(session);
+    const record = known?.operations.get(sequence);
+    if (known === undefined || record === undefined) return false;
+    const at = record.handed.indexOf(row);
+    if (at < 0) return false;
+    this.#beforeKnown(known);
+    record.handed.splice(at, 1);
+    addBytes(known, record, -bytes);
+    if (record.handed.length === 0 && record.fence === 0) known.operations.delete(sequence);
+    return true;
+  }
+
+  /** E7: known[s], unless ended[s]. Returns whether it is known now. */
+  know(session: SessionId): boolean {
+    if (this.#ended.has(session)) return false;
+    if (this.#known.has(session)) return true;
+    this.#known.set(session, {
+      id: session,
+      floor: firstSequence,
+      operations: new Map(),
+      bytes: 0,
+      cut: this.#cut,
+    });
+    return true;
+  }
+
+  /**
+   * E8: known[s] off, ended[s] on, and at home the record is ended. Results and fences go; returns
+   * the rows handed over to the session, in the order of sequences.
+   */
+  end(session: SessionId, stampMs: StampMs): Row[] {
+    const returned: Row[] = [];
+    const known = this.#known.get(session);
+    if (known !== undefined) {
+      this.#beforeKnown(known);
+      for (const record of inOrder(known.operations.values())) returned.push(...record.handed);
+      this.#known.delete(session);
+    }
+    const home = this.#home.get(session);
+    if (home !== undefined && home.state === 'open') {
+      this.#beforeHome(home);
+      home.state = 'ended';
+    }
+    this.mark(session, stampMs);
+    return returned;
+  }
+
+  /** ended[s]; a mark that is there keeps its stamp. */
+  mark(session: SessionId, stampMs: StampMs): void {
+    if (this.#ended.has(session)) return;
+    if (this.#ended.size === 0) this.#oldestEndMs = stampMs;
+    this.#ended.set(session, stampMs);
+  }
+
+  /** Begins a session at home. */
+  open(id: SessionId, session: HomeSession): void {
+    assert(!this.#home.has(id), 'ids of sessions are never reused');
+    const touched = new Set(session.touched);
+    this.#home.set(id, { ...session, id, touched, cut: this.#cut });
+  }
+
+  /** E6: whether the session is open at home; then the partition is among those touched. */
+  touch(session: SessionId, partition: PartitionId): boolean {
+    const home = this.#home.get(session);
+    if (home === undefined || home.state === 'ended') return false;
+    if (home.touched.has(partition)) return true;
+    this.#beforeHome(home);
+    home.touched.add(partition);
+    return true;
+  }
+
+  /** The record of an ended session goes; nothing where it is open. */
+  forget(session: SessionId): void {
+    const home = this.#home.get(session);
+    if (home === undefined || home.state === 'open') return;
+    this.#beforeHome(home);
+    this.#home.delete(session);
+  }
+
+  /** S3: marks go after their time. */
+  endEntry(stampMs: StampMs): void {
+    if (this.#oldestEndMs + this.#markMs > stampMs) return;
+    this.#oldestEndMs = Number.POSITIVE_INFINITY;
+    for (const [session, endedMs] of this.#ended) {
+      if (endedMs + this.#markMs > stampMs) {
+        this.#oldestEndMs = endedMs;
+        break;
+      }
+      this.#ended.delete(session);
+    }
+  }
+
+  /** Loading: a session that is served, with its operations. */
+  loadKnown(id: SessionId, floor: Sequence): KnownSession {
+    const known = { id, floor, operations: new Map(), bytes: 0, cut: this.#cut };
+    this.#known.set(id, known);
+    return known;
+  }
+
+  /** Loading: an operation of a session that is served. */
+  loadOperation(known: KnownSession, record: OperationRecord): void {
+    known.operations.set(record.sequence, record);
+    known.bytes += record.bytes;
+  }
+
+  /** A snapshot begins: from here on the watcher is told of each record before it first changes. */
+  beginCut(watcher: SessionWatcher): void {
+    this.#watcher = watcher;
+    this.#cut += 1;
+  }
+
+  /** Whether the present cut still needs the record; from now on it does not. */
+  claimForCut(record: KnownSession | HomeRecord): boolean {
+    const needed = record.cut !== this.#cut;
+    record.cut = this.#cut;
+    return needed;
+  }
+
+  /** The snapshot is done or given up. */
+  endCut(): void {
+    this.#watcher = undefined;
+  }
+
+  /** Costly check: accounts and exclusions hold. `bytesOf` gives the size of a row's tuple. */
+  verify(bytesOf: (row: Row) => number): void {
+    for (const known of this.#known.values()) {
+      assert(!this.#ended.has(known.id), 'a session is never known and ended');
+      let bytes = 0;
+      for (const [sequence, record] of known.operations) {
+        assert(sequence === record.sequence, 'an operation stands under its sequence');
+        assert(sequence >= known.floor, 'nothing is kept below the floor');
+        const handed = record.handed.length > 0;
+        assert(
+          handed || record.change !== undefined || record.fence > 0,
+          'a record says something',
+        );
+        assert(!handed || record.change === undefined, 'an operation has one result');
+        let own = record.change === undefined ? 0 : resultBytes(record.change);
+        for (const row of record.handed) own += bytesOf(row);
+        assert(own === record.bytes, 'an operation accounts for its bytes');
+        bytes += own;
+      }
+      assert(bytes === known.bytes, 'a session accounts for its bytes');
+    }
+    let last = 0;
+    for (const endedMs of this.#ended.values()) {
+      assert(endedMs >= last, 'marks stand in the order of their stamps');
+      last = endedMs;
+    }
+  }
+
+  #changing(session: SessionId): KnownSession {
+    const known = this.#known.get(session);
+    assert(known !== undefined, 'only an admitted operation leaves something behind');
+    this.#beforeKnown(known);
+    return known;
+  }
+
+  #beforeKnown(known: KnownSession): void {
+    if (this.#watcher === undefined) return;
+    if (this.claimForCut(known)) this.#watcher.beforeKnown(known);
+  }
+
+  #beforeHome(home: HomeRecord): void {
+    if (this.#watcher === undefined) return;
+    if (this.claimForCut(home)) this.#watcher.beforeHome(home);
+  }
+
+  #drop(known: KnownSession, record: OperationRecord): void {
+    known.bytes -= record.bytes;
+    known.operations.delete(record.sequence);
+  }
+}
+
+function recordOf(known: KnownSession, sequence: Sequence): OperationRecord {
+  let record = known.operations.get(sequence);
+  if (record === undefined) {
+    record = { sequence, fence: 0, handed: [], change: undefined, bytes: 0 };
+    known.operations.set(sequence, record);
+  }
+  return record;
+}
+
+function addBytes(known: KnownSession, record: OperationRecord, bytes: number): void {
+  record.bytes += bytes;
+  known.bytes += bytes;
+}
+
+/** Records ascending by sequence: the order in which tuples are given back is replicated. */
+export function inOrder(records: Iterable<OperationRecord>): OperationRecord[] {
+  return [...records].sort((a, b) => a.sequence - b.sequence);
+}
+
+/** The kept sequences below a floor, ascending; by counting where that is shorter than looking. */
+function sequencesBelow(known: KnownSession, floor: Sequence): Sequence[] {
+  const below: Sequence[] = [];
+  if (floor - known.floor <= known.operations.size) {
+    for (let at = known.floor; at < floor; at = (at + 1) as Sequence) below.push(at);
+    return below;
+  }
+  for (const sequence of known.operations.keys()) if (sequence < floor) below.push(sequence);
+  return below.sort((a, b) => a - b);
+}

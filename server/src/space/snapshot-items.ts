@@ -1,0 +1,148 @@
+/** The items of a snapshot, one writer each: `tuplet.internal.v1.SnapshotItem`. Read by snapshot-load.ts. */
+import type { Writer } from '@tuplet/proto';
+import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
+import { type ChangeResult, writeResult } from './result-codec.ts';
+import type { RowContent } from './rows.ts';
+import type { HomeRecord, KnownSession } from './sessions.ts';
+import type { SpaceState } from './space-state.ts';
+import {
+  lengthTag,
+  openField,
+  writeBytes,
+  writeFlag,
+  writeNumber,
+  writePacked,
+  writePresentNumber,
+  writeString,
+} from './wire-fields.ts';
+
+/** The format that is written, and the only one that is read. */
+export const snapshotFormat = 1;
+
+/** The fields of SnapshotItem. */
+export const ItemField = {
+  header: 1,
+  tuple: 2,
+  known: 3,
+  operation: 4,
+  home: 5,
+  ended: 6,
+  request: 7,
+  event: 8,
+  end: 9,
+} as const;
+
+/** What is kept of an operation while its session goes on. */
+export interface SavedOperation {
+  readonly sequence: number;
+  readonly fence: number;
+  readonly handed: readonly TupleId[];
+  readonly change: ChangeResult | undefined;
+}
+
+/** How many items of each kind came. */
+export interface ItemCounts {
+  tuples: number;
+  known: number;
+  home: number;
+  ended: number;
+  requests: number;
+  events: number;
+  operations: number;
+}
+
+/** Nothing counted. */
+export function noItems(): ItemCounts {
+  return { tuples: 0, known: 0, home: 0, ended: 0, requests: 0, events: 0, operations: 0 };
+}
+
+export function writeHeader(writer: Writer, state: SpaceState): void {
+  const { cutPlace, lastPlace } = state.history;
+  const mark = openField(writer, ItemField.header);
+  writeNumber(writer, 1, snapshotFormat);
+  writeNumber(writer, 2, state.partition);
+  writeNumber(writer, 3, state.appliedIndex);
+  writeNumber(writer, 4, state.stampMs);
+  writeNumber(writer, 5, state.tupleCounter);
+  writeNumber(writer, 6, state.sessionCounter);
+  writeNumber(writer, 7, cutPlace.revision);
+  writeNumber(writer, 8, cutPlace.position);
+  writeNumber(writer, 9, lastPlace.revision);
+  writeNumber(writer, 10, lastPlace.position);
+  writePacked(writer, 11, [...state.slots.copy()]);
+  writePacked(
+    writer,
+    12,
+    [...state.dropped].sort((a, b) => a - b),
+  );
+  writer.close(mark);
+}
+
+export function writeTuple(writer: Writer, id: TupleId, row: RowContent, bytes: Uint8Array): void {
+  const mark = openField(writer, ItemField.tuple);
+  writeNumber(writer, 1, id);
+  writeNumber(writer, 2, row.revision);
+  writeNumber(writer, 3, row.space);
+  writeNumber(writer, 4, row.slot);
+  writeNumber(writer, 5, row.writtenAtMs);
+  if (row.leaseEndMs < Number.POSITIVE_INFINITY) writePresentNumber(writer, 6, row.leaseEndMs);
+  writeNumber(writer, 7, row.deliveries);
+  writeFlag(writer, 8, row.handed);
+  writeBytes(writer, 9, bytes);
+  writer.close(mark);
+}
+
+export function writeKnown(writer: Writer, session: Pick<KnownSession, 'id' | 'floor'>): void {
+  const mark = openField(writer, ItemField.known);
+  writeNumber(writer, 1, session.id);
+  writeNumber(writer, 2, session.floor);
+  writer.close(mark);
+}
+
+export function writeSavedOperation(writer: Writer, operation: SavedOperation): void {
+  const mark = openField(writer, ItemField.operation);
+  writeNumber(writer, 1, operation.sequence);
+  writeNumber(writer, 2, operation.fence);
+  writePacked(writer, 3, operation.handed);
+  if (operation.change !== undefined) {
+    const inner = openField(writer, 4);
+    writeResult(writer, operation.change);
+    writer.close(inner);
+  }
+  writer.close(mark);
+}
+
+export function writeHome(writer: Writer, home: Omit<HomeRecord, 'cut'>): void {
+  const mark = openField(writer, ItemField.home);
+  writeNumber(writer, 1, home.id);
+  writeNumber(writer, 2, home.leaseMs);
+  writeString(writer, 3, home.name);
+  writeFlag(writer, 4, home.state === 'ended');
+  writePacked(writer, 5, [...home.touched]);
+  writer.close(mark);
+}
+
+export function writeEnded(writer: Writer, session: SessionId, endedMs: StampMs): void {
+  const mark = openField(writer, ItemField.ended);
+  writeNumber(writer, 1, session);
+  writeNumber(writer, 2, endedMs);
+  writer.close(mark);
+}
+
+/** An item that is kept encoded: a request's result or an event. */
+export function writeRecord(writer: Writer, field: 7 | 8, record: Uint8Array): void {
+  writer.uint32(lengthTag(field));
+  writer.lengthDelimited(record);
+}
+
+export function writeEnd(writer: Writer, counts: ItemCounts): void {
+  const mark = openField(writer, ItemField.end);
+  writeNumber(writer, 1, counts.tuples);
+  writeNumber(writer, 2, counts.known);
+  writeNumber(writer, 3, counts.home);
+  writeNumber(writer, 4, counts.ended);
+  writeNumber(writer, 5, counts.requests);
+  writeNumber(writer, 6, counts.events);
+  writeNumber(writer, 7, counts.operations);
+  writer.close(mark);
+}

@@ -1,0 +1,283 @@
+/** Building a partition's state from a snapshot's bytes. Strict: anything odd throws DecodeError. */
+import { malformed, Reader } from '@tuplet/proto';
+import type {
+  LogIndex,
+  PartitionId,
+  Sequence,
+  SessionId,
+  Slot,
+  SpaceId,
+  StampMs,
+  TupleId,
+} from '../base/ids.ts';
+import { type ChangeResult, readResult, resultBytes } from './result-codec.ts';
+import { noRow, type Row } from './rows.ts';
+import type { KnownSession } from './sessions.ts';
+import { slotBuckets } from './slot-changes.ts';
+import { type ItemCounts, ItemField, noItems, snapshotFormat } from './snapshot-items.ts';
+import { type SpaceLimits, SpaceState } from './space-state.ts';
+import type { TupleContent } from './tuple-store.ts';
+import {
+  lengthTag,
+  positive,
+  readFields,
+  readFlag,
+  readNested,
+  readPacked,
+  required,
+  varintTag,
+} from './wire-fields.ts';
+
+const countersPerPartition = 2 ** 44;
+
+/** Takes chunks in order, cut anywhere, then gives the state. */
+export class SnapshotLoader {
+  readonly #limits: Partial<SpaceLimits>;
+  readonly #counts = noItems();
+  #state: SpaceState | undefined;
+  #last = 0;
+  #known: KnownSession | undefined;
+  #handed = 0;
+  /** Bytes of an item that is not yet whole. */
+  #rest = new Uint8Array(0);
+
+  constructor(limits: Partial<SpaceLimits> = {}) {
+    this.#limits = limits;
+  }
+
+  /** Adds a chunk; its bytes are not needed afterwards. */
+  add(chunk: Uint8Array): void {
+    let bytes = chunk;
+    if (this.#rest.length > 0) {
+      bytes = new Uint8Array(this.#rest.length + chunk.length);
+      bytes.set(this.#rest);
+      bytes.set(chunk, this.#rest.length);
+    }
+    const reader = new Reader(bytes);
+    let whole = 0;
+    while (lengthIsWhole(bytes, whole)) {
+      reader.position = whole;
+      const size = reader.uint32();
+      if (size > bytes.length - reader.position) break;
+      reader.end = reader.position + size;
+      this.#item(reader);
+      whole = reader.end;
+      reader.end = bytes.length;
+    }
+    this.#rest = bytes.slice(whole);
+  }
+
+  /** The state, once every chunk has been added. */
+  finish(): SpaceState {
+    if (this.#last !== ItemField.end || this.#rest.length > 0)
+      throw malformed('a snapshot ends early');
+    const state = required(this.#state);
+    if (state.tuples.counts().handed !== this.#handed)
+      throw malformed('a handed tuple has no taker');
+    return state;
+  }
+
+  #item(reader: Reader): void {
+    const tag = reader.tag();
+    const field = tag >>> 3;
+    if (tag !== lengthTag(field)) throw malformed('an item is a message');
+    const back = field === ItemField.known && this.#last === ItemField.operation;
+    if (field < this.#last && !back) throw malformed('items are out of order');
+    if (this.#last === ItemField.end) throw malformed('items after the end');
+    readNested(reader, (inner) => this.#content(inner, field));
+    this.#last = field;
+  }
+
+  #content(reader: Reader, field: number): void {
+    if (field === ItemField.header) {
+      if (this.#state !== undefined) throw malformed('a snapshot has one header');
+      this.#state = readHeader(reader, this.#limits);
+      return;
+    }
+    const state = required(this.#state);
+    if (field > ItemField.tuple && this.#last <= ItemField.tuple) state.tuples.finishLoad();
+    if (field === ItemField.tuple) {
+      loadTuple(reader, state);
+      this.#counts.tuples += 1;
+    } else if (field === ItemField.known) this.#loadKnown(reader, state);
+    else if (field === ItemField.operation) this.#loadOperation(reader, state);
+    else if (field === ItemField.home) {
+      loadHome(reader, state);
+      this.#counts.home += 1;
+    } else if (field === ItemField.ended) {
+      const [session, endedMs] = readTwo(reader);
+      state.sessions.mark(positive(session) as SessionId, endedMs as StampMs);
+      this.#counts.ended += 1;
+    } else if (field === ItemField.request) {
+      state.requests.load(rest(reader));
+      this.#counts.requests += 1;
+    } else if (field === ItemField.event) {
+      state.history.load(rest(reader));
+      this.#counts.events += 1;
+    } else if (field === ItemField.end) checkEnd(reader, this.#counts);
+    else throw malformed('an item is unknown');
+  }
+
+  #loadKnown(reader: Reader, state: SpaceState): void {
+    const [session, floor] = readTwo(reader);
+    const id = positive(session) as SessionId;
+    if (state.sessions.state(id) !== 'unknown') throw malformed('a session comes twice');
+    this.#known = state.sessions.loadKnown(id, positive(floor) as Sequence);
+    this.#counts.known += 1;
+  }
+
+  #loadOperation(reader: Reader, state: SpaceState): void {
+    const known = required(this.#known);
+    let [sequence, fence] = [0, 0];
+    let ids: readonly number[] = [];
+    let change: ChangeResult | undefined;
+    readFields(reader, [], (tag) => {
+      if (tag === varintTag(1)) sequence = reader.uint64();
+      else if (tag === varintTag(2)) fence = reader.uint64();
+      else if (tag === lengthTag(3)) ids = readPacked(reader);
+      else if (tag === lengthTag(4)) change = readNested(reader, readResult);
+      else return false;
+      return true;
+    });
+    const handed = ids.map((id) => handedRow(state, id as TupleId));
+    let bytes = change === undefined ? 0 : resultBytes(change);
+    for (const row of handed) bytes += state.tuples.rows.size(row);
+    if (known.operations.has(sequence as Sequence)) throw malformed('an operation comes twice');
+    const record = { sequence: positive(sequence) as Sequence, fence, handed, change, bytes };
+    state.sessions.loadOperation(known, record);
+    this.#handed += handed.length;
+    this.#counts.operations += 1;
+  }
+}
+
+/** Whether the varint at `at` ends within the bytes. */
+function lengthIsWhole(bytes: Uint8Array, at: number): boolean {
+  for (let i = at; i < bytes.length && i < at + 5; i += 1) {
+    if ((bytes[i] as number) < 0x80) return true;
+  }
+  return at + 5 <= bytes.length;
+}
+
+function readHeader(reader: Reader, limits: Partial<SpaceLimits>): SpaceState {
+  const numbers = new Array<number>(11).fill(0);
+  let slots: readonly number[] = [];
+  let dropped: readonly number[] = [];
+  readFields(reader, [], (tag) => {
+    const field = tag >>> 3;
+    if (tag === lengthTag(11)) slots = readPacked(reader);
+    else if (tag === lengthTag(12)) dropped = readPacked(reader);
+    else if (tag === varintTag(field) && field <= 10) numbers[field] = reader.uint64();
+    else return false;
+    return true;
+  });
+  if (numbers[1] !== snapshotFormat) throw malformed(`snapshot format is not ${snapshotFormat}`);
+  if (slots.length !== slotBuckets) throw malformed('a snapshot has all slot changes');
+  const number = (field: number): number => numbers[field] ?? 0;
+  const state = new SpaceState(positive(number(2)) as PartitionId, limits);
+  state.appliedIndex = number(3) as LogIndex;
+  state.stampMs = number(4) as StampMs;
+  state.tupleCounter = number(5);
+  state.sessionCounter = number(6);
+  state.history.loadPlaces(
+    { revision: number(7) as LogIndex, position: number(8) },
+    { revision: number(9) as LogIndex, position: number(10) },
+  );
+  state.slots.load(slots);
+  for (const space of dropped) state.dropped.add(positive(space) as SpaceId);
+  return state;
+}
+
+function loadTuple(reader: Reader, state: SpaceState): void {
+  const numbers = new Array<number>(8).fill(0);
+  let leaseEndMs = Number.POSITIVE_INFINITY;
+  let handed = false;
+  let bytes: Uint8Array = new Uint8Array(0);
+  readFields(reader, [], (tag) => {
+    const field = tag >>> 3;
+    if (tag === varintTag(6)) leaseEndMs = reader.uint64();
+    else if (tag === varintTag(8)) handed = readFlag(reader);
+    else if (tag === lengthTag(9)) bytes = reader.lengthDelimited();
+    else if (tag === varintTag(field) && field <= 7) numbers[field] = reader.uint64();
+    else return false;
+    return true;
+  });
+  const [, id = 0, revision = 0, space = 0, slot = 0, writtenAtMs = 0, , deliveries = 0] = numbers;
+  const counter = positive(id) % countersPerPartition;
+  if (id !== state.partition * countersPerPartition + counter)
+    throw malformed('a tuple of another partition');
+  if (counter > state.tupleCounter) throw malformed('a tuple beyond the counter');
+  if (state.tuples.rowOf(id as TupleId) !== noRow) throw malformed('a tuple comes twice');
+  const content: TupleContent = {
+    counter,
+    revision: positive(revision) as LogIndex,
+    writtenAtMs: writtenAtMs as StampMs,
+    space: positive(space) as SpaceId,
+    slot: slot as Slot,
+    handed,
+    deliveries,
+    bytes,
+    leaseEndMs,
+  };
+  state.tuples.load(content);
+}
+
+function handedRow(state: SpaceState, id: TupleId): Row {
+  const row = state.tuples.rowOf(id);
+  if (row === noRow) throw malformed('a tuple handed over is missing');
+  if (!state.tuples.rows.isHanded(row)) throw malformed('a tuple handed over is ready');
+  return row;
+}
+
+function loadHome(reader: Reader, state: SpaceState): void {
+  let [session, leaseMs] = [0, 0];
+  let name = '';
+  let ended = false;
+  let touched: readonly number[] = [];
+  readFields(reader, [], (tag) => {
+    if (tag === varintTag(1)) session = reader.uint64();
+    else if (tag === varintTag(2)) leaseMs = reader.uint64();
+    else if (tag === lengthTag(3)) name = reader.string();
+    else if (tag === varintTag(4)) ended = readFlag(reader);
+    else if (tag === lengthTag(5)) touched = readPacked(reader);
+    else return false;
+    return true;
+  });
+  const id = positive(session) as SessionId;
+  if (state.sessions.home(id) !== undefined) throw malformed('a session comes twice');
+  state.sessions.open(id, {
+    leaseMs: positive(leaseMs),
+    name,
+    state: ended ? 'ended' : 'open',
+    touched: new Set(touched as readonly PartitionId[]),
+  });
+}
+
+function readTwo(reader: Reader): readonly [number, number] {
+  let [first, second] = [0, 0];
+  readFields(reader, [], (tag) => {
+    if (tag === varintTag(1)) first = reader.uint64();
+    else if (tag === varintTag(2)) second = reader.uint64();
+    else return false;
+    return true;
+  });
+  return [first, second];
+}
+
+/** The bytes up to the reader's end. */
+function rest(reader: Reader): Uint8Array {
+  const start = reader.advance(reader.end - reader.position);
+  return reader.bytes.subarray(start, reader.end);
+}
+
+function checkEnd(reader: Reader, counts: ItemCounts): void {
+  const numbers = new Array<number>(8).fill(0);
+  readFields(reader, [], (tag) => {
+    const field = tag >>> 3;
+    if (tag !== varintTag(field) || field > 7) return false;
+    numbers[field] = reader.uint64();
+    return true;
+  });
+  const { tuples, known, home, ended, requests, events, operations } = counts;
+  const expected = [0, tuples, known, home, ended, requests, events, operations];
+  if (expected.some((count, i) => count !== numbers[i])) throw malformed('items are missing');
+}

@@ -1,0 +1,122 @@
+/**
+ * Strict protobuf messages, on top of the wire format: fields in ascending order, singular ones at
+ * most once, none unknown. Zero scalars are left out, as proto3 says. Whatever else comes throws
+ * DecodeError: such bytes are not ours.
+ */
+import { malformed, type Reader, WireType, type Writer } from '@tuplet/proto';
+
+/** A field of a message: reads its content and returns true, or false where it knows no such field. */
+export type FieldReader = (tag: number) => boolean;
+
+/** The tag of a varint field. */
+export function varintTag(field: number): number {
+  return (field << 3) | WireType.VARINT;
+}
+
+/** The tag of a length-delimited field. */
+export function lengthTag(field: number): number {
+  return (field << 3) | WireType.LENGTH;
+}
+
+/** Reads all fields up to `reader.end`. `repeated` names the fields that may come again. */
+export function readFields(reader: Reader, repeated: readonly number[], read: FieldReader): void {
+  let last = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    const field = tag >>> 3;
+    if (field < last) throw malformed('fields are out of order');
+    if (field === last && !repeated.includes(field)) throw malformed('a field comes twice');
+    last = field;
+    if (!read(tag)) throw malformed('a field is unknown');
+  }
+}
+
+/** Reads a nested message with its length before it. */
+export function readNested<T>(reader: Reader, read: (reader: Reader) => T): T {
+  const size = reader.length();
+  const { end } = reader;
+  reader.end = reader.position + size;
+  const value = read(reader);
+  if (reader.position !== reader.end) throw malformed('a message has bytes left');
+  reader.end = end;
+  return value;
+}
+
+/** A packed list of safe integers. */
+export function readPacked(reader: Reader): number[] {
+  return readNested(reader, (inner) => {
+    const values: number[] = [];
+    while (inner.position < inner.end) values.push(inner.uint64());
+    return values;
+  });
+}
+
+/** A flag that is written only where true. */
+export function readFlag(reader: Reader): true {
+  if (reader.uint64() !== 1) throw malformed('a flag is 1 where it is written');
+  return true;
+}
+
+/** A number from 1. */
+export function readPositive(reader: Reader): number {
+  return positive(reader.uint64());
+}
+
+/** The number, which must be set. */
+export function positive(value: number): number {
+  if (value < 1) throw malformed('a number from 1 is missing');
+  return value;
+}
+
+/** The value, which must have come. */
+export function required<T>(value: T | undefined): T {
+  if (value === undefined) throw malformed('a field is missing');
+  return value;
+}
+
+/** Writes an unsigned number, unless it is 0. */
+export function writeNumber(writer: Writer, field: number, value: number): void {
+  if (value === 0) return;
+  writer.uint32(varintTag(field));
+  writer.uint64(value);
+}
+
+/** Writes an unsigned number, 0 too. */
+export function writePresentNumber(writer: Writer, field: number, value: number): void {
+  writer.uint32(varintTag(field));
+  writer.uint64(value);
+}
+
+/** Writes a flag where it is true. */
+export function writeFlag(writer: Writer, field: number, value: boolean): void {
+  if (value) writePresentNumber(writer, field, 1);
+}
+
+/** Writes bytes, unless there are none. */
+export function writeBytes(writer: Writer, field: number, bytes: Uint8Array): void {
+  if (bytes.length === 0) return;
+  writer.uint32(lengthTag(field));
+  writer.lengthDelimited(bytes);
+}
+
+/** Writes a string, unless it is empty. */
+export function writeString(writer: Writer, field: number, text: string): void {
+  if (text === '') return;
+  writer.uint32(lengthTag(field));
+  writer.string(text);
+}
+
+/** Writes a packed list of numbers, unless it is empty. */
+export function writePacked(writer: Writer, field: number, values: readonly number[]): void {
+  if (values.length === 0) return;
+  writer.uint32(lengthTag(field));
+  const mark = writer.open();
+  for (const value of values) writer.uint64(value);
+  writer.close(mark);
+}
+
+/** Begins a nested message; ended by `writer.close`. */
+export function openField(writer: Writer, field: number): number {
+  writer.uint32(lengthTag(field));
+  return writer.open();
+}
