@@ -1,0 +1,33 @@
+/** Every bound of the client, each with its unit and reason. */
+export const clientLimits = {
+  /** Operations open in one session: the server's own bound (SPEC §4). More wait in their lane. */
+  openPerLaneMax: 4_096,
+  /** Operations waiting to be sent: at a million a second, a fifteenth of a second of calls. */
+  queuedMax: 65_536,
+  /** Bytes of operations waiting to be sent. */
+  queuedBytesMax: 67_108_864,
+  /** Bytes of one ExchangeRequest (SPEC §1: no request exceeds 3.5 MiB). */
+  messageBytesMax: 3_670_016,
+  /** Receipts in one Acknowledge: the contract's bound. */
+  receiptsPerCallMax: 1_000,
+  /** Milliseconds until a receipt that was not confirmed is sent again (K3). */
+  receiptRepeatMs: 1_000,
+  /** Milliseconds: the first pause before a retry or a reconnect; doubles. */
+  backOffFirstMs: 25,
+  /** Milliseconds: the longest pause before a retry or a reconnect. */
+  backOffMaxMs: 2_000,
+  /** Milliseconds a prompt call may take, retries included, unless the caller says otherwise. */
+  timeoutDefaultMs: 30_000,
+  /** Milliseconds: the lease asked for a session unless the caller says otherwise (SPEC §4). */
+  leaseDefaultMs: 10_000,
+  /** Milliseconds until a keep-alive that was answered with an error is sent again, at least. */
+  keepRetryMs: 250,
+  /** Keep-alives a lease: two may be lost. */
+  keepsPerLease: 3,
+  /** Milliseconds that closing waits for open takes, receipts and sessions. */
+  closeTimeoutMs: 2_000,
+  /** Bytes of the slabs that small bodies share: one allocation for some hundred calls. */
+  slabBytes: 65_536,
+  /** Bytes up to which a body may lie in a slab; a larger one is its own buffer. */
+  slabBodyBytesMax: 8_192,
+} as const;

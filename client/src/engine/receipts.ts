@@ -1,0 +1,80 @@
+import { clientLimits } from './limits.ts';
+
+/** That a tuple of a take has arrived. */
+export interface Receipt {
+  readonly sequence: number;
+  readonly tupleId: number;
+}
+
+/** Receipts that went out together. */
+export interface ReceiptBatch {
+  readonly receipts: readonly Receipt[];
+  readonly sentAtMs: number;
+}
+
+/**
+ * Receipts of one session on their way: sent with the next batch, and again until the partition
+ * says that it has logged them (K3). Whether one is confirmed is the owner's to know.
+ */
+export class Receipts {
+  #pending: Receipt[] = [];
+  #later: { readonly receipts: readonly Receipt[]; readonly atMs: number }[] = [];
+  readonly #inFlight = new Set<ReceiptBatch>();
+
+  /** Queues a receipt for the next batch. */
+  add(receipt: Receipt): void {
+    this.#pending.push(receipt);
+  }
+
+  /** Whether some are to be sent now. */
+  get isDue(): boolean {
+    return this.#pending.length > 0;
+  }
+
+  /** Up to 1,000 to be sent now, of those that still matter; undefined if there are none. */
+  send(nowMs: number, matters: (receipt: Receipt) => boolean): ReceiptBatch | undefined {
+    const pending = this.#pending.filter(matters);
+    this.#pending = pending.splice(clientLimits.receiptsPerCallMax);
+    if (pending.length === 0) return undefined;
+    const batch = { receipts: pending, sentAtMs: nowMs };
+    this.#inFlight.add(batch);
+    return batch;
+  }
+
+  /** The batch was answered: what was not confirmed comes again after a pause. */
+  answered(batch: ReceiptBatch, nowMs: number, matters: (receipt: Receipt) => boolean): void {
+    if (!this.#inFlight.delete(batch)) return;
+    const rest = batch.receipts.filter(matters);
+    if (rest.length > 0) {
+      this.#later.push({ receipts: rest, atMs: nowMs + clientLimits.receiptRepeatMs });
+    }
+  }
+
+  /** The batch's connection broke: all of it comes again at once. */
+  lost(batch: ReceiptBatch): void {
+    if (this.#inFlight.delete(batch)) this.#pending.push(...batch.receipts);
+  }
+
+  /** Makes due what has waited long enough, answered or not. */
+  repeat(nowMs: number): void {
+    for (const batch of this.#inFlight) {
+      if (batch.sentAtMs + clientLimits.receiptRepeatMs <= nowMs) this.lost(batch);
+    }
+    const later = this.#later;
+    this.#later = [];
+    for (const entry of later) {
+      if (entry.atMs <= nowMs) this.#pending.push(...entry.receipts);
+      else this.#later.push(entry);
+    }
+  }
+
+  /** When `repeat` has something to do next. */
+  nextAtMs(): number {
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const batch of this.#inFlight) {
+      atMs = Math.min(atMs, batch.sentAtMs + clientLimits.receiptRepeatMs);
+    }
+    for (const entry of this.#later) atMs = Math.min(atMs, entry.atMs);
+    return atMs;
+  }
+}

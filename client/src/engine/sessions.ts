@@ -1,0 +1,276 @@
+import type { TupletError } from '../error.ts';
+import { backOffMs } from './back-off.ts';
+import { controlCalls, errorReply } from './calls.ts';
+import type { EngineRandom } from './doors.ts';
+import {
+  type ReplyRun,
+  readKept,
+  readOpened,
+  readReceived,
+  writeAcknowledge,
+  writeOpenSession,
+  writeSessionCall,
+} from './envelope.ts';
+import type { Lane } from './lane.ts';
+import { clientLimits } from './limits.ts';
+import type { Link } from './link.ts';
+import type { Operation } from './operation.ts';
+import type { Outbox } from './outbox.ts';
+import { sessionExpired } from './reasons.ts';
+import type { Receipt, ReceiptBatch } from './receipts.ts';
+import { Session } from './session.ts';
+
+/** Bytes that a receipt may take in an Acknowledge: tags, lengths and two varints. */
+const receiptBytesMax = 24;
+
+/** What the sessions ask of the engine. */
+export interface SessionsOwner {
+  /** The session is over: the operation gets nothing more. */
+  ended(operation: Operation, error: TupletError): void;
+  /** All tuples of the operation are received. */
+  received(operation: Operation): void;
+  /** No session is to be had for the lane's operations. */
+  refused(lane: Lane, error: TupletError): void;
+  /** Something is to be sent. */
+  wantFlush(): void;
+  /** Ring at `atMs` or before. */
+  wakeBy(atMs: number): void;
+  /** Reads the error of a reply. */
+  errorOf(reply: ReplyRun, bytes: Uint8Array): TupletError;
+}
+
+/** How sessions are opened. */
+export interface SessionOptions {
+  readonly leaseMs: number;
+  readonly name: string;
+}
+
+/** Whether an error says that the session is no more. */
+export function isSessionOver(error: TupletError): boolean {
+  return error.reason === 'SESSION_EXPIRED';
+}
+
+/**
+ * The sessions of one engine: opened when a lane needs one, kept alive, given up on time (S4), and
+ * closed when they are retired and empty; and their receipts.
+ */
+export class Sessions {
+  readonly #all = new Set<Session>();
+  readonly #link: Link;
+  readonly #random: EngineRandom;
+  readonly #options: SessionOptions;
+  readonly #owner: SessionsOwner;
+
+  constructor(link: Link, random: EngineRandom, options: SessionOptions, owner: SessionsOwner) {
+    this.#link = link;
+    this.#random = random;
+    this.#options = options;
+    this.#owner = owner;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** All that are alive. */
+  [Symbol.iterator](): IterableIterator<Session> {
+    return this.#all.values();
+  }
+
+  /** Gives up each session whose time is over. Called before anything is handed out or sent (S4). */
+  giveUpOver(nowMs: number): void {
+    for (const session of this.#all) if (session.isOver(nowMs)) this.giveUp(session);
+  }
+
+  /** Gives a session up: its operations end, and it is spoken of no more (S4). */
+  giveUp(session: Session, cause?: TupletError): void {
+    if (!this.#all.delete(session)) return;
+    session.retiring = true;
+    const operations = [...session.open.values()];
+    for (const operation of operations) {
+      this.#owner.ended(operation, sessionExpired(false, cause));
+    }
+    this.#owner.wantFlush();
+  }
+
+  /** Uses the session for nothing new, and closes it when its last operation is settled. */
+  retire(session: Session): void {
+    session.retiring = true;
+    this.#owner.wantFlush();
+  }
+
+  /** The connection broke: keep-alives come first on the next one. */
+  broken(nowMs: number): void {
+    for (const session of this.#all) session.keepDueMs = Math.min(session.keepDueMs, nowMs);
+  }
+
+  /** Repeats receipts that have waited long enough. */
+  repeatReceipts(nowMs: number): void {
+    for (const session of this.#all) session.receipts.repeat(nowMs);
+  }
+
+  /** When something is to be done next, sent or given up. */
+  nextAtMs(): number {
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const session of this.#all) {
+      atMs = Math.min(atMs, session.expiresAtMs, session.keepDueMs, session.receipts.nextAtMs());
+    }
+    return atMs;
+  }
+
+  /** Whether something is to be sent now. */
+  wantsToSend(nowMs: number): boolean {
+    for (const session of this.#all) {
+      if (session.keepDueMs <= nowMs || session.receipts.isDue) return true;
+      if (session.retiring && session.open.size === 0 && !session.closing) return true;
+    }
+    return false;
+  }
+
+  /** Asks for a session for the lane, unless one is being asked for. */
+  open(lane: Lane, outbox: Outbox, nowMs: number): void {
+    if (lane.opening) return;
+    if (nowMs < lane.openAtMs) {
+      this.#owner.wakeBy(lane.openAtMs);
+      return;
+    }
+    if (!outbox.room(this.#options.name.length * 3)) return;
+    lane.opening = true;
+    const failed = (error: TupletError, atMs: number): void => {
+      lane.opening = false;
+      lane.openFailures += 1;
+      const pauseMs = Math.max(error.retryAfterMs ?? 0, backOffMs(lane.openFailures, this.#random));
+      lane.openAtMs = atMs + pauseMs;
+      if (!error.retryable) this.#owner.refused(lane, error);
+      this.#owner.wakeBy(lane.openAtMs);
+    };
+    const callId = this.#link.register({
+      answered: (reply, bytes, atMs) => {
+        if (reply.field === errorReply) failed(this.#owner.errorOf(reply, bytes), atMs);
+        else this.#opened(lane, nowMs, reply, bytes, atMs);
+      },
+      lost: () => {
+        lane.opening = false;
+      },
+    });
+    writeOpenSession(outbox.writer, callId, this.#options);
+  }
+
+  #opened(lane: Lane, sentAtMs: number, reply: ReplyRun, bytes: Uint8Array, nowMs: number): void {
+    lane.opening = false;
+    lane.openFailures = 0;
+    const { id, leaseMs } = readOpened(bytes, reply.start, reply.end);
+    const session = new Session({ id, leaseMs, sentAtMs }, clientLimits.keepsPerLease);
+    if (session.isOver(nowMs)) {
+      this.#owner.wantFlush();
+      return;
+    }
+    this.#all.add(session);
+    lane.session = session;
+    this.#owner.wakeBy(Math.min(session.keepDueMs, session.expiresAtMs));
+    this.#owner.wantFlush();
+  }
+
+  /** Sends keep-alives, receipts and closings that are due. */
+  send(outbox: Outbox, nowMs: number): void {
+    for (const session of this.#all) {
+      if (session.keepDueMs <= nowMs && outbox.room(0)) this.#keep(session, outbox, nowMs);
+      this.#acknowledge(session, outbox, nowMs);
+      if (session.retiring && session.open.size === 0 && !session.closing && outbox.room(0)) {
+        this.#close(session, outbox);
+      }
+    }
+  }
+
+  #keep(session: Session, outbox: Outbox, nowMs: number): void {
+    session.keepSentAtMs = nowMs;
+    session.keepDueMs = nowMs + session.leaseMs / clientLimits.keepsPerLease;
+    this.#owner.wakeBy(session.keepDueMs);
+    const callId = this.#link.register({
+      answered: (reply, bytes, atMs) => {
+        if (!this.#all.has(session)) return;
+        if (reply.field !== errorReply) {
+          const { leaseMs } = readKept(bytes, reply.start, reply.end);
+          session.kept(nowMs, leaseMs);
+          return;
+        }
+        const error = this.#owner.errorOf(reply, bytes);
+        if (isSessionOver(error)) this.giveUp(session, error);
+        else {
+          const pauseMs = Math.max(error.retryAfterMs ?? 0, clientLimits.keepRetryMs);
+          session.keepDueMs = Math.min(session.keepDueMs, atMs + pauseMs);
+          this.#owner.wakeBy(session.keepDueMs);
+        }
+      },
+      lost: () => {},
+    });
+    writeSessionCall(outbox.writer, callId, 'keepSession', session);
+  }
+
+  #acknowledge(session: Session, outbox: Outbox, nowMs: number): void {
+    const matters = (receipt: Receipt): boolean => isUnconfirmed(session, receipt);
+    while (session.receipts.isDue) {
+      if (!outbox.room(clientLimits.receiptsPerCallMax * receiptBytesMax)) return;
+      const batch = session.receipts.send(nowMs, matters);
+      if (batch === undefined) return;
+      this.#owner.wakeBy(nowMs + clientLimits.receiptRepeatMs);
+      const callId = this.#link.register({
+        answered: (reply, bytes, atMs) => this.#received(session, batch, reply, bytes, atMs),
+        lost: () => session.receipts.lost(batch),
+      });
+      writeAcknowledge(outbox.writer, callId, session, batch.receipts);
+    }
+  }
+
+  #received(
+    session: Session,
+    batch: ReceiptBatch,
+    reply: ReplyRun,
+    bytes: Uint8Array,
+    nowMs: number,
+  ): void {
+    if (!this.#all.has(session)) return;
+    if (reply.field === controlCalls.acknowledge + 1) {
+      for (const { sequence, tupleId } of readReceived(bytes, reply.start, reply.end)) {
+        const operation = session.open.get(sequence);
+        if (operation?.stage !== 'unconfirmed') continue;
+        const { unreceived } = operation;
+        const index = unreceived.indexOf(tupleId);
+        if (index >= 0) unreceived.splice(index, 1);
+        if (unreceived.length === 0) this.#owner.received(operation);
+      }
+    } else if (reply.field === errorReply) {
+      const error = this.#owner.errorOf(reply, bytes);
+      if (isSessionOver(error)) {
+        this.giveUp(session, error);
+        return;
+      }
+    }
+    session.receipts.answered(batch, nowMs, (receipt) => isUnconfirmed(session, receipt));
+    this.#owner.wakeBy(nowMs + clientLimits.receiptRepeatMs);
+  }
+
+  #close(session: Session, outbox: Outbox): void {
+    session.closing = true;
+    const callId = this.#link.register({
+      answered: (reply, bytes) => {
+        if (reply.field === errorReply) {
+          const error = this.#owner.errorOf(reply, bytes);
+          session.closing = isSessionOver(error) || !error.retryable;
+          if (!session.closing) return;
+        }
+        this.#all.delete(session);
+        this.#owner.wantFlush();
+      },
+      lost: () => {
+        session.closing = false;
+      },
+    });
+    writeSessionCall(outbox.writer, callId, 'closeSession', session);
+  }
+}
+
+function isUnconfirmed(session: Session, receipt: Receipt): boolean {
+  return session.open.get(receipt.sequence)?.unreceived.includes(receipt.tupleId) ?? false;
+}
