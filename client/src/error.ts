@@ -78,6 +78,31 @@ export class TupletError extends Error {
     if (facts.retryAfterMs !== undefined) this.retryAfterMs = facts.retryAfterMs;
   }
 
+  /** The error itself, or one that wraps what is none: a mistake in this client. */
+  static from(error: unknown): TupletError {
+    if (error instanceof TupletError) return error;
+    return new TupletError({
+      reason: 'INTERNAL',
+      code: 'INTERNAL',
+      definite: false,
+      retryable: false,
+      message: String(error),
+      cause: error,
+    });
+  }
+
+  /** The caller aborted before anything was sent. */
+  static cancelled(cause: unknown): TupletError {
+    return new TupletError({
+      reason: 'CANCELLED',
+      code: 'CANCELLED',
+      definite: true,
+      retryable: false,
+      message: 'cancelled by the caller',
+      cause,
+    });
+  }
+
   /** The same error, where an earlier sending of the operation may have acted. */
   asIndefinite(): TupletError {
     if (!this.definite) return this;

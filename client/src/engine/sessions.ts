@@ -110,11 +110,12 @@ export class Sessions {
     for (const session of this.#all) session.receipts.repeat(nowMs);
   }
 
-  /** When something is to be done next, sent or given up. */
-  nextAtMs(): number {
+  /** When something is to be done next; a keep-alive that is due already waits for the link. */
+  nextAtMs(nowMs: number): number {
     let atMs = Number.POSITIVE_INFINITY;
     for (const session of this.#all) {
-      atMs = Math.min(atMs, session.expiresAtMs, session.keepDueMs, session.receipts.nextAtMs());
+      atMs = Math.min(atMs, session.expiresAtMs, session.receipts.nextAtMs());
+      if (session.keepDueMs > nowMs) atMs = Math.min(atMs, session.keepDueMs);
     }
     return atMs;
   }

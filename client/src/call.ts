@@ -1,0 +1,105 @@
+import { malformed } from '@tuplet/proto';
+import type { Engine } from './engine/engine.ts';
+import { type Decoded, nothingHanded, Operation, type OperationInput } from './engine/operation.ts';
+import { cancelled } from './engine/reasons.ts';
+import type { TupletError } from './error.ts';
+import { type Found, readFound } from './answers.ts';
+import type { PreparedTemplate } from './template.ts';
+
+/** An operation whose end is a promise. */
+abstract class Call<Result> extends Operation {
+  /** Settled exactly once, by the engine. */
+  readonly promise: Promise<Result>;
+  // The promise's executor, which runs at once, replaces both.
+  #resolve: (result: Result) => void = () => {};
+  #reject: (error: TupletError) => void = () => {};
+  #unlisten: (() => void) | undefined;
+
+  constructor(input: OperationInput) {
+    super(input);
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  /** Starts it; an aborted signal cancels it. */
+  startOn(engine: Engine, signal: AbortSignal | undefined): Promise<Result> {
+    if (signal === undefined) engine.start(this);
+    else if (signal.aborted) this.#reject(cancelled(true, signal.reason));
+    else {
+      const abort = (): void => engine.cancel(this, signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+      this.#unlisten = () => signal.removeEventListener('abort', abort);
+      engine.start(this);
+    }
+    return this.promise;
+  }
+
+  override succeed(): void {
+    this.#unlisten?.();
+    this.#resolve(this.result());
+  }
+
+  override fail(error: TupletError): void {
+    this.#unlisten?.();
+    this.#reject(error);
+  }
+
+  /** What `decode` kept. */
+  protected abstract result(): Result;
+}
+
+/** A call that hands no tuple over: the answer is read by a function. */
+export class PlainCall<Result> extends Call<Result> {
+  readonly #read: (bytes: Uint8Array, start: number, end: number) => Result;
+  #result: Result | undefined;
+
+  constructor(
+    input: OperationInput,
+    read: (bytes: Uint8Array, start: number, end: number) => Result,
+  ) {
+    super(input);
+    this.#read = read;
+  }
+
+  override decode(bytes: Uint8Array, start: number, end: number): Decoded {
+    this.#result = this.#read(bytes, start, end);
+    return nothingHanded;
+  }
+
+  protected override result(): Result {
+    return this.#result as Result;
+  }
+}
+
+/** How a call for tuples ends: with one, with one or undefined, or with a list. */
+export type Pick = 'one' | 'maybe' | 'many';
+
+/** A read or a take. */
+export class FindCall<Result> extends Call<Result> {
+  readonly #template: PreparedTemplate;
+  readonly #pick: Pick;
+  #found: Found | undefined;
+
+  constructor(input: OperationInput, template: PreparedTemplate, pick: Pick) {
+    super(input);
+    this.#template = template;
+    this.#pick = pick;
+  }
+
+  override decode(bytes: Uint8Array, start: number, end: number): Decoded {
+    const found = readFound(bytes, start, end, this.#template);
+    if (found.outcome === 'cancelled') return 'cancelled';
+    if (this.#pick === 'one' && found.tuples.length === 0 && this.cancelError === undefined) {
+      throw malformed('a wait without end found nothing');
+    }
+    this.#found = found;
+    return found.ids;
+  }
+
+  protected override result(): Result {
+    const tuples = this.#found?.tuples ?? [];
+    return (this.#pick === 'many' ? tuples : tuples[0]) as Result;
+  }
+}
