@@ -1,22 +1,26 @@
-/** Reads the answers of the contract (`tuplet/v1/space.proto`). All throw DecodeError. */
-import { decodeTuple, limits, malformed, Reader, Timestamp } from '@tuplet/proto';
-import { codeOf, TupletError } from './error.ts';
-import { readStatus } from './engine/status.ts';
-import { factsOf } from './facts.ts';
+/** The answers of the contract as users see them. All functions that read throw DecodeError. */
+import {
+  decodeTuple,
+  limits,
+  malformed,
+  readStatus,
+  type SecondsAndNanos,
+  Timestamp,
+} from '@tuplet/proto';
+import {
+  IncrementResponse,
+  RenewResponse,
+  ReplaceResponse,
+  type StoredTuple,
+  TakeManyResponse,
+  WriteManyResponse,
+  WriteResponse,
+  type Written as WrittenMessage,
+} from '@tuplet/proto/contract';
+import { errorOf } from './engine/status.ts';
+import type { TupletError } from './error.ts';
 import type { PreparedTemplate } from './template.ts';
 import { fromStored, type Value } from './value.ts';
-
-const VARINT_1 = 0x08;
-const VARINT_2 = 0x10;
-const VARINT_3 = 0x18;
-const VARINT_4 = 0x20;
-const VARINT_5 = 0x28;
-const VARINT_8 = 0x40;
-const LENGTH_1 = 0x0a;
-const LENGTH_2 = 0x12;
-const LENGTH_4 = 0x22;
-const LENGTH_6 = 0x32;
-const LENGTH_7 = 0x3a;
 
 /** What a write answers. */
 export interface Written {
@@ -48,12 +52,15 @@ export interface TupleMeta {
 
 /** How a read or a take ended. */
 export interface Found {
-  readonly outcome: 'found' | 'nothing' | 'cancelled';
+  readonly isCancelled: boolean;
   readonly tuples: readonly Value[][];
   readonly ids: readonly number[];
 }
 
 const metaKey: unique symbol = Symbol('tuplet.meta');
+const bounds = { tupleBytesMax: limits.tupleBytesMax };
+const handedState = 2;
+const cancelledOutcome = 3;
 
 /**
  * What the server knew of a tuple that this SDK returned, when it returned it: its id, partition,
@@ -63,117 +70,66 @@ export function metaOf(tuple: readonly unknown[]): TupleMeta | undefined {
   return (tuple as { readonly [metaKey]?: TupleMeta })[metaKey];
 }
 
-/** Reads a google.protobuf.Timestamp. */
-export function readTimestamp(reader: Reader): Timestamp {
-  const end = reader.length() + reader.position;
-  let seconds = 0;
-  let nanos = 0;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === VARINT_1) seconds = reader.int64();
-    else if (tag === VARINT_2) nanos = reader.int32();
-    else reader.skip(tag);
-  }
-  return new Timestamp(seconds, nanos);
+/** A timestamp of the contract; undefined where it is absent. */
+export function timestampOf(message: SecondsAndNanos | null): Timestamp | undefined {
+  return message === null ? undefined : new Timestamp(message.seconds, message.nanos);
 }
 
-/** The values of an encoded tuple, of whatever size a space may allow, as users read them. */
-export function readValues(bytes: Uint8Array): Value[] {
-  return decodeTuple(bytes, { tupleBytesMax: limits.tupleBytesMax }).map(fromStored);
+/** The values of an encoded tuple, of whatever size a space may allow. */
+export function valuesOf(bytes: Uint8Array, template: PreparedTemplate | undefined): Value[] {
+  const values = decodeTuple(bytes, bounds).map(fromStored);
+  template?.convert(values, bytes);
+  return values;
 }
 
-/** Reads a StoredTuple of `end - position` bytes as the tuple's values, which carry their meta. */
-export function readStored(
-  reader: Reader,
-  end: number,
-  template: PreparedTemplate | undefined,
-): { readonly values: Value[]; readonly meta: TupleMeta } {
-  let bytes: Uint8Array | undefined;
-  let id = 0;
-  let partition = 0;
-  let revision = 0;
-  let deliveries = 0;
-  let leaseEnd: Timestamp | undefined;
-  let writtenAt: Timestamp | undefined;
-  let state = 0;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) bytes = reader.lengthDelimited();
-    else if (tag === VARINT_2) id = reader.uint64();
-    else if (tag === VARINT_3) partition = reader.uint32();
-    else if (tag === VARINT_4) revision = reader.uint64();
-    else if (tag === VARINT_5) deliveries = reader.uint32();
-    else if (tag === LENGTH_6) leaseEnd = readTimestamp(reader);
-    else if (tag === LENGTH_7) writtenAt = readTimestamp(reader);
-    else if (tag === VARINT_8) state = reader.uint32();
-    else reader.skip(tag);
-  }
-  const values = readValues(bytes ?? new Uint8Array());
-  if (bytes !== undefined) template?.convert(values, bytes);
+/** The values of a stored tuple, which carry its meta. */
+export function tupleOf(stored: StoredTuple, template: PreparedTemplate | undefined): Value[] {
+  if (stored.tuple === null) throw malformed('a stored tuple without its fields');
+  const values = valuesOf(stored.tuple, template);
   const meta: TupleMeta = {
-    id,
-    partition,
-    revision,
-    deliveries,
-    leaseEnd,
-    writtenAt,
-    state: state === 2 ? 'handed' : 'ready',
+    id: stored.tupleId,
+    partition: stored.partition,
+    revision: stored.revision,
+    deliveries: stored.deliveries,
+    leaseEnd: timestampOf(stored.leaseEnd),
+    writtenAt: timestampOf(stored.writtenAt),
+    state: stored.state === handedState ? 'handed' : 'ready',
   };
   Object.defineProperty(values, metaKey, { value: meta });
-  return { values, meta };
+  return values;
 }
 
-/** Reads the answer of a read, a take or a cancelled take: outcome 1, found 2. */
+/**
+ * Reads the answer of any read or take, or of CancelTake: their outcome and found tuples have the
+ * same field numbers, and one tuple is a list of one.
+ */
 export function readFound(
   bytes: Uint8Array,
   start: number,
   end: number,
   template: PreparedTemplate | undefined,
 ): Found {
-  const reader = new Reader(bytes, start, end);
-  let outcome = 0;
-  const tuples: Value[][] = [];
-  const ids: number[] = [];
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === VARINT_1) outcome = reader.uint32();
-    else if (tag === LENGTH_2) {
-      const { values, meta } = readStored(reader, reader.length() + reader.position, template);
-      tuples.push(values);
-      ids.push(meta.id);
-    } else reader.skip(tag);
-  }
-  return { outcome: outcome === 3 ? 'cancelled' : outcome === 1 ? 'found' : 'nothing', tuples, ids };
+  const { outcome, found } = TakeManyResponse.decode(bytes.subarray(start, end));
+  return {
+    isCancelled: outcome === cancelledOutcome,
+    tuples: found.map((stored) => tupleOf(stored, template)),
+    ids: found.map((stored) => stored.tupleId),
+  };
 }
 
-/** Reads a Written that lies where the reader stands, with its length. */
-function readWritten(reader: Reader): Written {
-  const end = reader.length() + reader.position;
-  let id = 0;
-  let partition = 0;
-  let revision = 0;
-  let leaseEnd: Timestamp | undefined;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === VARINT_1) id = reader.uint64();
-    else if (tag === VARINT_2) partition = reader.uint32();
-    else if (tag === VARINT_3) revision = reader.uint64();
-    else if (tag === LENGTH_4) leaseEnd = readTimestamp(reader);
-    else reader.skip(tag);
-  }
-  return { id, partition, revision, leaseEnd };
+function writtenOf(message: WrittenMessage): Written {
+  const { tupleId, partition, revision, leaseEnd } = message;
+  return { id: tupleId, partition, revision, leaseEnd: timestampOf(leaseEnd) };
 }
 
-/** Reads the answer of Write or WriteIfAbsent (written 1); undefined where nothing was written. */
-export function readWriteAnswer(bytes: Uint8Array, start: number, end: number): Written | undefined {
-  const reader = new Reader(bytes, start, end);
-  let written: Written | undefined;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) written = readWritten(reader);
-    else reader.skip(tag);
-  }
-  return written;
+/** Reads the answer of Write or WriteIfAbsent; undefined where nothing was written. */
+export function readWriteAnswer(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Written | undefined {
+  const { written } = WriteResponse.decode(bytes.subarray(start, end));
+  return written === null ? undefined : writtenOf(written);
 }
 
 /** Reads the answer of Write. */
@@ -188,41 +144,13 @@ export type WriteOutcome =
   | { readonly kind: 'written'; readonly written: Written }
   | { readonly kind: 'failed'; readonly error: TupletError };
 
-/** Reads the answer of WriteMany (outcomes 1: written 1 or error 2). */
+/** Reads the answer of WriteMany. */
 export function readOutcomes(bytes: Uint8Array, start: number, end: number): WriteOutcome[] {
-  const reader = new Reader(bytes, start, end);
-  const outcomes: WriteOutcome[] = [];
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) outcomes.push(readOutcome(reader));
-    else reader.skip(tag);
-  }
-  return outcomes;
-}
-
-function readOutcome(reader: Reader): WriteOutcome {
-  const end = reader.length() + reader.position;
-  let outcome: WriteOutcome | undefined;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) outcome = { kind: 'written', written: readWritten(reader) };
-    else if (tag === LENGTH_2) {
-      const size = reader.length();
-      const start = reader.advance(size);
-      const error = readStatus(reader.bytes, start, start + size, factsOf);
-      outcome = { kind: 'failed', error };
-    } else reader.skip(tag);
-  }
-  return outcome ?? { kind: 'failed', error: withoutOutcome() };
-}
-
-function withoutOutcome(): TupletError {
-  return new TupletError({
-    reason: 'ANSWER_UNREADABLE',
-    code: codeOf(13),
-    definite: false,
-    retryable: false,
-    message: 'the server said nothing of this tuple',
+  const { outcomes } = WriteManyResponse.decode(bytes.subarray(start, end));
+  return outcomes.map(({ kind }) => {
+    if (kind === null) throw malformed('an outcome that says nothing');
+    if (kind.kind === 'written') return { kind: 'written', written: writtenOf(kind.value) };
+    return { kind: 'failed', error: errorOf(readStatus(kind.value)) };
   });
 }
 
@@ -234,58 +162,27 @@ export interface Replaced<Tuple> {
   readonly replaced: Tuple;
 }
 
-/** Reads the answer of Replace (written 1, replaced 2); undefined where nothing matched. */
+/** Reads the answer of Replace; undefined where nothing matched. */
 export function readReplaced(
   bytes: Uint8Array,
   start: number,
   end: number,
   template: PreparedTemplate | undefined,
 ): Replaced<Value[]> | undefined {
-  const reader = new Reader(bytes, start, end);
-  let written: Written | undefined;
-  let replaced: Value[] = [];
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) written = readWritten(reader);
-    else if (tag === LENGTH_2) {
-      replaced = readStored(reader, reader.length() + reader.position, template).values;
-    } else reader.skip(tag);
-  }
-  return written === undefined ? undefined : { written, replaced };
+  const { written, replaced } = ReplaceResponse.decode(bytes.subarray(start, end));
+  if (written === null) return undefined;
+  if (replaced === null) throw malformed('a replacement without what it replaced');
+  return { written: writtenOf(written), replaced: tupleOf(replaced, template) };
 }
 
-/** Reads the answer of Increment (found 1); undefined where nothing matched. */
+/** Reads the answer of Increment; undefined where nothing matched. */
 export function readIncremented(
   bytes: Uint8Array,
   start: number,
   end: number,
 ): Value[] | undefined {
-  const reader = new Reader(bytes, start, end);
-  let found: Value[] | undefined;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === LENGTH_1) {
-      found = readStored(reader, reader.length() + reader.position, undefined).values;
-    } else reader.skip(tag);
-  }
-  return found;
-}
-
-/** Reads the first number of an answer: a count, or a bool as 0 or 1. */
-export function readNumber(bytes: Uint8Array, start: number, end: number): number {
-  const reader = new Reader(bytes, start, end);
-  let number = 0;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === VARINT_1) number = reader.uint64();
-    else reader.skip(tag);
-  }
-  return number;
-}
-
-/** Reads the first bool of an answer. */
-export function readFlag(bytes: Uint8Array, start: number, end: number): boolean {
-  return readNumber(bytes, start, end) === 1;
+  const { found } = IncrementResponse.decode(bytes.subarray(start, end));
+  return found === null ? undefined : tupleOf(found, undefined);
 }
 
 /** What `renew` answers. */
@@ -294,16 +191,8 @@ export interface Renewed {
   readonly leaseEnd: Timestamp | undefined;
 }
 
-/** Reads the answer of Renew (renewed 1, lease end 2); undefined where the tuple was not there. */
+/** Reads the answer of Renew; undefined where the tuple was not there. */
 export function readRenewed(bytes: Uint8Array, start: number, end: number): Renewed | undefined {
-  const reader = new Reader(bytes, start, end);
-  let renewed = false;
-  let leaseEnd: Timestamp | undefined;
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag === VARINT_1) renewed = reader.bool();
-    else if (tag === LENGTH_2) leaseEnd = readTimestamp(reader);
-    else reader.skip(tag);
-  }
-  return renewed ? { leaseEnd } : undefined;
+  const { renewed, leaseEnd } = RenewResponse.decode(bytes.subarray(start, end));
+  return renewed ? { leaseEnd: timestampOf(leaseEnd) } : undefined;
 }

@@ -1,4 +1,11 @@
-import { EncodeError, limits, type Value as StoredValue, Writer, writeTemplate, writeTuple } from '@tuplet/proto';
+import {
+  EncodeError,
+  limits,
+  type Value as StoredValue,
+  Writer,
+  writeTemplate,
+  writeTuple,
+} from '@tuplet/proto';
 import { writeDuration } from './engine/envelope.ts';
 import { clientLimits } from './engine/limits.ts';
 import type { Body } from './engine/operation.ts';

@@ -1,9 +1,9 @@
 import { malformed } from '@tuplet/proto';
+import { type Found, readFound } from './answers.ts';
 import type { Engine } from './engine/engine.ts';
 import { type Decoded, nothingHanded, Operation, type OperationInput } from './engine/operation.ts';
 import { cancelled } from './engine/reasons.ts';
 import type { TupletError } from './error.ts';
-import { type Found, readFound } from './answers.ts';
 import type { PreparedTemplate } from './template.ts';
 
 /** An operation whose end is a promise. */
@@ -90,7 +90,7 @@ export class FindCall<Result> extends Call<Result> {
 
   override decode(bytes: Uint8Array, start: number, end: number): Decoded {
     const found = readFound(bytes, start, end, this.#template);
-    if (found.outcome === 'cancelled') return 'cancelled';
+    if (found.isCancelled) return 'cancelled';
     if (this.#pick === 'one' && found.tuples.length === 0 && this.cancelError === undefined) {
       throw malformed('a wait without end found nothing');
     }

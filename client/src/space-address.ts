@@ -14,6 +14,8 @@ export class SpaceAddress implements SpaceReference {
   readonly name: string;
   /** See SpaceReference. Before the first answer it names the space. */
   encoded: Uint8Array;
+  /** Id and epoch, once they are known. */
+  reference: { readonly id: number; readonly mapEpoch: number } | undefined;
   /** Whether id and epoch are known. */
   isKnown = false;
   readonly #admin: Admin;
@@ -51,6 +53,7 @@ export class SpaceAddress implements SpaceReference {
       .begin()
       .message(1, (space) => space.number(2, id).number(3, mapEpoch))
       .finish();
+    this.reference = { id, mapEpoch };
     this.isKnown = true;
   }
 }

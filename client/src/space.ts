@@ -1,16 +1,15 @@
+import { EncodeError, encodeValue, type Float } from '@tuplet/proto';
+import { CancelResponse, CountResponse } from '@tuplet/proto/contract';
 import {
   metaOf,
   type Renewed,
   type Replaced,
   readIncremented,
-  readNumber,
   readOutcomes,
   readRenewed,
   readReplaced,
-  readFlag,
   readSureWrite,
   readWriteAnswer,
-
   type WriteOutcome,
   type Written,
 } from './answers.ts';
@@ -20,8 +19,7 @@ import { callKinds } from './engine/calls.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Body } from './engine/operation.ts';
 import { TupletError } from './error.ts';
-import type { Notifier } from './notify.ts';
-import type { NotifyOptions, TupleEvent } from './notify.ts';
+import { type NotifyHost, type NotifyOptions, Subscription } from './notify.ts';
 import {
   type CallOptions,
   checkedMs,
@@ -36,7 +34,6 @@ import {
 import type { SpaceAddress } from './space-address.ts';
 import { type MatchedTuple, PreparedTemplate, type Template } from './template.ts';
 import { invalidArgument, toStoredFields, type Writable } from './value.ts';
-import { EncodeError, encodeValue, type Float } from '@tuplet/proto';
 
 /** A tuple as it is written: 1 to 64 values. */
 export type WritableTuple = readonly Writable[];
@@ -58,7 +55,7 @@ const stateNumbers: { readonly [State in TupleState]: number } = { ready: 1, han
 export interface SpaceHost {
   /** The engine for the next call. */
   engine(): Engine;
-  readonly notifier: Notifier;
+  readonly notifyHost: NotifyHost;
 }
 
 /**
@@ -243,17 +240,14 @@ export class Space {
   }
 
   /** How many tuples match; all of them where no template is given. */
-  count(
-    template?: Template,
-    options?: CallOptions & Omit<ReadOptions, 'waitMs'>,
-  ): Promise<number> {
+  count(template?: Template, options?: CallOptions & Omit<ReadOptions, 'waitMs'>): Promise<number> {
     const encode = (): Body => {
       const writer = bodies.begin();
       if (template !== undefined) writer.template(2, new PreparedTemplate(template));
       writeStates(writer, 3, options?.states);
       return writer.number(4, options?.stale).body(false);
     };
-    return this.#plain('count', encode, readNumber, options);
+    return this.#plain('count', encode, readCount, options);
   }
 
   /** Gives a tuple a new lease from now on, or none; undefined where the tuple is not there. */
@@ -272,22 +266,25 @@ export class Space {
   /** Removes a tuple by its id; resolves to whether it was there. */
   cancel(tuple: TupleReference, options?: CallOptions): Promise<boolean> {
     const encode = (): Body => bodies.begin().number(3, idOf(tuple)).body(false);
-    return this.#plain('cancel', encode, readFlag, options);
+    return this.#plain('cancel', encode, readCancelled, options);
   }
 
   /**
-   * Streams what happens to matching tuples, each partition in commit order, without gap or
-   * repetition: a broken connection is resumed by itself. Ends when the loop is left, or rejects with
-   * CANCELLED when `signal` aborts, or with CURSOR_COMPACTED where the history is gone.
+   * Streams what happens to tuples that match, or to all, each partition in commit order, without gap
+   * or repetition. It begins at once; `await` its `ready` before doing what it must not miss. Leaving
+   * the loop ends it; the loop is rejected with CANCELLED when `signal` aborts, and with
+   * CURSOR_COMPACTED where the history that it needs is gone.
    */
   notify<const From extends Template>(
     template: From,
     options?: NotifyOptions,
-  ): AsyncIterableIterator<TupleEvent<MatchedTuple<From>>>;
-  notify(template?: undefined, options?: NotifyOptions): AsyncIterableIterator<TupleEvent<unknown[]>>;
-  notify(template?: Template, options?: NotifyOptions): AsyncIterableIterator<TupleEvent<unknown>> {
-    const prepared = template === undefined ? undefined : checked(() => new PreparedTemplate(template));
-    return this.#host.notifier.stream(this.#address, prepared, options ?? {});
+  ): Subscription<MatchedTuple<From>>;
+  notify(template?: undefined, options?: NotifyOptions): Subscription<unknown[]>;
+  notify(template?: Template, options?: NotifyOptions): Subscription<unknown> {
+    const prepared = checked(() =>
+      template === undefined ? undefined : new PreparedTemplate(template),
+    );
+    return new Subscription(this.#host.notifyHost, this.name, prepared, options ?? {});
   }
 
   #plain<Result>(
@@ -337,9 +334,7 @@ export class Space {
     try {
       const call = make();
       if (this.#address.isKnown) return call.startOn(this.#host.engine(), signal);
-      return this.#address
-        .resolve(signal)
-        .then(() => call.startOn(this.#host.engine(), signal));
+      return this.#address.resolve(signal).then(() => call.startOn(this.#host.engine(), signal));
     } catch (error) {
       return Promise.reject(error instanceof EncodeError ? invalidArgument(error) : error);
     }
@@ -350,6 +345,14 @@ export class Space {
 type Widened<From> = From extends readonly unknown[]
   ? { [Index in keyof From]: From[Index] extends number ? number : From[Index] }
   : From;
+
+function readCancelled(bytes: Uint8Array, start: number, end: number): boolean {
+  return CancelResponse.decode(bytes.subarray(start, end)).cancelled;
+}
+
+function readCount(bytes: Uint8Array, start: number, end: number): number {
+  return CountResponse.decode(bytes.subarray(start, end)).count;
+}
 
 function writeStates(
   writer: BodyWriter,

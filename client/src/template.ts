@@ -3,19 +3,19 @@
  * read as `['job', number, unknown]`.
  */
 import {
+  type Template as CompiledTemplate,
   compileTemplate,
   EncodeError,
+  encodeTemplate,
   FieldOffsets,
   Float,
   isProblem,
   Kind,
   type MatcherSpec,
   matchTuple,
-  encodeTemplate,
   type PatternSpec,
   type RangeFamily,
-  type Template as CompiledTemplate,
-  Timestamp,
+  type Timestamp,
 } from '@tuplet/proto';
 import { toStored, type Value, type Writable } from './value.ts';
 
@@ -258,7 +258,8 @@ export const t: Matchers = {
   greaterThan: (bound) => range({ value: bound, exclusive: true }, undefined),
   lessThan: (bound) => range(undefined, { value: bound, exclusive: true }),
   prefix: (start) => new Matcher({ kind: 'prefix', prefix: start }),
-  oneOf: (...values) => new Matcher({ kind: 'any-of', values: values.map((value) => toStored(value)) }),
+  oneOf: (...values) =>
+    new Matcher({ kind: 'any-of', values: values.map((value) => toStored(value)) }),
   not: (field) => new Matcher({ kind: 'negation', matcher: matcherOf(field).spec }),
   union: (...patterns) => new Union(patterns),
 };
@@ -292,7 +293,9 @@ export interface Matchers {
   /** Records that have at least these keys; `t.record({})` is every record. */
   record<const Fields extends { readonly [key: string]: Matcher<unknown> | Writable }>(
     fields: Fields,
-  ): Matcher<{ -readonly [Key in keyof Fields]: MatchedField<Fields[Key]> } & Record<string, unknown>>;
+  ): Matcher<
+    { -readonly [Key in keyof Fields]: MatchedField<Fields[Key]> } & Record<string, unknown>
+  >;
   /** From `lower` to `upper`, both included. Bigint bounds match ints alone, `float(x)` floats alone. */
   between<Bound extends Orderable>(lower: Bound, upper: NoInfer<Bound>): Matcher<Ordered<Bound>>;
   /** `bound` and above. */

@@ -1,10 +1,4 @@
-import {
-  EncodeError,
-  Float,
-  limits,
-  type Value as StoredValue,
-  Timestamp,
-} from '@tuplet/proto';
+import { EncodeError, Float, limits, type Value as StoredValue, Timestamp } from '@tuplet/proto';
 import { TupletError } from './error.ts';
 
 /**
@@ -44,7 +38,10 @@ export function float(value: number): Float {
   return new Float(value);
 }
 
-function refuse(reason: 'VALUE_WITHOUT_KIND' | 'NESTED_TOO_DEEP' | 'TIMESTAMP_OUT_OF_RANGE', message: string): never {
+function refuse(
+  reason: 'VALUE_WITHOUT_KIND' | 'NESTED_TOO_DEEP' | 'TIMESTAMP_OUT_OF_RANGE',
+  message: string,
+): never {
   throw new EncodeError({ reason, field: '', message });
 }
 
@@ -101,7 +98,7 @@ function convertFields(fields: readonly Writable[]): readonly StoredValue[] {
 export function fromStored(value: StoredValue): Value {
   if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Float) return value.value;
-  if (value instanceof Uint8Array) return value.slice();
+  if (value instanceof Uint8Array) return new Uint8Array(value);
   if (value instanceof Timestamp) return value;
   if (!(value instanceof Map)) return (value as readonly StoredValue[]).map(fromStored);
   const record: Record<string, Value> = {};
@@ -109,7 +106,12 @@ export function fromStored(value: StoredValue): Value {
     if (key !== '__proto__') record[key] = fromStored(inner);
     else {
       // A plain assignment would set the prototype.
-      const own = { value: fromStored(inner), enumerable: true, writable: true, configurable: true };
+      const own = {
+        value: fromStored(inner),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      };
       Object.defineProperty(record, key, own);
     }
   }

@@ -1,5 +1,5 @@
 /** The server's side of the envelope, written from the contract, for the fake server. */
-import { Reader, Writer, WireType } from '@tuplet/proto';
+import { Reader, WireType, Writer } from '@tuplet/proto';
 
 /** The names of Call's and Reply's fields, by the number in Call. */
 const names = new Map<number, string>([

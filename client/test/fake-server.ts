@@ -11,7 +11,7 @@ import {
   type Template,
   type TupleBytes,
 } from '@tuplet/proto';
-import type { Channel, ChannelEvents } from '../src/engine/index.ts';
+import type { Channel, ChannelEvents, EngineClock } from '../src/engine/index.ts';
 import { TupletError } from '../src/error.ts';
 import {
   bytesIn,
@@ -27,7 +27,6 @@ import {
   status,
   stored,
 } from './exchange-codec.ts';
-import type { VirtualClock } from './virtual-clock.ts';
 
 interface Held {
   readonly id: number;
@@ -104,7 +103,7 @@ export class FakeConnection implements Channel {
 }
 
 export class FakeServer {
-  readonly clock: VirtualClock;
+  readonly clock: EngineClock;
   readonly connections: FakeConnection[] = [];
   /** Every call that came, in order. */
   readonly calls: SeenCall[] = [];
@@ -126,7 +125,7 @@ export class FakeServer {
   readonly #fences = new Map<string, number>();
   #waiters: Waiter[] = [];
 
-  constructor(clock: VirtualClock) {
+  constructor(clock: EngineClock) {
     this.clock = clock;
   }
 

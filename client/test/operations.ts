@@ -66,7 +66,10 @@ export class TestOperation extends Operation {
   }
 }
 
-function bodyOf(field: number, content: Uint8Array): {
+function bodyOf(
+  field: number,
+  content: Uint8Array,
+): {
   bytes: Uint8Array;
   start: number;
   end: number;
@@ -105,4 +108,3 @@ export function asking(
     timeoutMs: times.timeoutMs ?? Number.POSITIVE_INFINITY,
   });
 }
-

@@ -12,7 +12,7 @@ import type { Decoded, Operation } from './operation.ts';
 import { Outbox } from './outbox.ts';
 import * as reasons from './reasons.ts';
 import { isSessionOver, Sessions } from './sessions.ts';
-import { type ReasonFacts, readStatus } from './status.ts';
+import { errorIn } from './status.ts';
 
 /** What an engine may be told. */
 export interface EngineOptions {
@@ -22,12 +22,10 @@ export interface EngineOptions {
   readonly name?: string;
   /** Operations that may wait to be sent; default 65,536. */
   readonly queuedMax?: number;
-  /** What proto/errors.json says of a reason; a reason it does not know is judged by its code. */
-  readonly factsOf?: (reason: string) => ReasonFacts | undefined;
 }
 
 /** The server's reason for a request that was routed by an old epoch of the map. */
-const staleReason = 'MAP_EPOCH_STALE';
+const staleReason = 'STALE_MAP';
 
 /**
  * One client of one server: see DESIGN.md. Synchronous; `start`, `cancel` and `close` may be called
@@ -36,7 +34,6 @@ const staleReason = 'MAP_EPOCH_STALE';
 export class Engine {
   readonly #doors: EngineDoors;
   readonly #queuedMax: number;
-  readonly #factsOf: (reason: string) => ReasonFacts | undefined;
   readonly #link: Link;
   readonly #sessions: Sessions;
   readonly #outbox: Outbox;
@@ -54,12 +51,10 @@ export class Engine {
   #state: 'open' | 'draining' | 'closed' = 'open';
   #closeByMs = Number.POSITIVE_INFINITY;
   #closed: (() => void)[] = [];
-  #lastError: TupletError | undefined;
 
   constructor(doors: EngineDoors, options: EngineOptions = {}) {
     this.#doors = doors;
     this.#queuedMax = options.queuedMax ?? clientLimits.queuedMax;
-    this.#factsOf = options.factsOf ?? (() => undefined);
     this.#lanes = [this.#promptReads, this.#changes, this.#waitingReads, this.#waitingTakes];
     this.#alarm = new Alarm(doors.clock, () => this.#ring());
     this.#link = new Link(doors, {
@@ -80,7 +75,6 @@ export class Engine {
         refused: (lane, error) => this.#refuse(lane, error),
         wantFlush: () => this.#wantFlush(),
         wakeBy: (atMs) => this.#alarm.by(atMs, this.#doors.clock.nowMs()),
-        errorOf: (reply, bytes) => this.#errorOf(reply, bytes),
       },
     );
     this.#outbox = new Outbox(this.#link, clientLimits.messageBytesMax);
@@ -278,15 +272,11 @@ export class Engine {
 
   // Answers
 
-  #errorOf(reply: ReplyRun, bytes: Uint8Array): TupletError {
-    return readStatus(bytes, reply.start, reply.end, this.#factsOf);
-  }
-
   #answered(operation: Operation, reply: ReplyRun, bytes: Uint8Array, nowMs: number): void {
     if (operation.stage !== 'sent') return;
     operation.callId = 0;
     if (reply.field === errorReply) {
-      this.#refused(operation, this.#errorOf(reply, bytes), nowMs);
+      this.#refused(operation, errorIn(bytes, reply.start, reply.end), nowMs);
       return;
     }
     const decoded = this.#decode(operation, reply, bytes);
@@ -338,14 +328,14 @@ export class Engine {
   /** The newest attempt was answered with an error. */
   #refused(operation: Operation, error: TupletError, nowMs: number): void {
     if (!error.definite) operation.mayHaveActed = operation.kind.mutates;
+    operation.lastError = error;
     operation.stage = 'backing-off';
     const { session } = operation;
-    this.#lastError = error;
     if (session !== undefined && isSessionOver(error)) {
       this.#sessions.giveUp(session, error);
       if (operation.stage === 'backing-off') this.#fail(operation, error);
     } else if (error.reason === staleReason) this.#refresh(operation);
-    else if (error.retryable) this.#backOff(operation, error, nowMs);
+    else if (isWorthRetrying(error)) this.#backOff(operation, error, nowMs);
     else this.#giveUp(operation, error);
   }
 
@@ -384,6 +374,7 @@ export class Engine {
   #lost(operation: Operation, error: TupletError): void {
     operation.callId = 0;
     if (operation.stage !== 'sent') return;
+    operation.lastError = error;
     operation.mayHaveActed = operation.kind.mutates;
     if (error.retryable) this.#sendAgain(operation);
     else this.#giveUp(operation, error);
@@ -391,7 +382,6 @@ export class Engine {
 
   #broken(error: TupletError, nowMs: number): void {
     this.#endCalls = [];
-    this.#lastError = error;
     this.#sessions.broken(nowMs);
     if (!error.retryable) {
       for (const lane of this.#lanes) this.#refuse(lane, error);
@@ -471,10 +461,10 @@ export class Engine {
       operation.abandoned = true;
       operation.fail(reasons.outcomeUnknown(operation.cancelError));
     } else if (kind.handsOver && !definite) {
-      this.#beginCancel(operation, reasons.timedOut(true, timeoutMs, this.#lastError));
+      this.#beginCancel(operation, reasons.timedOut(true, timeoutMs, operation.lastError));
     } else {
       if (operation.stage === 'sent' && kind.waitField > 0) this.#endCall(operation);
-      this.#fail(operation, reasons.timedOut(definite, timeoutMs, this.#lastError));
+      this.#fail(operation, reasons.timedOut(definite, timeoutMs, operation.lastError));
     }
   }
 
@@ -530,6 +520,11 @@ export class Engine {
     this.#closed = [];
     for (const done of closed) done();
   }
+}
+
+/** Whether the same request may succeed by itself; a revision that has changed stays so. */
+function isWorthRetrying(error: TupletError): boolean {
+  return error.retryable && error.reason !== 'REVISION_CHANGED';
 }
 
 /** Whether a sending of the operation may have acted, or still may. */

@@ -19,4 +19,3 @@ export {
   type OperationInput,
   type SpaceReference,
 } from './operation.ts';
-export type { ReasonFacts } from './status.ts';

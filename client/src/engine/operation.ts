@@ -86,6 +86,8 @@ export abstract class Operation {
   failures = 0;
   /** Whether a sending went without an answer that says it did not act. */
   mayHaveActed = false;
+  /** What its newest sending was refused for. */
+  lastError: TupletError | undefined;
   /** Why it is being cancelled. */
   cancelError: TupletError | undefined;
   /** Whether the user has been told already; then a tuple that still comes is not acknowledged. */

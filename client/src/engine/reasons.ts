@@ -23,7 +23,7 @@ export function timedOut(definite: boolean, timeoutMs: number, cause: unknown): 
   const message = definite
     ? `not done within ${timeoutMs} ms`
     : `no answer within ${timeoutMs} ms; it may have happened`;
-  return make('TIMED_OUT', 'DEADLINE_EXCEEDED', message, { definite, retryable: true, cause });
+  return make('DEADLINE', 'DEADLINE_EXCEEDED', message, { definite, retryable: true, cause });
 }
 
 /** A cancelled take whose outcome did not become known in time. Its tuple, if any, comes back. */
@@ -54,7 +54,10 @@ export function clientClosed(definite: boolean): TupletError {
 
 /** Too many calls wait in this client. */
 export function clientBusy(message: string): TupletError {
-  return make('CLIENT_BUSY', 'RESOURCE_EXHAUSTED', message, { definite: true, retryable: true });
+  return make('TOO_MANY_IN_FLIGHT', 'RESOURCE_EXHAUSTED', message, {
+    definite: true,
+    retryable: true,
+  });
 }
 
 /** A request that no batch can hold. */

@@ -19,6 +19,7 @@ import type { Outbox } from './outbox.ts';
 import { sessionExpired } from './reasons.ts';
 import type { Receipt, ReceiptBatch } from './receipts.ts';
 import { Session } from './session.ts';
+import { errorIn } from './status.ts';
 
 /** Bytes that a receipt may take in an Acknowledge: tags, lengths and two varints. */
 const receiptBytesMax = 24;
@@ -35,8 +36,6 @@ export interface SessionsOwner {
   wantFlush(): void;
   /** Ring at `atMs` or before. */
   wakeBy(atMs: number): void;
-  /** Reads the error of a reply. */
-  errorOf(reply: ReplyRun, bytes: Uint8Array): TupletError;
 }
 
 /** How sessions are opened. */
@@ -148,7 +147,7 @@ export class Sessions {
     };
     const callId = this.#link.register({
       answered: (reply, bytes, atMs) => {
-        if (reply.field === errorReply) failed(this.#owner.errorOf(reply, bytes), atMs);
+        if (reply.field === errorReply) failed(errorIn(bytes, reply.start, reply.end), atMs);
         else this.#opened(lane, nowMs, reply, bytes, atMs);
       },
       lost: () => {
@@ -196,7 +195,7 @@ export class Sessions {
           session.kept(nowMs, leaseMs);
           return;
         }
-        const error = this.#owner.errorOf(reply, bytes);
+        const error = errorIn(bytes, reply.start, reply.end);
         if (isSessionOver(error)) this.giveUp(session, error);
         else {
           const pauseMs = Math.max(error.retryAfterMs ?? 0, clientLimits.keepRetryMs);
@@ -242,7 +241,7 @@ export class Sessions {
         if (unreceived.length === 0) this.#owner.received(operation);
       }
     } else if (reply.field === errorReply) {
-      const error = this.#owner.errorOf(reply, bytes);
+      const error = errorIn(bytes, reply.start, reply.end);
       if (isSessionOver(error)) {
         this.giveUp(session, error);
         return;
@@ -257,7 +256,7 @@ export class Sessions {
     const callId = this.#link.register({
       answered: (reply, bytes) => {
         if (reply.field === errorReply) {
-          const error = this.#owner.errorOf(reply, bytes);
+          const error = errorIn(bytes, reply.start, reply.end);
           session.closing = isSessionOver(error) || !error.retryable;
           if (!session.closing) return;
         }

@@ -1,18 +1,6 @@
-/** Reads google.rpc.Status with ErrorInfo, RetryInfo and BadRequest as TupletError (SPEC §10). */
-import { Reader } from '@tuplet/proto';
+/** Makes TupletErrors of the statuses that servers send (SPEC §10). */
+import { decodeStatus, errorRow, type ReceivedFailure } from '@tuplet/proto';
 import { type Code, codeOf, TupletError } from '../error.ts';
-import { readDuration } from './envelope.ts';
-
-const VARINT_1 = 0x08;
-const LENGTH_1 = 0x0a;
-const LENGTH_2 = 0x12;
-const LENGTH_3 = 0x1a;
-
-/** What a reason says beside its code (a row of proto/errors.json). */
-export interface ReasonFacts {
-  readonly definite: boolean;
-  readonly retryable: boolean;
-}
 
 /** Codes that say surely that nothing happened, where the reason is not in the table. */
 const definiteCodes: ReadonlySet<Code> = new Set<Code>([
@@ -28,115 +16,40 @@ const definiteCodes: ReadonlySet<Code> = new Set<Code>([
   'UNAUTHENTICATED',
 ]);
 
-/** What gRPC's own codes say of an error whose reason is not in the table. */
-export function factsOfCode(code: Code): ReasonFacts {
+/** What a status without a reason of ours says: from a proxy, or from gRPC itself. */
+function factsOfCode(code: Code): { readonly definite: boolean; readonly retryable: boolean } {
   return {
     definite: definiteCodes.has(code),
     retryable: code === 'UNAVAILABLE' || code === 'RESOURCE_EXHAUSTED',
   };
 }
 
-interface Details {
-  reason: string;
-  field: string | undefined;
-  retryAfterMs: number | undefined;
-}
-
-/** Calls `field` with each field of a message: its tag, and the run of its content if it has one. */
-function eachField(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  field: (tag: number, reader: Reader, contentEnd: number) => void,
-): void {
-  const reader = new Reader(bytes, start, end);
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if ((tag & 7) !== 2) {
-      if (tag === VARINT_1) field(tag, reader, reader.position);
-      else reader.skip(tag);
-      continue;
-    }
-    const size = reader.length();
-    const contentEnd = reader.position + size;
-    field(tag, reader, contentEnd);
-    reader.position = contentEnd;
-  }
-}
-
-function textOf(reader: Reader, end: number): string {
-  return new TextDecoder().decode(reader.bytes.subarray(reader.position, end));
-}
-
-function readErrorInfo(bytes: Uint8Array, start: number, end: number, into: Details): void {
-  eachField(bytes, start, end, (tag, reader, contentEnd) => {
-    if (tag === LENGTH_1) into.reason = textOf(reader, contentEnd);
-    if (tag !== LENGTH_3) return;
-    let key = '';
-    let value = '';
-    eachField(bytes, reader.position, contentEnd, (entryTag, entry, entryEnd) => {
-      if (entryTag === LENGTH_1) key = textOf(entry, entryEnd);
-      else if (entryTag === LENGTH_2) value = textOf(entry, entryEnd);
-    });
-    if (key === 'field') into.field = value;
-  });
-}
-
-function readBadRequest(bytes: Uint8Array, start: number, end: number, into: Details): void {
-  eachField(bytes, start, end, (tag, reader, contentEnd) => {
-    if (tag !== LENGTH_1 || into.field !== undefined) return;
-    eachField(bytes, reader.position, contentEnd, (inner, violation, violationEnd) => {
-      if (inner === LENGTH_1) into.field = textOf(violation, violationEnd);
-    });
-  });
-}
-
-function readDetail(bytes: Uint8Array, start: number, end: number, into: Details): void {
-  let type = '';
-  eachField(bytes, start, end, (tag, reader, contentEnd) => {
-    if (tag === LENGTH_1) type = textOf(reader, contentEnd);
-    if (tag !== LENGTH_2) return;
-    if (type.endsWith('/google.rpc.ErrorInfo')) {
-      readErrorInfo(bytes, reader.position, contentEnd, into);
-    } else if (type.endsWith('/google.rpc.BadRequest')) {
-      readBadRequest(bytes, reader.position, contentEnd, into);
-    } else if (type.endsWith('/google.rpc.RetryInfo')) {
-      eachField(bytes, reader.position, contentEnd, (inner, delay, delayEnd) => {
-        if (inner === LENGTH_1) {
-          into.retryAfterMs = readDuration(bytes, delay.position, delayEnd);
-        }
-      });
-    }
-  });
-}
-
-/**
- * The error in a google.rpc.Status. `factsOf` knows the reasons of the table; a reason it does not
- * know is judged by its code. Throws DecodeError.
- */
-export function readStatus(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  factsOf: (reason: string) => ReasonFacts | undefined,
-): TupletError {
-  let number = 0;
-  let message = '';
-  const details: Details = { reason: '', field: undefined, retryAfterMs: undefined };
-  eachField(bytes, start, end, (tag, reader, contentEnd) => {
-    if (tag === VARINT_1) number = reader.uint32();
-    else if (tag === LENGTH_2) message = textOf(reader, contentEnd);
-    else if (tag === LENGTH_3) readDetail(bytes, reader.position, contentEnd, details);
-  });
-  const code = codeOf(number);
-  const facts = factsOf(details.reason) ?? factsOfCode(code);
+/** The error that a status says; its reason's row in errors.json decides, else its code. */
+export function errorOf(failure: ReceivedFailure, cause?: unknown): TupletError {
+  const { reason, reasonText, message, metadata, retryAfterMs } = failure;
+  const code = codeOf(failure.code);
+  const facts = reason === undefined ? factsOfCode(code) : errorRow(reason);
   return new TupletError({
-    reason: details.reason === '' ? code : details.reason,
+    reason: reasonText === '' ? code : reasonText,
     code,
     message,
     definite: facts.definite,
     retryable: facts.retryable,
-    field: details.field,
-    retryAfterMs: details.retryAfterMs,
+    field: metadata.get('field'),
+    retryAfterMs,
+    cause,
+  });
+}
+
+/** The error in the bytes of a google.rpc.Status. */
+export function errorIn(bytes: Uint8Array, start: number, end: number): TupletError {
+  const failure = decodeStatus(bytes.subarray(start, end));
+  if (failure !== undefined) return errorOf(failure);
+  return new TupletError({
+    reason: 'ANSWER_UNREADABLE',
+    code: 'INTERNAL',
+    definite: false,
+    retryable: false,
+    message: 'the status of the answer cannot be read',
   });
 }
