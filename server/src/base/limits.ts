@@ -50,6 +50,31 @@ export const snapshotCutBytes: number = 256 * kibibyte;
 /** Segments with frames beyond which groups that hold the oldest are made to cut a snapshot. */
 export const logSegmentsWanted = 4;
 
+// Coordination.
+
+/** Milliseconds until an offer that nobody accepts lapses (PROTOCOL W4): far above a round trip. */
+export const offerLapseMs = 200;
+/** Milliseconds after a wait's end in which a take is answered (SPEC §3 says 50), with room for the way. */
+export const waitEndLimitMs = 40;
+/** Milliseconds between questions to a home that has not answered (S1), and between ENDs that are not confirmed (S2). */
+export const askAgainMs = 200;
+/** Waiting takes and reads of one partition: 100,000 a node are normal, and all may wait in one place. */
+export const waitersMax = 200_000;
+/** Requests of one partition that wait for a session to become known: a home answers within a round trip. */
+export const parkedRequestsMax = 10_000;
+/** Mutations of one partition that wait until a lock or an entry in flight is decided. */
+export const blockedMutationsMax = 10_000;
+/** Hash indexes of a partition: 14 bytes a row each; the least recently used goes. */
+export const tupleIndexesMax = 16;
+/** Ready tuples of a space below which no index is worth its building. */
+export const tupleIndexRowsMin = 64;
+/** Rows that are put into an index being built in one go: about 1 ms. */
+export const tupleIndexSliceRows = 4_000;
+/** Shapes among the waiters of a space that have lines of their own; further ones share one line. */
+export const waiterShapesMax = 64;
+/** Values of an `any_of` under which a waiter stands in several lines; beyond, in the general one. */
+export const waiterPlacesMax = 16;
+
 assert(inFlightBytesTotalMax >= inFlightBytesMax, 'one partition may fill its own pipeline');
 assert(idleTickMs >= tickMs, 'an idle node ticks less');
 
@@ -130,3 +155,4 @@ export const limits = {
 assert(limits.batchBytesMax < logPayloadBytesMax, 'a batch fits an entry');
 assert(logPayloadBytesMax < limits.sessionBytesMax, 'a session may hold any single result');
 assert(limits.requestResultMs <= limits.endedMarkMs, 'what is remembered for less goes first');
+assert(parkedRequestsMax < waitersMax, 'parked requests are fewer than waiters');

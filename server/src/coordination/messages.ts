@@ -6,7 +6,6 @@
  */
 import type { Template } from '@tuplet/proto';
 import type {
-  Attempt,
   LogIndex,
   PartitionId,
   Sequence,
@@ -32,6 +31,11 @@ export interface Query {
   readonly max: number;
   /** Wait until so many match; more than 1 only where pinned. */
   readonly min: number;
+  /**
+   * How long the call had waited when this was sent, in ms; absent: not at all. After a fail-over it
+   * decides the place in line (SPEC §3).
+   */
+  readonly waitedMs?: number;
 }
 
 /** C1, C4, C5: an unpinned take waits here. */
@@ -190,26 +194,28 @@ export type ToLeader =
   | CloseSession
   | DropSpace;
 
-/** What a leader answers to a coordinator; `partition` and `epoch` say who speaks. */
-export type FromLeader = {
-  readonly call: CallId;
-  readonly partition: PartitionId;
-  readonly epoch: Term;
-} & (
-  | { readonly kind: 'offer'; readonly attempt: Attempt; readonly offer: number }
+/** What a leader says about a call. */
+export type Answer =
+  /** W2. The operation is for a router that does not know the call any more: it withdraws (C2). */
+  | { readonly kind: 'offer'; readonly operation: SessionOperation; readonly offer: number }
   /** For a take or a mutation that was executed; for a pinned take with the m it answers. */
   | { readonly kind: 'result'; readonly result: Result; readonly m: number }
   | { readonly kind: 'stop'; readonly why: Refusal }
-  /** Answer to the ACCEPT of this offer. */
-  | { readonly kind: 'miss'; readonly offer: number }
+  /** Answer to the ACCEPT of this offer, which the leader of `offerEpoch` made (C3). */
+  | { readonly kind: 'miss'; readonly offerEpoch: Term; readonly offer: number }
   | { readonly kind: 'empty' }
   | { readonly kind: 'fenced' }
   /** T5, and a read's end: nothing matched, or it was cancelled. */
   | { readonly kind: 'nothing'; readonly m: number; readonly cancelled: boolean }
   /** A mutation that changed nothing: no match, or a match where absence was asked for. */
   | { readonly kind: 'unchanged'; readonly m: number }
-  /** Refused for a reason of proto/errors.json, definitely not done. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly message: string }
+  /** Refused for a reason of proto/errors.json, definitely not done by the sending of this m (r). */
+  | {
+      readonly kind: 'refused';
+      readonly reason: string;
+      readonly message: string;
+      readonly m: number;
+    }
   | { readonly kind: 'found'; readonly tuples: readonly StoredTuple[]; readonly m: number }
   | { readonly kind: 'counted'; readonly count: number }
   | { readonly kind: 'received' }
@@ -217,13 +223,24 @@ export type FromLeader = {
   | { readonly kind: 'session-kept'; readonly leaseMs: number }
   | { readonly kind: 'done' }
   /** This replica no longer leads, or not yet: ask again. `definite`: nothing was proposed. */
-  | { readonly kind: 'not-leader'; readonly definite: boolean }
-);
+  | { readonly kind: 'not-leader'; readonly definite: boolean };
+
+/** What a leader sends to a coordinator; `partition` and `epoch` say who speaks. */
+export type FromLeader = {
+  readonly call: CallId;
+  readonly partition: PartitionId;
+  readonly epoch: Term;
+} & Answer;
 
 /** Between leaders of partitions: S1 to S3. `epoch` is the sender's for questions, echoed in answers. */
 export type BetweenLeaders =
   /** S1: a partition asks the session's home. */
-  | { readonly kind: 'ask-open'; readonly session: SessionId; readonly from: PartitionId; readonly epoch: Term }
+  | {
+      readonly kind: 'ask-open';
+      readonly session: SessionId;
+      readonly from: PartitionId;
+      readonly epoch: Term;
+    }
   /** S1: TOUCH is applied. The asker takes it only for its own epoch (S3). */
   | { readonly kind: 'open'; readonly session: SessionId; readonly epoch: Term }
   | { readonly kind: 'not-open'; readonly session: SessionId; readonly epoch: Term }

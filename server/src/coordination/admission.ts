@@ -1,0 +1,153 @@
+import { partitionOf, type SessionId, type Term } from '../base/ids.ts';
+import { askAgainMs } from '../base/limits.ts';
+import type { SessionOperation } from '../space/command.ts';
+import type { LeaderContext } from './leader-context.ts';
+import type { CoordinatorId, Fence, Mutate, Register, Take } from './messages.ts';
+
+/** What may wait until its session is known. */
+export type Parkable = Register | Fence | Take | Mutate;
+
+/** A request that waits until its session is known here. */
+export interface Parked {
+  readonly from: CoordinatorId;
+  readonly message: Parkable;
+  readonly operation: SessionOperation;
+}
+
+interface Asking {
+  parked: Parked[];
+  askAtMs: number;
+  /** The home has said open; KNOW is in flight. */
+  isKnowing: boolean;
+}
+
+/** S1, S3: a partition serves a session only once it has logged it as known. */
+export class Admission {
+  readonly #context: LeaderContext;
+  readonly #resume: (parked: Parked) => void;
+  readonly #asking = new Map<SessionId, Asking>();
+  /** Sessions whose END is in flight. */
+  readonly #ending = new Set<SessionId>();
+  #parkedCount = 0;
+
+  /** `resume` is given the parked requests again, in order, when their session is known. */
+  constructor(context: LeaderContext, resume: (parked: Parked) => void) {
+    this.#context = context;
+    this.#resume = resume;
+  }
+
+  get parkedCount(): number {
+    return this.#parkedCount;
+  }
+
+  /** S1: parks a request of a session that is neither known nor ended, and asks its home. */
+  park(parked: Parked): void {
+    const { operation, from, message } = parked;
+    if (this.#parkedCount >= this.#context.limits.parkedRequestsMax) {
+      this.#context.answer(from, message.call, {
+        kind: 'refused',
+        reason: 'WAITERS_EXHAUSTED',
+        message: `${this.#parkedCount} requests wait for their sessions in this partition`,
+        m: numberOf(message),
+      });
+      return;
+    }
+    this.#parkedCount += 1;
+    const asking = this.#asking.get(operation.session);
+    if (asking !== undefined) {
+      asking.parked.push(parked);
+      return;
+    }
+    const askAtMs = this.#context.nowMs + askAgainMs;
+    this.#asking.set(operation.session, { parked: [parked], askAtMs, isKnowing: false });
+    this.#ask(operation.session);
+  }
+
+  /** S1: asks again while unanswered and parked. */
+  tick(): void {
+    for (const [session, asking] of this.#asking) {
+      if (asking.isKnowing || asking.askAtMs > this.#context.nowMs) continue;
+      asking.askAtMs = this.#context.nowMs + askAgainMs;
+      this.#ask(session);
+    }
+  }
+
+  /** S3: taken only for a question of this epoch. */
+  open(session: SessionId, epoch: Term): void {
+    if (epoch !== this.#context.epoch) return;
+    const asking = this.#asking.get(session);
+    if (asking === undefined || asking.isKnowing) return;
+    asking.isKnowing = true;
+    this.#context.propose({ kind: 'know', session }, () => this.#go(session));
+  }
+
+  /** S1: the home does not know the session, or it has ended there. */
+  notOpen(session: SessionId, epoch: Term): void {
+    if (epoch !== this.#context.epoch) return;
+    const asking = this.#asking.get(session);
+    if (asking === undefined || asking.isKnowing) return;
+    this.#asking.delete(session);
+    this.#parkedCount -= asking.parked.length;
+    for (const { from, message } of asking.parked) {
+      this.#context.answer(from, message.call, { kind: 'stop', why: 'unknown-session' });
+    }
+  }
+
+  /** S2: applies the end here, once, and confirms it to the home whenever asked. */
+  deliverEnd(session: SessionId): void {
+    const { space, partition } = this.#context;
+    const home = partitionOf(session);
+    const confirm = (): void =>
+      this.#context.ports.sendLeader(home, { kind: 'end-applied', session, from: partition });
+    if (space.session(session) === 'ended') {
+      confirm();
+      return;
+    }
+    if (this.#ending.has(session)) return;
+    this.#ending.add(session);
+    this.#context.propose({ kind: 'end', session }, () => {
+      this.#ending.delete(session);
+      confirm();
+    });
+  }
+
+  /** E8: the parked requests of an ended session go. */
+  dropSession(session: SessionId): void {
+    this.#go(session);
+  }
+
+  /** The requests of a router that is gone go. */
+  dropCoordinator(coordinator: CoordinatorId): void {
+    for (const [session, asking] of this.#asking) {
+      const parked = asking.parked.filter(({ from }) => from !== coordinator);
+      this.#parkedCount -= asking.parked.length - parked.length;
+      asking.parked = parked;
+      if (parked.length === 0 && !asking.isKnowing) this.#asking.delete(session);
+    }
+  }
+
+  /** KNOW or END is applied: the parked requests go on, and are answered by what is applied. */
+  #go(session: SessionId): void {
+    const asking = this.#asking.get(session);
+    if (asking === undefined) return;
+    this.#asking.delete(session);
+    this.#parkedCount -= asking.parked.length;
+    for (const parked of asking.parked) this.#resume(parked);
+  }
+
+  #ask(session: SessionId): void {
+    const { partition, epoch } = this.#context;
+    this.#context.ports.sendLeader(partitionOf(session), {
+      kind: 'ask-open',
+      session,
+      from: partition,
+      epoch,
+    });
+  }
+}
+
+/** The number by which a refusal is told from one of an earlier sending. */
+function numberOf(message: Parkable): number {
+  if (message.kind === 'register') return message.r;
+  return message.kind === 'fence' ? 0 : message.m;
+}

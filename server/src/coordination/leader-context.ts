@@ -1,0 +1,94 @@
+import { assert, present } from '../base/assert.ts';
+import type { LogIndex, PartitionId, Term } from '../base/ids.ts';
+import {
+  blockedMutationsMax,
+  parkedRequestsMax,
+  limits as shared,
+  tupleIndexesMax,
+  tupleIndexRowsMin,
+  waitersMax,
+} from '../base/limits.ts';
+import type { Command } from '../space/command.ts';
+import type { Outcome } from '../space/outcome.ts';
+import type { Answer, CallId, CoordinatorId } from './messages.ts';
+import type { LeaderLimits, LeaderOptions, LeaderPorts, SpaceView } from './ports.ts';
+
+/** Called with what a proposal came to, and where in the log it stood. */
+export type Settle = (outcome: Outcome, index: LogIndex) => void;
+
+interface Proposal {
+  readonly index: LogIndex;
+  readonly settle: Settle;
+}
+
+const defaultLimits: LeaderLimits = {
+  waitersMax,
+  parkedRequestsMax,
+  blockedMutationsMax,
+  sessionOperationsMax: shared.sessionOperationsMax,
+  sessionBytesMax: shared.sessionBytesMax,
+  tupleIndexesMax,
+  tupleIndexRowsMin,
+};
+
+/** What all parts of one leader share: its partition's state, its voice, and its entries in flight. */
+export class LeaderContext {
+  readonly partition: PartitionId;
+  readonly epoch: Term;
+  readonly space: SpaceView;
+  readonly ports: LeaderPorts;
+  readonly limits: LeaderLimits;
+  /** The node's monotonic clock at the present input. */
+  nowMs = 0;
+  // Invariant: ascending by index; those before #next are settled.
+  #proposals: Proposal[] = [];
+  #next = 0;
+
+  constructor({ partition, epoch, space, ports, limits }: LeaderOptions) {
+    this.partition = partition;
+    this.epoch = epoch;
+    this.space = space;
+    this.ports = ports;
+    this.limits = { ...defaultLimits, ...limits };
+  }
+
+  /** Entries proposed and not yet applied. */
+  get inFlight(): number {
+    return this.#proposals.length - this.#next;
+  }
+
+  /** Proposes an entry; `settle` is called when it is applied under this leadership, else never. */
+  propose(command: Command, settle: Settle): LogIndex {
+    const index = this.ports.propose(command);
+    const last = this.#proposals[this.#proposals.length - 1];
+    assert(last === undefined || last.index < index, 'log indexes rise');
+    this.#proposals.push({ index, settle });
+    return index;
+  }
+
+  /** An entry was applied: settles the proposal that it was, if it was this leader's (L2). */
+  applied(index: LogIndex, outcome: Outcome): void {
+    const head = this.#proposals[this.#next];
+    if (head === undefined || head.index !== index) return;
+    this.#next += 1;
+    if (this.#next === this.#proposals.length) {
+      this.#proposals.length = 0;
+      this.#next = 0;
+    } else if (this.#next >= 1_024 && this.#next * 2 > this.#proposals.length) {
+      this.#proposals = this.#proposals.slice(this.#next);
+      this.#next = 0;
+    }
+    present(head, 'a proposal').settle(outcome, index);
+  }
+
+  /** L3: what rests on this being the leader is said only when that is confirmed. */
+  confirm(run: () => void): void {
+    if (this.ports.confirm === undefined) run();
+    else this.ports.confirm(run);
+  }
+
+  /** Says something about a call to its coordinator. */
+  answer(to: CoordinatorId, call: CallId, answer: Answer): void {
+    this.ports.send(to, { ...answer, call, partition: this.partition, epoch: this.epoch });
+  }
+}

@@ -1,0 +1,76 @@
+import type { Attempt, Sequence, SessionId } from '../base/ids.ts';
+import type { SessionOperation } from '../space/command.ts';
+
+interface Send {
+  readonly attempt: Attempt;
+  readonly m: number;
+}
+
+interface SessionSends {
+  floor: Sequence;
+  readonly sends: Map<Sequence, Send>;
+}
+
+/** What to do with a sending: `closed` and `outdated`: STOP; `old`: drop it; `busy`: refuse it. */
+export type Seen = 'new' | 'old' | 'outdated' | 'closed' | 'busy';
+
+/**
+ * The newest sending of each operation whose answer may need no log entry (T2). A copy of an older
+ * one that comes late must not act, and nothing in the log would stop it: so the numbers are kept
+ * until the client's floor has passed the operation, also when it is answered.
+ */
+export class NewestSends {
+  readonly #sessions = new Map<SessionId, SessionSends>();
+  readonly #operationsMax: number;
+
+  constructor(operationsMax: number) {
+    this.#operationsMax = operationsMax;
+  }
+
+  /** The client's floor, as any message of its tells it: operations below are closed for good. */
+  raise(session: SessionId, floor: Sequence): void {
+    const known = this.#sessions.get(session);
+    if (known === undefined) {
+      this.#sessions.set(session, { floor, sends: new Map() });
+      return;
+    }
+    if (floor <= known.floor) return;
+    known.floor = floor;
+    for (const sequence of known.sends.keys()) {
+      // Sequences come nearly in order; what stands behind a higher one goes a little later.
+      if (sequence >= floor) break;
+      known.sends.delete(sequence);
+    }
+  }
+
+  /** Whether the client has closed this operation. */
+  isClosed({ session, sequence }: SessionOperation): boolean {
+    return sequence < (this.#sessions.get(session)?.floor ?? 0);
+  }
+
+  /** T2: notes a sending and says whether it is the newest. */
+  see(operation: SessionOperation, m: number): Seen {
+    const { session, sequence, attempt, floor } = operation;
+    this.raise(session, floor);
+    if (this.isClosed(operation)) return 'closed';
+    const sends = this.#sessions.get(session)?.sends;
+    if (sends === undefined) return 'closed';
+    const newest = sends.get(sequence);
+    if (newest === undefined && sends.size >= this.#operationsMax) return 'busy';
+    if (newest !== undefined && newest.attempt > attempt) return 'outdated';
+    if (newest !== undefined && newest.attempt === attempt && newest.m >= m) return 'old';
+    sends.set(sequence, { attempt, m });
+    return 'new';
+  }
+
+  /** T2: whether nothing newer was seen meanwhile; asked when a parked or fenced sending goes on. */
+  isNewest({ session, sequence, attempt }: SessionOperation, m: number): boolean {
+    const newest = this.#sessions.get(session)?.sends.get(sequence);
+    return newest !== undefined && newest.attempt === attempt && newest.m === m;
+  }
+
+  /** E8: the session has ended. */
+  drop(session: SessionId): void {
+    this.#sessions.delete(session);
+  }
+}

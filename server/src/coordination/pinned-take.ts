@@ -1,0 +1,154 @@
+import { assert } from '../base/assert.ts';
+import type { PartitionId, Term } from '../base/ids.ts';
+import { waitEndLimitMs } from '../base/limits.ts';
+import type { SessionOperation } from '../space/command.ts';
+import type { CallId, FromLeader, Query } from './messages.ts';
+import type { TakeAnswer, TakePorts } from './take-answer.ts';
+
+/** What one attempt of a pinned take is made of. */
+export interface PinnedTakeOptions {
+  readonly call: CallId;
+  readonly operation: SessionOperation;
+  readonly query: Query;
+  readonly partition: PartitionId;
+  /** The leadership known of the partition. */
+  readonly epoch: Term | undefined;
+  readonly ports: TakePorts;
+  readonly nowMs: number;
+}
+
+/** PROTOCOL §7, T1: the gateway's side of one attempt of a pinned take. */
+export class PinnedTake {
+  readonly #call: CallId;
+  readonly #operation: SessionOperation;
+  readonly #query: Query;
+  readonly #partition: PartitionId;
+  readonly #ports: TakePorts;
+  readonly #beganMs: number;
+  #epoch: Term | undefined;
+  #isBroken = false;
+  #isRefused = false;
+  /** The number of the latest send; 0: none was sent. */
+  #m = 0;
+  #endedMs: number | undefined;
+  #isCancelled = false;
+  #isFinished = false;
+
+  constructor({ call, operation, query, partition, epoch, ports, nowMs }: PinnedTakeOptions) {
+    this.#call = call;
+    this.#operation = operation;
+    this.#query = query;
+    this.#partition = partition;
+    this.#epoch = epoch;
+    this.#ports = ports;
+    this.#beganMs = nowMs;
+  }
+
+  get isFinished(): boolean {
+    return this.#isFinished;
+  }
+
+  start(nowMs: number): void {
+    this.#send(nowMs);
+  }
+
+  /** RESULT and NOTHING count only if they answer the latest send; STOP always. */
+  receive(message: FromLeader): void {
+    if (this.#isFinished || message.partition !== this.#partition) return;
+    switch (message.kind) {
+      case 'stop':
+        this.#finish({ kind: 'stop', why: message.why });
+        return;
+      case 'result':
+        if (message.m !== this.#m) return;
+        this.#finish({ kind: 'result', partition: this.#partition, result: message.result });
+        return;
+      case 'nothing':
+        if (message.m !== this.#m) return;
+        this.#finish({ kind: message.cancelled ? 'cancelled' : 'nothing' });
+        return;
+      case 'refused':
+        if (message.m === this.#m) this.#refused(message.reason, message.message);
+        return;
+      case 'not-leader':
+        this.#isRefused = true;
+        return;
+      default:
+    }
+  }
+
+  /** Another leadership is known; undefined: there is none. */
+  leadership(epoch: Term | undefined, nowMs: number): void {
+    if (this.#epoch === epoch) return;
+    if (epoch !== undefined && this.#epoch !== undefined && epoch < this.#epoch) return;
+    this.#epoch = epoch;
+    this.#send(nowMs);
+  }
+
+  /** The link to the leader broke: what was sent may be lost. */
+  linkBroken(): void {
+    this.#isBroken = true;
+  }
+
+  linkRestored(nowMs: number): void {
+    this.#isBroken = false;
+    this.#send(nowMs);
+  }
+
+  /** The wait is over; an answer follows within its limit. */
+  waitEnded(nowMs: number): void {
+    if (this.#endedMs !== undefined) return;
+    this.#endedMs = nowMs;
+    this.#send(nowMs);
+  }
+
+  /** The caller cancels; an answer follows, within the limit too. */
+  cancel(nowMs: number): void {
+    if (this.#isCancelled) return;
+    this.#isCancelled = true;
+    this.#endedMs ??= nowMs;
+    this.#send(nowMs);
+  }
+
+  /** About every 10 ms. */
+  tick(nowMs: number): void {
+    if (this.#isFinished) return;
+    if (this.#isRefused) {
+      this.#isRefused = false;
+      this.#send(nowMs);
+    }
+    if (this.#endedMs === undefined || nowMs - this.#endedMs < waitEndLimitMs) return;
+    const partitions = [this.#partition];
+    // An earlier attempt, or a send of this one, may have got a tuple.
+    const isUnknown = this.#m > 0 || this.#operation.attempt > 1;
+    this.#finish({ kind: isUnknown ? 'outcome-unknown' : 'unavailable', partitions });
+  }
+
+  /** Definite unless an earlier send may have been carried out by an earlier leadership. */
+  #refused(reason: string, message: string): void {
+    if (this.#m === 1) this.#finish({ kind: 'refused', reason, message });
+    else this.#finish({ kind: 'outcome-unknown', partitions: [this.#partition] });
+  }
+
+  #send(nowMs: number): void {
+    if (this.#isFinished || this.#epoch === undefined || this.#isBroken) return;
+    this.#m += 1;
+    const waitedMs = nowMs - this.#beganMs;
+    this.#ports.send(this.#partition, {
+      kind: 'take',
+      call: this.#call,
+      operation: this.#operation,
+      epoch: this.#epoch,
+      m: this.#m,
+      query: waitedMs > 0 ? { ...this.#query, waitedMs } : this.#query,
+      waitEnded: this.#endedMs !== undefined,
+      cancelled: this.#isCancelled,
+    });
+  }
+
+  #finish(answer: TakeAnswer): void {
+    assert(!this.#isFinished, 'an attempt ends once');
+    this.#isFinished = true;
+    this.#ports.finish(answer);
+  }
+}
