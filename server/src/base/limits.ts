@@ -47,8 +47,12 @@ export const snapshotTailBytes: number = 4 * mebibyte;
 export const snapshotTailShare = 2;
 /** Bytes cut from a group between two turns: well under 5 ms of work. */
 export const snapshotCutBytes: number = 256 * kibibyte;
-/** Segments with frames beyond which groups that hold the oldest are made to cut a snapshot. */
+/** Milliseconds until the next snapshot is tried after one found no room. */
+export const snapshotRetryMs = 1_000;
+/** Segments with frames, besides what groups at work hold, before those that idle must cut a snapshot. */
 export const logSegmentsWanted = 4;
+/** Bytes of the log for each byte of payload that groups hold: frames of one small entry cost most. */
+export const logBytesShare = 3;
 
 // Coordination.
 

@@ -81,6 +81,7 @@ export interface MapProblem {
     | 'SPACE_NOT_FOUND'
     | 'SPACES_MAX'
     | 'OVERLOADED'
+    | 'NO_LEADER'
     | 'DISK_FULL';
   /** The path of the argument, in the words of the contract. */
   readonly field: string;

@@ -1,0 +1,91 @@
+import type { CoordinatorId, Mutate, ToLeader } from '../coordination/messages.ts';
+import { Fifo } from './fifo.ts';
+
+/** One message that waits for a turn; without a message, the news that the coordinator is gone. */
+interface Waiting {
+  readonly from: CoordinatorId;
+  readonly message: ToLeader | undefined;
+  readonly bytes: number;
+}
+
+/** Bytes that a queued message holds besides its tuples: its objects, a compiled template. */
+const messageOverheadBytes = 512;
+
+/** What all inboxes of a host hold together. */
+export interface InboxTotal {
+  bytes: number;
+}
+
+/** What waits for one partition's leader, in order of arrival. */
+export class Inbox {
+  readonly #waiting = new Fifo<Waiting>();
+  readonly #total: InboxTotal;
+
+  constructor(total: InboxTotal) {
+    this.#total = total;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  push(from: CoordinatorId, message: ToLeader | undefined): void {
+    const bytes = message === undefined ? 0 : bytesOf(message);
+    this.#total.bytes += bytes;
+    this.#waiting.push({ from, message, bytes });
+  }
+
+  shift(): Waiting | undefined {
+    const item = this.#waiting.shift();
+    if (item !== undefined) this.#total.bytes -= item.bytes;
+    return item;
+  }
+}
+
+function bytesOf(message: ToLeader): number {
+  if (message.kind !== 'mutate') return messageOverheadBytes;
+  const { change } = message;
+  let bytes = messageOverheadBytes;
+  if (change.kind === 'write') for (const tuple of change.tuples) bytes += tuple.bytes.length;
+  else if (change.kind === 'write-if-absent') bytes += change.tuple.bytes.length;
+  else if (change.kind === 'replace') bytes += change.bytes.length;
+  return bytes;
+}
+
+/**
+ * Whether a message begins work, so that refusing it surely leaves nothing done. Everything else
+ * belongs to work that was admitted: refusing a second sending could call undone what the first did.
+ */
+export function beginsWork(message: ToLeader): boolean {
+  switch (message.kind) {
+    case 'take':
+      return message.m === 1 && message.operation.attempt === 1;
+    case 'register':
+      return message.r === 1 && message.operation.attempt === 1;
+    case 'mutate': {
+      const { operation } = message;
+      if (message.m !== 1) return false;
+      return operation?.kind !== 'session' || operation.attempt === 1;
+    }
+    case 'read':
+      return message.m === 1;
+    case 'count':
+    case 'open-session':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Whether a message may make the data larger: these are refused while the disk is full. */
+export function addsData(message: ToLeader): message is Mutate {
+  if (message.kind !== 'mutate') return false;
+  const { kind } = message.change;
+  return kind !== 'cancel' && kind !== 'renew';
+}
+
+/** The number of a sending, which its refusal carries; 0 where the kind has none. */
+export function sendingOf(message: ToLeader): number {
+  if ('m' in message) return message.m;
+  return 'r' in message ? message.r : 0;
+}

@@ -1,0 +1,172 @@
+/** From files to state: snapshots are loaded, and the log's entries after them applied (L2). */
+import { hash64 } from '@tuplet/proto';
+import type { Clock, Disk } from '../base/doors.ts';
+import type { GroupId, LogIndex, PartitionId, Term } from '../base/ids.ts';
+import { turnSliceMs } from '../base/limits.ts';
+import { ClusterMap } from '../cluster/cluster-map.ts';
+import { decodeMapEntry, decodeMapState } from '../cluster/map-codec.ts';
+import { readEntry } from '../space/entry-codec.ts';
+import { SnapshotLoader } from '../space/snapshot-load.ts';
+import { Space } from '../space/space.ts';
+import type { LogEntry, RecoveredGroup } from '../storage/entry.ts';
+import type { SnapshotSummary } from '../storage/snapshot-file.ts';
+import { Storage, type StorageOptions } from '../storage/storage.ts';
+import type { GroupPast } from './group.ts';
+import { Slice } from './slice.ts';
+import { StartError } from './start-error.ts';
+
+/** A data folder, open. */
+export interface OpenedData {
+  readonly storage: Storage;
+  readonly recovered: RecoveredState;
+}
+
+/** Where the next leadership of a group begins. */
+export interface NextTerm {
+  readonly term: Term;
+  /** The last entry there is; all of them are applied. */
+  readonly lastIndex: LogIndex;
+}
+
+const mapGroup = 0 as GroupId;
+const nothing: GroupPast & NextTerm = {
+  tailBytes: 0,
+  snapshotBytes: 0,
+  appliedTerm: 0,
+  term: 1 as Term,
+  lastIndex: 0 as LogIndex,
+};
+
+/** The state of all groups as the disk has it. */
+export class RecoveredState {
+  map: ClusterMap = new ClusterMap();
+  readonly spaces: Map<PartitionId, Space> = new Map();
+  readonly pasts: Map<GroupId, GroupPast & NextTerm> = new Map();
+
+  /** What was recovered of a partition, or an empty one. Its caller owns it. */
+  spaceOf(partition: PartitionId): Space {
+    return this.spaces.get(partition) ?? new Space({ partition });
+  }
+
+  /** What a group has behind it. */
+  pastOf(group: GroupId): GroupPast {
+    return this.pasts.get(group) ?? nothing;
+  }
+
+  /** A term above every term of the group that the disk knows of. */
+  nextTerm(group: GroupId): NextTerm {
+    const { term, lastIndex } = this.pasts.get(group) ?? nothing;
+    return { term, lastIndex };
+  }
+}
+
+/**
+ * Opens the log and the snapshots, and applies what they hold; nothing is answered for it. Rejects
+ * with StartError, LogDamaged, SnapshotDamaged or DiskError, and then holds nothing.
+ */
+export async function openData(
+  disk: Disk,
+  clock: Clock,
+  options: StorageOptions & { readonly onWarning?: (message: string) => void },
+): Promise<OpenedData> {
+  const { storage, recovered, warnings } = await Storage.open(disk, clock, options);
+  for (const warning of warnings) options.onWarning?.(warning);
+  try {
+    const state = new RecoveredState();
+    const slice = new Slice(clock);
+    for (const group of recovered) {
+      const id = group.hardState.group;
+      const summary =
+        id === mapGroup ? await loadMap(storage, state) : await loadSpace(storage, state, id);
+      await replay(group, summary, state, slice, clock);
+    }
+    checkComplete(state);
+    return { storage, recovered: state };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+async function loadMap(
+  storage: Storage,
+  state: RecoveredState,
+): Promise<SnapshotSummary | undefined> {
+  const summary = await storage.snapshots.load(mapGroup, (chunk) => {
+    checkHash(mapGroup, storage.snapshots.newest(mapGroup)?.stateHash, hash64(chunk));
+    state.map = new ClusterMap(decodeMapState(chunk));
+  });
+  return summary;
+}
+
+async function loadSpace(
+  storage: Storage,
+  state: RecoveredState,
+  group: GroupId,
+): Promise<SnapshotSummary | undefined> {
+  const partition = group as PartitionId;
+  if (storage.snapshots.newest(group) === undefined) {
+    state.spaces.set(partition, new Space({ partition }));
+    return undefined;
+  }
+  const loader = new SnapshotLoader({});
+  const summary = await storage.snapshots.load(group, (chunk) => loader.add(chunk));
+  const space = new Space(loader.finish());
+  if (summary?.stateHash !== 0n) checkHash(group, summary?.stateHash, space.stateHash());
+  state.spaces.set(partition, space);
+  return summary;
+}
+
+/** A loaded snapshot's state is the state that was cut, or the code has changed its meaning. */
+function checkHash(group: GroupId, written: bigint | undefined, loaded: bigint): void {
+  if (written === BigInt.asUintN(64, loaded)) return;
+  const message = `the snapshot of group ${group} loads as another state than it was cut from`;
+  throw new StartError('DATA_INCOMPLETE', message);
+}
+
+async function replay(
+  group: RecoveredGroup,
+  summary: SnapshotSummary | undefined,
+  state: RecoveredState,
+  slice: Slice,
+  clock: Clock,
+): Promise<void> {
+  const id = group.hardState.group;
+  const apply = applierOf(state, id);
+  let tailBytes = 0;
+  let appliedTerm = summary?.mark.term ?? 0;
+  slice.begin(turnSliceMs);
+  for (const entry of group.entries) {
+    apply(entry);
+    tailBytes += entry.payload.length;
+    appliedTerm = entry.term;
+    if (!slice.over()) continue;
+    // So that a signal to stop is heard while a long log is read.
+    await new Promise<void>((resolve) => clock.soon(resolve));
+    slice.begin(turnSliceMs);
+  }
+  const snapshotBytes = summary?.bytes ?? 0;
+  const term = (Math.max(group.hardState.term, appliedTerm) + 1) as Term;
+  const { lastIndex } = group;
+  state.pasts.set(id, { tailBytes, snapshotBytes, appliedTerm, term, lastIndex });
+}
+
+function applierOf(state: RecoveredState, group: GroupId): (entry: LogEntry) => void {
+  if (group === mapGroup) {
+    const { map } = state;
+    return ({ index, payload }) => map.apply(index, decodeMapEntry(payload));
+  }
+  const space = state.spaceOf(group as PartitionId);
+  return ({ index, payload }) => space.apply(index, readEntry(payload));
+}
+
+/** The map says which groups there are; one that is not in it lost the map. */
+function checkComplete({ map, spaces }: RecoveredState): void {
+  for (const partition of spaces.keys()) {
+    if (partition <= map.partitions) continue;
+    const message = map.founded
+      ? `the data folder has partition ${partition}, its cluster map ends at ${map.partitions}`
+      : `the data folder has partition ${partition}, and no cluster map`;
+    throw new StartError('DATA_INCOMPLETE', message);
+  }
+}

@@ -1,0 +1,163 @@
+import type { Clock } from '../base/doors.ts';
+import { DiskError } from '../base/doors.ts';
+import type { GroupId } from '../base/ids.ts';
+import {
+  logBytesShare,
+  logSegmentsWanted,
+  snapshotCutBytes,
+  snapshotRetryMs,
+  snapshotTailBytes,
+  snapshotTailShare,
+} from '../base/limits.ts';
+import { SnapshotDamaged } from '../storage/damage.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Group } from './group.ts';
+
+type AnyGroup = Group<unknown>;
+
+/**
+ * Cuts snapshots, one group at a time: a slice, a write, a breath of the event loop, until the state is
+ * in a file; then its mark is logged and what is older goes (ARCHITECTURE 6).
+ */
+export class Snapshotter {
+  /** Snapshots completed. */
+  count = 0;
+  /** Milliseconds of the longest slice, by the clock. */
+  longestSliceMs = 0;
+  readonly #clock: Clock;
+  readonly #storage: Storage;
+  readonly #groups: () => readonly AnyGroup[];
+  readonly #tailBytes: number;
+  readonly #segmentBytes: number;
+  readonly #onFatal: (error: Error) => void;
+  readonly #onWarning: (message: string) => void;
+  #running: Promise<void> | undefined;
+  #stopping = false;
+  #notBeforeMs = 0;
+
+  constructor(options: {
+    clock: Clock;
+    storage: Storage;
+    /** Bytes of the log's segments. */
+    segmentBytes: number;
+    groups: () => readonly AnyGroup[];
+    /** Bytes of entries after which a snapshot may be due; `snapshotTailBytes` in earnest. */
+    tailBytes?: number;
+    onFatal: (error: Error) => void;
+    onWarning: (message: string) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#storage = options.storage;
+    this.#groups = options.groups;
+    this.#segmentBytes = options.segmentBytes;
+    this.#tailBytes = options.tailBytes ?? snapshotTailBytes;
+    this.#onFatal = options.onFatal;
+    this.#onWarning = options.onWarning;
+  }
+
+  /** Looks whether something is due; called often, cheap. */
+  poke(): void {
+    if (this.#running !== undefined || this.#stopping) return;
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs < this.#notBeforeMs) return;
+    const work = this.#due() ?? this.#holder();
+    if (work === undefined) return;
+    this.#running = work()
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Begins nothing more, gives up what is being cut; resolves when that is done. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#running;
+  }
+
+  /** The group that is furthest beyond its measure. */
+  #due(): (() => Promise<void>) | undefined {
+    let dueGroup: AnyGroup | undefined;
+    let dueBytes = 0;
+    for (const group of this.#groups()) {
+      const beyond = group.tailBytes - this.#measure(group);
+      if (beyond < dueBytes || group.epoch === undefined) continue;
+      dueGroup = group;
+      dueBytes = beyond;
+    }
+    if (dueGroup === undefined) return undefined;
+    const group = dueGroup;
+    return () => this.#cut(group);
+  }
+
+  #measure(group: AnyGroup): number {
+    return Math.max(this.#tailBytes, snapshotTailShare * group.snapshotBytes);
+  }
+
+  /** An idle group that keeps the oldest segment, once the log is long. */
+  #holder(): (() => Promise<void>) | undefined {
+    const { log } = this.#storage;
+    // Groups at work rightly hold what came since their older snapshot, in frames.
+    let bytes = 0;
+    for (const { tailBytes, olderTailBytes } of this.#groups()) bytes += tailBytes + olderTailBytes;
+    const wanted = logSegmentsWanted + (logBytesShare * bytes) / this.#segmentBytes;
+    if (log.segmentCount() <= wanted) return undefined;
+    const [holder] = log.holders();
+    if (holder === undefined) return undefined;
+    const group = this.#groups().find(({ id }) => id === holder.group);
+    if (group === undefined || group.epoch === undefined) return undefined;
+    // Nothing was applied since the newest snapshot: it is made to count twice.
+    if (holder.needs === 'repeated-mark') return () => this.#confirm(group);
+    return () => this.#cut(group);
+  }
+
+  async #confirm(group: AnyGroup): Promise<void> {
+    try {
+      await this.#storage.confirm(group.id);
+      group.olderTailBytes = 0;
+    } catch (error) {
+      if (!(error instanceof SnapshotDamaged)) throw error;
+      this.#onWarning(`${error.message}; another is cut`);
+      await this.#cut(group);
+    }
+  }
+
+  async #cut(group: AnyGroup): Promise<void> {
+    const cut = group.cut();
+    const tailBytes = group.tailBytes;
+    try {
+      const mark = { group: group.id as GroupId, index: cut.index, term: cut.term };
+      const writer = await this.#storage.snapshots.begin(mark);
+      for (;;) {
+        if (this.#stopping) {
+          await writer.abort();
+          return;
+        }
+        const startMs = this.#clock.monotonicMs();
+        const chunk = cut.next(snapshotCutBytes);
+        const tookMs = this.#clock.monotonicMs() - startMs;
+        if (tookMs > this.longestSliceMs) this.longestSliceMs = tookMs;
+        if (chunk === undefined) break;
+        await writer.add(chunk);
+        await new Promise<void>((resolve) => this.#clock.soon(resolve));
+      }
+      const { bytes } = await this.#storage.complete(writer, cut.stateHash);
+      group.tailBytes -= tailBytes;
+      group.olderTailBytes = tailBytes;
+      group.snapshotBytes = bytes;
+      this.count += 1;
+    } finally {
+      cut.end();
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof DiskError && error.kind === 'full') {
+      // The log goes on; there may be room later.
+      this.#notBeforeMs = this.#clock.monotonicMs() + snapshotRetryMs;
+      this.#onWarning(`a snapshot was given up: ${error.message}`);
+      return;
+    }
+    this.#onFatal(error instanceof Error ? error : new Error(String(error)));
+  }
+}
