@@ -1,8 +1,16 @@
 /** What tests of the partition host share: a host over the simulated disk, and a router that remembers. */
-import { encodeTuple, type Value } from '@tuplet/proto';
+import { compileTemplate, encodeTemplate, encodeTuple, Template, type Value } from '@tuplet/proto';
 import { present } from '../src/base/assert.ts';
 import type { Cancel, Clock } from '../src/base/doors.ts';
-import type { PartitionId, Slot, SpaceId, Term } from '../src/base/ids.ts';
+import type {
+  Attempt,
+  PartitionId,
+  Sequence,
+  SessionId,
+  Slot,
+  SpaceId,
+  Term,
+} from '../src/base/ids.ts';
 import type { MapOutcome, SpaceSettings } from '../src/cluster/map-command.ts';
 import type {
   CallId,
@@ -14,7 +22,7 @@ import type {
 import { hostChecksum } from '../src/host/checksum.ts';
 import { type HostOptions, PartitionHost } from '../src/partition/partition-host.ts';
 import type { RouterPort } from '../src/partition/routers.ts';
-import type { NewTuple } from '../src/space/command.ts';
+import type { NewTuple, SessionOperation } from '../src/space/command.ts';
 import type { SimDiskOptions } from './disk.ts';
 import { World } from './disk-world.ts';
 
@@ -72,6 +80,25 @@ export class TestRouter implements RouterPort {
     return this.mutate(to, { kind: 'write', space, tuples: [tupleOf(to, fields, leaseMs)] });
   }
 
+  /** Opens a session at home in a partition. */
+  openSession(home: PartitionId, leaseMs = 10_000): CallId {
+    return this.send(home, { kind: 'open-session', leaseMs, name: 'test' });
+  }
+
+  /** Sends a pinned take: the tag is given, the other fields are any. */
+  take(
+    to: PartitionId,
+    operation: SessionOperation,
+    tag: Value,
+    options: TakeOptions = {},
+  ): CallId {
+    const epoch = present(this.epochs.get(to), 'the partition is led');
+    const { m = 1, waitEnded = true } = options;
+    const query = { space: defaultSpace, template: taggedWith(tag), max: 1, min: 1 };
+    const message = { kind: 'take', operation, epoch, m, query, waitEnded } as const;
+    return this.send(to, { ...message, cancelled: false });
+  }
+
   /** Counts a space's ready tuples in a partition. */
   count(to: PartitionId, space: SpaceId = defaultSpace): CallId {
     return this.send(to, { kind: 'count', space, template: undefined, states: ['ready'] });
@@ -91,6 +118,35 @@ export class TestRouter implements RouterPort {
 interface WriteOptions {
   readonly space?: SpaceId;
   readonly leaseMs?: number;
+}
+
+interface TakeOptions {
+  readonly m?: number;
+  readonly waitEnded?: boolean;
+}
+
+/** The first sending of an operation, or a later one. */
+export function operationOf(
+  session: SessionId,
+  sequence: number,
+  attempt = 1,
+  floor = 1,
+): SessionOperation {
+  return {
+    kind: 'session',
+    session,
+    sequence: sequence as Sequence,
+    attempt: attempt as Attempt,
+    floor: floor as Sequence,
+  };
+}
+
+/** Matches tuples with this tag and whatever follows. */
+export function taggedWith(tag: Value): Template {
+  const spec = [{ matchers: [{ kind: 'actual', value: tag } as const], rest: true }];
+  const template = compileTemplate(encodeTemplate(spec));
+  if (!(template instanceof Template)) throw new Error(template.message);
+  return template;
 }
 
 /** A tuple to be written; its slot is some slot of the partition. */

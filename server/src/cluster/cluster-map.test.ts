@@ -1,11 +1,17 @@
-import { Float, limits, type RoutingRule } from '@tuplet/proto';
+import { Float, isErrorReason, limits, type RoutingRule } from '@tuplet/proto';
 import test from 'ava';
 import { InvariantError } from '../base/assert.ts';
 import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
 import { spacesMax } from '../base/limits.ts';
 import { ClusterMap, sharesRouting } from './cluster-map.ts';
 import { decodeMapEntry, decodeMapState, encodeMapEntry, encodeMapState } from './map-codec.ts';
-import type { MapCommand, MapOutcome, SpaceRecord, SpaceSettings } from './map-command.ts';
+import type {
+  MapCommand,
+  MapOutcome,
+  MapProblem,
+  SpaceRecord,
+  SpaceSettings,
+} from './map-command.ts';
 import { partitionIds, partitionOfSlot } from './slots.ts';
 
 const plain: SpaceSettings = { rules: [], like: undefined, tupleBytesMax: 1_048_576 };
@@ -114,8 +120,8 @@ test('names and settings outside of their bounds are refused with reason and fie
     ['ä', {}, 'SPACE_NAME name'],
     ['a\n', {}, 'SPACE_NAME name'],
     ['taken', {}, 'SPACE_EXISTS name'],
-    ['a', { like: 'nobody' }, 'SPACE_NOT_FOUND settings.like'],
-    ['a', { like: 'a' }, 'SPACE_NOT_FOUND settings.like'],
+    ['a', { like: 'nobody' }, 'SPACE_LIKE_NOT_FOUND settings.like'],
+    ['a', { like: 'a' }, 'SPACE_LIKE_NOT_FOUND settings.like'],
     ['a', { like: 'taken', rules: [byUser] }, 'ROUTING_RULE settings.rules'],
     ['a', { rules: many }, 'ROUTING_RULE settings.rules'],
     ['a', { rules: [{ ...byUser, spread: 1 }] }, 'ROUTING_RULE settings.rules[0]'],
@@ -125,8 +131,8 @@ test('names and settings outside of their bounds are refused with reason and fie
     ['a', { rules: [{ ...byUser, fields: [64] }] }, 'ROUTING_RULE settings.rules[0]'],
     ['a', { rules: [{ ...byUser, fields: [1, 1] }] }, 'ROUTING_RULE settings.rules[0]'],
     ['a', { rules: [byUser, byUser] }, 'ROUTING_RULE settings.rules'],
-    ['a', { tupleBytesMax: 0 }, 'TUPLE_BYTES_MAX settings.tuple_bytes_max'],
-    ['a', { tupleBytesMax: 3_145_729 }, 'TUPLE_BYTES_MAX settings.tuple_bytes_max'],
+    ['a', { tupleBytesMax: 0 }, 'VALUE_OUT_OF_RANGE settings.tuple_bytes_max'],
+    ['a', { tupleBytesMax: 3_145_729 }, 'VALUE_OUT_OF_RANGE settings.tuple_bytes_max'],
   ];
   for (const [name, settings, expected] of cases) {
     t.is(refusal(create(map, name, settings)), expected, JSON.stringify([name, settings]));
@@ -145,10 +151,10 @@ test('two rules for tags that are equal by value are refused (§1: 1 equals 1.0)
 test('spaces are bounded, those being dropped included', (t) => {
   const map = founded();
   for (let count = 1; count < spacesMax; count += 1) created(map, `s${count}`);
-  t.is(refusal(create(map, 'more')), 'SPACES_MAX name');
+  t.is(refusal(create(map, 'more')), 'SPACES_EXHAUSTED name');
   const dropped = map.space('s1');
   apply(map, { kind: 'drop-space', name: 's1' });
-  t.is(refusal(create(map, 'more')), 'SPACES_MAX name');
+  t.is(refusal(create(map, 'more')), 'SPACES_EXHAUSTED name');
   if (dropped !== undefined) apply(map, { kind: 'forget-space', space: dropped.id });
   t.is(create(map, 'more').kind, 'created');
 });
@@ -207,4 +213,20 @@ test('every slot has one partition, the partitions are 1 to n, and none has two 
     t.deepEqual([...counts.keys()], [...partitionIds(partitions)]);
     t.true(Math.max(...counts.values()) - Math.min(...counts.values()) <= 1);
   }
+});
+
+test('every reason that the map gives is a row of the table of errors (§10)', (t) => {
+  const reasons = [
+    'ROUTING_RULE',
+    'SPACES_EXHAUSTED',
+    'SPACE_EXISTS',
+    'SPACE_LIKE_NOT_FOUND',
+    'SPACE_NAME',
+    'SPACE_NOT_FOUND',
+    'VALUE_OUT_OF_RANGE',
+    'TOO_MANY_IN_FLIGHT',
+    'DISK_FULL',
+    'SHUTTING_DOWN',
+  ] satisfies MapProblem['reason'][];
+  for (const reason of reasons) t.true(isErrorReason(reason), reason);
 });

@@ -190,12 +190,12 @@ export class ClusterMap {
     const { like } = settings;
     if (like !== undefined && !this.#byName.has(like)) {
       const message = `there is no space ${like} to be like`;
-      return { reason: 'SPACE_NOT_FOUND', field: 'settings.like', message };
+      return { reason: 'SPACE_LIKE_NOT_FOUND', field: 'settings.like', message };
     }
     // Dropped ones count: they hold memory until every partition has let them go.
     if (this.#byId.size + this.#dropped.size >= spacesMax) {
       const message = `there are ${spacesMax} spaces already, those being dropped included`;
-      return { reason: 'SPACES_MAX', field: 'name', message, limit: spacesMax };
+      return { reason: 'SPACES_EXHAUSTED', field: 'name', message, limit: spacesMax };
     }
     return undefined;
   }

@@ -76,12 +76,13 @@ export interface MapProblem {
   readonly reason:
     | 'SPACE_NAME'
     | 'ROUTING_RULE'
-    | 'TUPLE_BYTES_MAX'
+    | 'VALUE_OUT_OF_RANGE'
     | 'SPACE_EXISTS'
     | 'SPACE_NOT_FOUND'
-    | 'SPACES_MAX'
-    | 'OVERLOADED'
-    | 'NO_LEADER'
+    | 'SPACE_LIKE_NOT_FOUND'
+    | 'SPACES_EXHAUSTED'
+    | 'TOO_MANY_IN_FLIGHT'
+    | 'SHUTTING_DOWN'
     | 'DISK_FULL';
   /** The path of the argument, in the words of the contract. */
   readonly field: string;

@@ -34,7 +34,7 @@ export function spaceSettingsProblem(settings: SpaceSettings): MapProblem | unde
   if (!Number.isSafeInteger(bytesMax) || bytesMax < 1 || bytesMax > limits.tupleBytesMax) {
     const message = `${bytesMax} is not a number of bytes in 1..${limits.tupleBytesMax}`;
     const field = 'settings.tuple_bytes_max';
-    return { reason: 'TUPLE_BYTES_MAX', field, message, limit: limits.tupleBytesMax };
+    return { reason: 'VALUE_OUT_OF_RANGE', field, message, limit: limits.tupleBytesMax };
   }
   return rulesProblem(settings.rules);
 }

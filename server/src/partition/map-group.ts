@@ -66,7 +66,7 @@ export class MapGroup extends Group<MapCommand> {
   call(command: MapCommand, nowMs: number, answer: MapAnswer): void {
     if (this.#calls.size >= mapCallsMax) {
       const message = `${mapCallsMax} changes of the map are in flight`;
-      answer({ kind: 'refused', problem: { reason: 'OVERLOADED', field: '', message } });
+      answer({ kind: 'refused', problem: { reason: 'TOO_MANY_IN_FLIGHT', field: '', message } });
       return;
     }
     this.#calls.set(this.propose(command, nowMs), answer);

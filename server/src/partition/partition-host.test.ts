@@ -301,7 +301,7 @@ test('beyond the bound of an inbox new work is refused, definitely; readiness en
   const refused = calls.filter((call) => router.last(call)?.kind === 'refused');
   t.is(refused.length, 10);
   const answer = router.last(refused[0] ?? 0);
-  t.is(answer?.kind === 'refused' ? answer.reason : '', 'OVERLOADED');
+  t.is(answer?.kind === 'refused' ? answer.reason : '', 'TOO_MANY_IN_FLIGHT');
   t.is(router.last(other)?.kind, 'counted');
   t.true(host.ready(p1));
   await world.close(host);

@@ -292,7 +292,12 @@ export class PartitionHost {
         this.#refusedMessages += 1;
         const text = `partition ${to} has more work waiting than it may hold`;
         const m = sendingOf(message);
-        const refusal = { kind: 'refused', reason: 'OVERLOADED', message: text, m } as const;
+        const refusal = {
+          kind: 'refused',
+          reason: 'TOO_MANY_IN_FLIGHT',
+          message: text,
+          m,
+        } as const;
         group.answer(from, message.call, refusal);
       }
     } else if (this.#state === 'failed' || this.#state === 'closed') return;
@@ -455,7 +460,7 @@ export class PartitionHost {
   #mapPort(): MapPort {
     const group = this.#mapGroup;
     const problem: MapProblem = {
-      reason: 'NO_LEADER',
+      reason: 'SHUTTING_DOWN',
       field: '',
       message: 'the node is not serving',
     };
