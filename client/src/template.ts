@@ -60,18 +60,24 @@ export class Union<Tuple> {
 export type Template = Pattern | Union<unknown>;
 
 /** What a value that was written, or an actual value that matched, is read as. */
-export type ReadBack<Written> = Written extends Date
-  ? Timestamp
-  : Written extends Float
-    ? number
-    : Written extends null | boolean | number | bigint | string | Uint8Array | Timestamp
-      ? Written
-      : Written extends readonly unknown[]
-        ? { -readonly [Key in keyof Written]: ReadBack<Written[Key]> }
-        : { -readonly [Key in keyof Written]: ReadBack<Written[Key]> };
+export type ReadBack<Written> = Writable extends Written
+  ? unknown
+  : Written extends Date
+    ? Timestamp
+    : Written extends Float
+      ? number
+      : Written extends null | boolean | number | bigint | string | Uint8Array | Timestamp
+        ? Written
+        : Written extends readonly unknown[]
+          ? { -readonly [Key in keyof Written]: ReadBack<Written[Key]> }
+          : { -readonly [Key in keyof Written]: ReadBack<Written[Key]> };
 
-/** What one position is read as. */
-export type MatchedField<Field> = Field extends Matcher<infer Type> ? Type : ReadBack<Field>;
+/** What one position is read as; `unknown` where the field is known only at run time. */
+export type MatchedField<Field> = Writable extends Field
+  ? unknown
+  : Field extends Matcher<infer Type>
+    ? Type
+    : ReadBack<Field>;
 
 type MatchedFields<Fields extends readonly unknown[]> = {
   -readonly [Index in keyof Fields]: MatchedField<Fields[Index]>;
@@ -89,6 +95,15 @@ export type MatchedTuple<From> =
 
 /** What a range can be bounded by. */
 export type Orderable = number | bigint | Float | string | Uint8Array | Timestamp | Date;
+
+/** What the other end of a range can be. */
+export type SameFamily<Bound> = Bound extends number
+  ? number
+  : Bound extends string
+    ? string
+    : Bound extends bigint
+      ? bigint
+      : Bound;
 
 /** What a value in a range is read as. */
 export type Ordered<Bound> = Bound extends number | Float
@@ -108,10 +123,15 @@ function formal<Type>(kind: Kind, convert?: Convert): Matcher<Type> {
   return new Matcher({ kind: 'formal', formal: kind }, convert);
 }
 
+interface RangeEnd {
+  readonly value: Orderable;
+  readonly exclusive?: boolean;
+}
+
 /** An int, and a float, for a bound that says no more than that it is a number. */
 function range<Bound extends Orderable>(
-  lower: { readonly value: Bound; readonly exclusive?: boolean } | undefined,
-  upper: { readonly value: Bound; readonly exclusive?: boolean } | undefined,
+  lower: RangeEnd | undefined,
+  upper: RangeEnd | undefined,
 ): Matcher<Ordered<Bound>> {
   const sample = lower?.value ?? upper?.value;
   const family: RangeFamily | undefined =
@@ -297,7 +317,10 @@ export interface Matchers {
     { -readonly [Key in keyof Fields]: MatchedField<Fields[Key]> } & Record<string, unknown>
   >;
   /** From `lower` to `upper`, both included. Bigint bounds match ints alone, `float(x)` floats alone. */
-  between<Bound extends Orderable>(lower: Bound, upper: NoInfer<Bound>): Matcher<Ordered<Bound>>;
+  between<Bound extends Orderable>(
+    lower: Bound,
+    upper: SameFamily<NoInfer<Bound>>,
+  ): Matcher<Ordered<Bound>>;
   /** `bound` and above. */
   atLeast<Bound extends Orderable>(bound: Bound): Matcher<Ordered<Bound>>;
   /** `bound` and below. */

@@ -1,32 +1,41 @@
-import { Float, Timestamp, type Value } from '@tuplet/proto';
+import { Float, Timestamp, type Writable } from '@tuplet/client';
 import { parseTuple } from './language.ts';
 
 /** A tuple as the language writes it: `parseTuple` gives the same fields again. */
-export function formatTuple(fields: readonly Value[]): string {
+export function formatTuple(fields: readonly Writable[]): string {
   return fields.map(formatValue).join(',');
 }
 
 /** One value as the language writes it. */
-export function formatValue(value: Value): string {
-  if (value === null || typeof value === 'boolean' || typeof value === 'bigint')
-    return String(value);
-  if (typeof value === 'number') return formatNumber(value);
-  if (value instanceof Float) return Object.is(value.value, -0) ? '-0.0' : `${value.value}.0`;
-  if (typeof value === 'string') return formatText(value);
+export function formatValue(value: Writable): string {
+  if (value === null || typeof value !== 'object') return formatPlain(value);
+  if (value instanceof Float) return formatFloat(value.value);
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString('hex')}`;
   if (value instanceof Timestamp) return formatInstant(value);
-  if (value instanceof Map) {
-    return `{${[...value].map(([key, entry]) => `${formatText(key)}: ${formatValue(entry)}`).join(', ')}}`;
-  }
-  return `[${(value as readonly Value[]).map(formatValue).join(',')}]`;
+  if (value instanceof Date) return formatInstant(Timestamp.fromMilliseconds(value.getTime()));
+  if (isList(value)) return `[${value.map(formatValue).join(',')}]`;
+  const entries = Object.entries(value).map(
+    ([key, entry]) => `${formatText(key)}: ${formatValue(entry)}`,
+  );
+  return `{${entries.join(', ')}}`;
 }
 
-/** A bare number is an int where it is safe, a float otherwise (see Value). */
-function formatNumber(value: number): string {
+function isList(value: object): value is readonly Writable[] {
+  return Array.isArray(value);
+}
+
+/** A bare number is an int where it is safe, a float otherwise (see Writable). */
+function formatPlain(value: null | boolean | number | bigint | string): string {
+  if (typeof value === 'string') return formatText(value);
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) return formatFloat(value);
+  return String(value);
+}
+
+/** With a point or an exponent, so that it reads as a float. */
+function formatFloat(value: number): string {
+  if (Object.is(value, -0)) return '-0.0';
   const text = String(value);
-  return Number.isSafeInteger(value) || !Number.isFinite(value) || /[.e]/.test(text)
-    ? text
-    : `${text}.0`;
+  return !Number.isFinite(value) || /[.e]/.test(text) ? text : `${text}.0`;
 }
 
 /** Bare where reading it again gives the same string, quoted otherwise. */

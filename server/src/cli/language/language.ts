@@ -6,17 +6,20 @@
  *
  * Bare words are strings. A template may have several patterns, separated by `;`.
  */
-import type { PatternSpec, TemplateSpec, Value } from '@tuplet/proto';
+import { type Pattern, type Template, t, type Writable } from '@tuplet/client';
 import { parsePattern } from './matcher.ts';
 import { Scanner } from './scanner.ts';
 import { parseValue } from './value.ts';
 
 export { LanguageError } from './scanner.ts';
 
+/** `t.union` for patterns that are known only at run time. */
+const unionOf: (...patterns: readonly Pattern[]) => Template = t.union;
+
 /** The fields of one tuple. Throws LanguageError. */
-export function parseTuple(text: string): readonly Value[] {
+export function parseTuple(text: string): readonly Writable[] {
   const scanner = new Scanner(text);
-  const fields: Value[] = [];
+  const fields: Writable[] = [];
   do fields.push(parseValue(scanner));
   while (scanner.accept(','));
   if (!scanner.ended) scanner.fail('expected , between two fields');
@@ -24,11 +27,12 @@ export function parseTuple(text: string): readonly Value[] {
 }
 
 /** A template: one or more patterns. Throws LanguageError. */
-export function parseTemplate(text: string): TemplateSpec {
+export function parseTemplate(text: string): Template {
   const scanner = new Scanner(text);
-  const patterns: PatternSpec[] = [];
+  const patterns: Pattern[] = [];
   do patterns.push(parsePattern(scanner, '', 0));
   while (scanner.accept(';'));
   if (!scanner.ended) scanner.fail('expected , between two fields');
-  return patterns;
+  const [only] = patterns;
+  return patterns.length === 1 && only !== undefined ? only : unionOf(...patterns);
 }

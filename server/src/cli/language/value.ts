@@ -1,7 +1,8 @@
-import { Float, floatOf, intOf, limits, Timestamp, type Value } from '@tuplet/proto';
+import { float, Timestamp, type Writable } from '@tuplet/client';
+import { limits } from '@tuplet/proto';
 import type { Atom, Scanner } from './scanner.ts';
 
-const keywords = new Map<string, Value>([
+const keywords = new Map<string, Writable>([
   ['null', null],
   ['true', true],
   ['false', false],
@@ -17,7 +18,7 @@ const bytesPattern = /^0x((?:[0-9a-fA-F]{2})*)$/;
 const instantPattern = /^@\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z/;
 
 /** One value: a word, a number, a quoted text, `0x…` bytes, `@…` an instant, a list or a record. */
-export function parseValue(scanner: Scanner, depth = 0): Value {
+export function parseValue(scanner: Scanner, depth = 0): Writable {
   if (depth > limits.valueDepthMax)
     scanner.fail(`lists and records nest ${limits.valueDepthMax} deep at most`);
   if (scanner.accept('[')) return parseList(scanner, depth);
@@ -27,7 +28,7 @@ export function parseValue(scanner: Scanner, depth = 0): Value {
 }
 
 /** What an atom stands for: quoted, always a string. */
-export function readAtom(scanner: Scanner, atom: Atom): Value {
+export function readAtom(scanner: Scanner, atom: Atom): Writable {
   const { text, quoted, position } = atom;
   if (quoted) return text;
   const keyword = keywords.get(text);
@@ -36,7 +37,7 @@ export function readAtom(scanner: Scanner, atom: Atom): Value {
     const int = BigInt(text.replace(/^\+/, ''));
     if (BigInt.asIntN(64, int) !== int)
       scanner.fail('an int has 64 bits; write a float as 1e20', position);
-    return intOf(int);
+    return Number.isSafeInteger(Number(int)) ? Number(int) : int;
   }
   if (floatPattern.test(text)) return floatIn(Number(text));
   const hex = bytesPattern.exec(text)?.[1];
@@ -51,8 +52,9 @@ export function readAtom(scanner: Scanner, atom: Atom): Value {
   return text;
 }
 
-function floatIn(value: number): Value {
-  return Object.is(value, -0) ? new Float(value) : floatOf(value);
+/** A number that would read as an int is said to be a float. */
+function floatIn(value: number): Writable {
+  return Number.isSafeInteger(value) ? float(value) : value;
 }
 
 function parseInstant(scanner: Scanner): Timestamp {
@@ -66,8 +68,8 @@ function parseInstant(scanner: Scanner): Timestamp {
   return new Timestamp(at / 1000, nanos);
 }
 
-function parseList(scanner: Scanner, depth: number): Value {
-  const values: Value[] = [];
+function parseList(scanner: Scanner, depth: number): Writable {
+  const values: Writable[] = [];
   if (scanner.accept(']')) return values;
   do values.push(parseValue(scanner, depth + 1));
   while (scanner.accept(','));
@@ -75,15 +77,15 @@ function parseList(scanner: Scanner, depth: number): Value {
   return values;
 }
 
-function parseRecord(scanner: Scanner, depth: number): Value {
-  const entries = new Map<string, Value>();
-  if (scanner.accept('}')) return entries;
+function parseRecord(scanner: Scanner, depth: number): Writable {
+  const entries = new Map<string, Writable>();
+  if (scanner.accept('}')) return {};
   do {
     const key = parseKey(scanner, entries);
     entries.set(key, parseValue(scanner, depth + 1));
   } while (scanner.accept(','));
   scanner.expect('}');
-  return entries;
+  return Object.fromEntries(entries);
 }
 
 /** A record's key with its colon; each key once. */
