@@ -31,6 +31,7 @@ export type ErrorReason =
   | 'NO_LEADER'
   | 'OPERATION_MISMATCH'
   | 'OUTCOME_UNKNOWN'
+  | 'OVERLOADED'
   | 'PATTERN_EMPTY'
   | 'PATTERN_TOO_LONG'
   | 'PERMISSION_DENIED'
@@ -47,6 +48,7 @@ export type ErrorReason =
   | 'SESSION_BUSY'
   | 'SESSION_EXPIRED'
   | 'SHUTTING_DOWN'
+  | 'SLOW_CONSUMER'
   | 'SPACES_EXHAUSTED'
   | 'SPACE_EXISTS'
   | 'SPACE_LIKE_NOT_FOUND'
@@ -267,6 +269,13 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     action:
       'Send it again with the same operation and a new attempt: that answers what became of it.',
   },
+  OVERLOADED: {
+    code: 'RESOURCE_EXHAUSTED',
+    definite: true,
+    retryable: true,
+    text: 'The node, or one partition, has as much work waiting as it may.',
+    action: 'Send the request again after the time named; send less at a time.',
+  },
   PATTERN_EMPTY: {
     code: 'INVALID_ARGUMENT',
     definite: true,
@@ -378,6 +387,14 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     retryable: true,
     text: 'The node is leaving; the operation did not happen.',
     action: 'Send it to another node, or again when the node is back.',
+  },
+  SLOW_CONSUMER: {
+    code: 'RESOURCE_EXHAUSTED',
+    definite: false,
+    retryable: true,
+    text: 'Replies waited for a reader that did not read, beyond the bound of the stream.',
+    action:
+      'Open the stream again, read faster or ask for less at a time; results of a session can be fetched again.',
   },
   SPACES_EXHAUSTED: {
     code: 'RESOURCE_EXHAUSTED',

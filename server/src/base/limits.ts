@@ -160,3 +160,76 @@ assert(limits.batchBytesMax < logPayloadBytesMax, 'a batch fits an entry');
 assert(logPayloadBytesMax < limits.sessionBytesMax, 'a session may hold any single result');
 assert(limits.requestResultMs <= limits.endedMarkMs, 'what is remembered for less goes first');
 assert(parkedRequestsMax < waitersMax, 'parked requests are fewer than waiters');
+
+// Router.
+
+/** Calls that a router has open, blocked ones included: 1.5 KiB each, so a few hundred MiB at most. */
+export const callsMax = 262_144;
+/** Milliseconds from the end of a wait to the last moment for an answer (SPEC §3). */
+export const waitGraceMs = 50;
+/** Milliseconds that a call which does not wait may take, the search for a leader included. */
+export const callMsMax = 10_000;
+/** Milliseconds between ticks of a router that has something to watch. */
+export const routerTickMs = 20;
+/** Tuples of one write-many (SPEC §3). */
+export const writeManyMax = 1_000;
+/** Tuples of one read-many or take-many (SPEC §3). */
+export const manyMax = 1_000;
+/** Receipts of one acknowledge. */
+export const receiptsMax = 1_000;
+/** Milliseconds after which a receipt that was not confirmed is sent again. */
+export const receiptAgainMs = 200;
+/** Bytes of the tuples in one answer: below the message limit, with room for what is around them. */
+export const answerTupleBytesMax: number = 3.25 * mebibyte;
+/** Lease of the sessions in which a node runs takes that came without one (SPEC §4). */
+export const ownSessionLeaseMs = 10_000;
+/** Operations of one of them: below what a session may have unfinished (4,096, SPEC §4). */
+export const ownSessionOperationsMax = 4_000;
+/** Milliseconds after which a lost hand-over below a waiting take makes its session retire. */
+export const ownSessionStuckMs = 1_000;
+/** Milliseconds of a session's lease: from, to, and where nothing is said (SPEC §4). */
+export const sessionLeaseMsMin = 1_000;
+export const sessionLeaseMsMax = 3_600_000;
+export const sessionLeaseMsDefault = 10_000;
+/** Bytes of a session's name. */
+export const sessionNameBytesMax = 128;
+/** Bytes of a request id (SPEC §4). */
+export const requestIdBytesMax = 64;
+/** Milliseconds of the longest lease or wait; longer ones are refused: 100 years. */
+export const durationMsMax = 3_155_760_000_000;
+/** Events of one message of a notify stream. */
+export const notifyEventsMax = 500;
+/** Bytes of one message of a notify stream, and of what a stream holds for its consumer. */
+export const notifyMessageBytes: number = 256 * kibibyte;
+/** Events between two cursors of a notify stream (SPEC §8), but for one larger revision. */
+export const cursorEventsMax = 1_000;
+/** Milliseconds between two cursors of a notify stream. */
+export const heartbeatMs = 5_000;
+
+// Gateway.
+
+/** Calls in flight of one connection; 16 connections carry 100,000 blocked takes. */
+export const callsPerConnectionMax = 16_384;
+/** Streams of one connection, unary calls included: they cost more than calls of an Exchange. */
+export const streamsPerConnectionMax = 1_024;
+/** Connections of a node. */
+export const connectionsMax = 4_096;
+/** Bytes of replies that wait for a slow reader of an Exchange before no more calls are read. */
+export const replyBytesPause: number = 4 * mebibyte;
+/** Bytes of replies that wait for a slow reader of an Exchange before its stream is ended. */
+export const replyBytesMax: number = 32 * mebibyte;
+/** Bytes of replies in one message of an Exchange, unless a single one is larger. */
+export const replyMessageBytes: number = mebibyte;
+/** Bytes by which gRPC's own limit lies above ours, so that ours can say what was wrong. */
+export const messageBytesMargin: number = 64 * kibibyte;
+/** Milliseconds before its gRPC deadline at which a call that waits ends (SPEC §3). */
+export const deadlineMarginMs = 100;
+/** Milliseconds of silence after which a connection is asked whether it is there. */
+export const keepaliveMs = 10_000;
+/** Milliseconds within which it has to answer. */
+export const keepaliveTimeoutMs = 5_000;
+/** Milliseconds that a stopping node gives its calls. */
+export const drainMs = 2_000;
+
+assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended');
+assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');

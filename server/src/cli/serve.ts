@@ -1,0 +1,85 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { destination, type Logger, pino } from 'pino';
+import { addressOf } from '../gateway/gateway.ts';
+import { defaultListen, type RunningNode, startNode } from '../node.ts';
+
+interface ServeOptions {
+  readonly data: string;
+  readonly listen: string;
+  readonly partitions?: number;
+  readonly logLevel: string;
+}
+
+const examples = `
+Examples:
+  $ tuplet serve
+  $ tuplet serve --data /var/lib/tuplet --listen 0.0.0.0:7447
+  $ tuplet serve --listen 127.0.0.1:0     # a free port; it is printed`;
+
+/** Adds `tuplet serve`. */
+export function addServe(program: Command): void {
+  program
+    .command('serve')
+    .description('serve a tuple space from a data folder')
+    .option('-d, --data <folder>', 'where the data lies; made where there is none', './tuplet-data')
+    .option('-l, --listen <host:port>', 'address to listen at', listenArgument, defaultListen)
+    .option('--partitions <count>', 'partitions of a new cluster, 1 to 256', countArgument)
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info')
+    .addHelpText('after', examples)
+    .action(async (options: ServeOptions) => serve(options));
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const dataDir = resolve(options.data);
+  // Logs go to the error output: the other one says where the node serves, and nothing else.
+  const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
+  const { listen, partitions } = options;
+  let node: RunningNode;
+  try {
+    node = await startNode({
+      dataDir,
+      listen,
+      logger,
+      ...(partitions === undefined ? {} : { partitions }),
+    });
+  } catch (error) {
+    process.stderr.write(`tuplet: cannot serve: ${messageOf(error)}\n`);
+    process.exitCode = 1;
+    return;
+  }
+  process.stdout.write(`serving at ${node.address}, data in ${dataDir}\n`);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => void stop(node, logger, signal));
+}
+
+async function stop(node: RunningNode, logger: Logger, signal: string): Promise<void> {
+  logger.info({ signal }, 'stopping');
+  try {
+    await node.close();
+    process.exit(0);
+  } catch (error) {
+    logger.fatal({ error: messageOf(error) }, 'the node did not stop as it should');
+    process.exit(1);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function listenArgument(text: string): string {
+  try {
+    addressOf(text);
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(messageOf(error));
+  }
+}
+
+function countArgument(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 256)
+    throw new InvalidArgumentError('a cluster has 1 to 256 partitions');
+  return count;
+}

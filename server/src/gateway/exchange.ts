@@ -1,0 +1,317 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import * as contract from '@tuplet/proto/contract';
+import type { CallId } from '../coordination/messages.ts';
+import type { Failure } from '../router/failure.ts';
+import type { Answer, Delivery } from '../router/request.ts';
+import type { Router } from '../router/router.ts';
+import { type RouterCall, requestOf } from './decode.ts';
+import { replyOf } from './encode.ts';
+import type { InFlight } from './in-flight.ts';
+import { isStale } from './stale.ts';
+import { failureOf, grpcErrorOf, isRefusal, statusOf } from './status.ts';
+
+/** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
+export interface ExchangeLimits {
+  /** Bytes of replies that wait for a slow reader before no more calls are read. */
+  readonly replyBytesPause: number;
+  /** Bytes of replies that wait for a slow reader before the stream is ended. */
+  readonly replyBytesMax: number;
+  /** Bytes of replies that go into one message, if it is not a single one. */
+  readonly replyMessageBytes: number;
+}
+
+/** What a stream needs of its gateway. */
+export interface ExchangePorts {
+  readonly router: Router;
+  readonly inFlight: InFlight;
+  /** Calls `run` at the end of the turn. */
+  soon(run: () => void): void;
+  /** A mistake of ours, to be logged. */
+  failed(error: unknown): void;
+  readonly limits: ExchangeLimits;
+}
+
+/** Messages come in decoded by hand and go out encoded: grpc-js passes bytes on. */
+export type ExchangeStream = ServerDuplexStream<Buffer, Buffer>;
+
+interface WaitingReply {
+  readonly reply: contract.ReplyInit;
+  /** About its size on the wire. */
+  readonly bytes: number;
+  readonly delivery: Delivery | undefined;
+}
+
+/** Messages handed to the connection and not yet taken by it. */
+const writesMax = 2;
+/** Bytes of a reply besides its tuples. */
+const replyOverheadBytes = 64;
+
+/**
+ * One stream of batches. The calls of a message are begun in order; replies that come up in one turn
+ * go out together. A reader that is too slow is not read from any more. Where its blocked calls go on
+ * answering all the same, the stream ends: its results can be fetched again.
+ */
+export class Exchange {
+  readonly #stream: ExchangeStream;
+  readonly #ports: ExchangePorts;
+  readonly #peer: string;
+  /** The router's number of each call open here, by the caller's. */
+  readonly #open: Map<number, CallId> = new Map();
+  #replies: WaitingReply[] = [];
+  /** Bytes of replies that the connection has not taken yet. */
+  #replyBytes = 0;
+  /** What goes with messages that the connection has not taken yet. */
+  readonly #writing: Set<readonly WaitingReply[]> = new Set();
+  #flushDue = false;
+  #halfClosed = false;
+  #gone = false;
+
+  constructor(stream: ExchangeStream, ports: ExchangePorts) {
+    this.#stream = stream;
+    this.#ports = ports;
+    this.#peer = stream.getPeer();
+  }
+
+  /** Listens; everything else follows from events. */
+  start(): void {
+    this.#stream.on('data', (bytes: Buffer) => this.#guard(() => this.#message(bytes)));
+    this.#stream.on('end', () => this.#guard(() => this.#halfClose()));
+    this.#stream.on('cancelled', () => this.#lose());
+    this.#stream.on('close', () => this.#lose());
+    this.#stream.on('error', () => this.#lose());
+  }
+
+  /** Calls open on this stream. */
+  get openCalls(): number {
+    return this.#open.size;
+  }
+
+  /** Bytes of replies that wait for the reader. */
+  get replyBytes(): number {
+    return this.#replyBytes;
+  }
+
+  #guard(run: () => void): void {
+    if (this.#gone) return;
+    try {
+      run();
+    } catch (error) {
+      if (!isRefusal(error)) this.#ports.failed(error);
+      this.#fail(failureOf(error));
+    }
+  }
+
+  #message(bytes: Buffer): void {
+    const { calls } = contract.ExchangeRequest.decode(bytes, 'refuse');
+    for (const { callId, request } of calls) {
+      if (this.#gone) return;
+      if (request?.kind === 'endCall') this.#endCall(request.value.callId);
+      else if (this.#open.has(callId)) {
+        this.#fail(callIdReused(callId));
+        return;
+      } else if (request === null) this.#reply(callId, statusReply(emptyCall));
+      else this.#begin(callId, request);
+    }
+    this.#pauseOrResume();
+  }
+
+  #begin(callId: number, call: RouterCall): void {
+    const { inFlight, router } = this.#ports;
+    if (!inFlight.begin(this.#peer)) {
+      this.#reply(callId, statusReply(tooManyInFlight(inFlight.perConnectionMax)));
+      return;
+    }
+    let isOpen = true;
+    const listener = (answer: Answer): void => {
+      isOpen = false;
+      this.#open.delete(callId);
+      inFlight.end(this.#peer);
+      this.#answered(callId, call, answer);
+    };
+    try {
+      const number = router.call(requestOf(call), listener);
+      if (isOpen) this.#open.set(callId, number);
+    } catch (error) {
+      inFlight.end(this.#peer);
+      if (!isRefusal(error)) this.#ports.failed(error);
+      this.#reply(callId, statusReply(failureOf(error)));
+    }
+  }
+
+  #endCall(callId: number): void {
+    const number = this.#open.get(callId);
+    // A call that has been answered meanwhile is no mistake.
+    if (number !== undefined) this.#ports.router.cancel(number);
+  }
+
+  #answered(callId: number, call: RouterCall, answer: Answer): void {
+    if (answer.kind === 'failed') {
+      this.#reply(callId, statusReply(answer.failure));
+      return;
+    }
+    const delivery = answer.kind === 'found' ? answer.delivery : undefined;
+    const response = replyOf(call.kind, answer, isStale(call));
+    this.#reply(callId, response, bytesOf(answer), delivery);
+  }
+
+  #reply(
+    callId: number,
+    response: contract.ReplyResponseInit,
+    tupleBytes = 0,
+    delivery?: Delivery,
+  ): void {
+    if (this.#gone) {
+      delivery?.lost();
+      return;
+    }
+    const bytes = replyOverheadBytes + tupleBytes;
+    this.#replies.push({ reply: { callId, response }, bytes, delivery });
+    this.#replyBytes += bytes;
+    if (this.#replyBytes > this.#ports.limits.replyBytesMax) {
+      this.#fail(slowConsumer);
+      return;
+    }
+    this.#pauseOrResume();
+    if (this.#flushDue) return;
+    this.#flushDue = true;
+    this.#ports.soon(() => {
+      this.#flushDue = false;
+      this.#guard(() => this.#flush());
+    });
+  }
+
+  /** Writes what waits, as long as the connection takes it. */
+  #flush(): void {
+    while (this.#replies.length > 0 && this.#writing.size < writesMax) {
+      const batch = this.#nextBatch();
+      const encoded = contract.ExchangeResponse.encode({
+        replies: batch.map(({ reply }) => reply),
+      });
+      const message = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+      this.#writing.add(batch);
+      this.#stream.write(message, (error: Error | null | undefined) =>
+        this.#written(batch, error === null || error === undefined),
+      );
+    }
+    if (this.#halfClosed && this.#open.size === 0 && this.#replies.length === 0) this.#end();
+  }
+
+  #nextBatch(): readonly WaitingReply[] {
+    const { replyMessageBytes } = this.#ports.limits;
+    let count = 0;
+    let bytes = 0;
+    for (const reply of this.#replies) {
+      if (count > 0 && bytes + reply.bytes > replyMessageBytes) break;
+      bytes += reply.bytes;
+      count += 1;
+    }
+    if (count === this.#replies.length) {
+      const all = this.#replies;
+      this.#replies = [];
+      return all;
+    }
+    return this.#replies.splice(0, count);
+  }
+
+  /** The connection has taken a batch, or never will. */
+  #written(batch: readonly WaitingReply[], taken: boolean): void {
+    if (!this.#writing.delete(batch)) return;
+    for (const { bytes, delivery } of batch) {
+      this.#replyBytes -= bytes;
+      if (taken) delivery?.delivered();
+      else delivery?.lost();
+    }
+    this.#guard(() => {
+      this.#flush();
+      this.#pauseOrResume();
+    });
+  }
+
+  #pauseOrResume(): void {
+    if (this.#halfClosed || this.#gone) return;
+    const { replyBytesPause } = this.#ports.limits;
+    if (this.#replyBytes > replyBytesPause) this.#stream.pause();
+    else if (this.#replyBytes <= replyBytesPause / 2 && this.#stream.isPaused())
+      this.#stream.resume();
+  }
+
+  /** The caller sends no more: calls that wait end, the others are still answered. */
+  #halfClose(): void {
+    this.#halfClosed = true;
+    for (const number of [...this.#open.values()]) this.#ports.router.cancel(number);
+    this.#flush();
+  }
+
+  #end(): void {
+    if (this.#gone || this.#writing.size > 0) return;
+    this.#gone = true;
+    this.#stream.end();
+  }
+
+  /** Ends the stream with an error; its calls end as if the connection were gone. */
+  #fail(failure: Failure): void {
+    if (this.#gone) return;
+    this.#lose();
+    this.#stream.emit('error', grpcErrorOf(failure));
+  }
+
+  /** Nobody reads any more. */
+  #lose(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    for (const number of this.#open.values()) {
+      this.#ports.router.abandon(number);
+      this.#ports.inFlight.end(this.#peer);
+    }
+    this.#open.clear();
+    for (const { delivery } of this.#replies) delivery?.lost();
+    this.#replies = [];
+    for (const batch of this.#writing) for (const { delivery } of batch) delivery?.lost();
+    this.#writing.clear();
+    this.#replyBytes = 0;
+  }
+}
+
+function statusReply(failure: Failure): contract.ReplyResponseInit {
+  return { kind: 'error', value: statusOf(failure) };
+}
+
+function bytesOf(answer: Answer): number {
+  let bytes = 0;
+  if (answer.kind === 'found')
+    for (const tuple of answer.tuples) bytes += tuple.bytes.length + replyOverheadBytes;
+  else if (answer.kind === 'replaced' && answer.change !== undefined)
+    bytes += answer.change.old.bytes.length + answer.change.new.bytes.length;
+  else if (answer.kind === 'outcomes') bytes += answer.outcomes.length * replyOverheadBytes;
+  return bytes;
+}
+
+const emptyCall: Failure = {
+  reason: 'REQUEST_INVALID',
+  field: 'request',
+  message: 'the call asks for nothing',
+};
+
+/** The stream's replies wait for a reader that does not read. */
+const slowConsumer: Failure = {
+  reason: 'SLOW_CONSUMER',
+  message: 'replies wait on this stream beyond its bound; the results can be fetched again',
+};
+
+function callIdReused(callId: number): Failure {
+  return {
+    reason: 'REQUEST_INVALID',
+    field: 'call_id',
+    message: `call ${callId} is still open on this stream`,
+  };
+}
+
+/** A connection has as many calls in flight as it may. */
+export function tooManyInFlight(limit: number): Failure {
+  return {
+    reason: 'TOO_MANY_IN_FLIGHT',
+    message: `the connection has ${limit} calls in flight`,
+    retryMs: 50,
+    limit,
+  };
+}

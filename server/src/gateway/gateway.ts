@@ -1,0 +1,179 @@
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { limits } from '@tuplet/proto';
+import { HealthImplementation } from 'grpc-health-check';
+import type { Clock } from '../base/doors.ts';
+import {
+  callsPerConnectionMax,
+  connectionsMax,
+  deadlineMarginMs,
+  keepaliveMs,
+  keepaliveTimeoutMs,
+  messageBytesMargin,
+  replyBytesMax,
+  replyBytesPause,
+  replyMessageBytes,
+  streamsPerConnectionMax,
+} from '../base/limits.ts';
+import type { Histories } from '../router/notify.ts';
+import type { Router } from '../router/router.ts';
+import type { AdminPorts } from './admin.ts';
+import type { ExchangeLimits } from './exchange.ts';
+import { InFlight } from './in-flight.ts';
+import { addServices } from './service.ts';
+
+/** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
+export interface GatewayLimits extends ExchangeLimits {
+  readonly callsPerConnectionMax: number;
+  readonly connectionsMax: number;
+}
+
+/** What a gateway is made with. */
+export interface GatewayOptions {
+  readonly router: Router;
+  readonly histories: Histories;
+  readonly admin: Omit<AdminPorts, 'failed'>;
+  readonly clock: Clock;
+  /** `host:port`; port 0: any free one. */
+  readonly listen: string;
+  /** A mistake of ours, to be logged. */
+  readonly failed: (error: unknown) => void;
+  readonly limits?: Partial<GatewayLimits>;
+}
+
+const services = [
+  'tuplet.v1.TupleSpaceService',
+  'tuplet.v1.SessionService',
+  'tuplet.v1.AdminService',
+];
+
+/** gRPC's side of a node: connections, limits, health, reflection, and the contract's services. */
+export class Gateway {
+  readonly #server: Server;
+  readonly #listener: NetServer;
+  readonly #sockets: Set<Socket> = new Set();
+  readonly #health: HealthImplementation;
+  readonly #stopInjecting: () => void;
+  #address = '';
+
+  private constructor(options: GatewayOptions) {
+    const bounds: GatewayLimits = { ...defaultLimits, ...options.limits };
+    this.#server = new Server({
+      'grpc.max_receive_message_length': limits.messageBytesMax + messageBytesMargin,
+      'grpc.max_send_message_length': limits.messageBytesMax + messageBytesMargin,
+      'grpc.max_concurrent_streams': streamsPerConnectionMax,
+      'grpc.keepalive_time_ms': keepaliveMs,
+      'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    });
+    this.#addAll(options, bounds);
+    this.#health = new HealthImplementation({ '': 'SERVING', ...statusOfAll('SERVING') });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(loadContract()).addToServer(this.#server);
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#stopInjecting = () => injector.destroy();
+    this.#listener = createServer({ noDelay: true }, (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+      injector.injectConnection(socket);
+    });
+    // Beyond it connections are closed at once, before anything is read from them.
+    this.#listener.maxConnections = bounds.connectionsMax;
+  }
+
+  /** Begins to listen. Rejects where the address cannot be had. */
+  static async open(options: GatewayOptions): Promise<Gateway> {
+    const gateway = new Gateway(options);
+    await gateway.#listen(options.listen);
+    return gateway;
+  }
+
+  /** Where it listens: `host:port`. */
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Connections open now. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Tells health checks that the node is leaving, and takes no more connections. */
+  leave(): void {
+    for (const service of ['', ...services]) this.#health.setStatus(service, 'NOT_SERVING');
+    this.#listener.close();
+  }
+
+  /** Ends gracefully: calls on their way are answered until `withinMs` is over; then all is cut. */
+  async close(withinMs: number): Promise<void> {
+    this.#stopInjecting();
+    const drained = new Promise<void>((resolve) => {
+      this.#server.tryShutdown(() => resolve());
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
+    await Promise.race([drained, late]);
+    clearTimeout(timer);
+    this.#server.forceShutdown();
+    for (const socket of this.#sockets) socket.destroy();
+    if (this.#listener.listening)
+      await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+  }
+
+  #addAll(options: GatewayOptions, bounds: GatewayLimits): void {
+    const { router, clock, failed } = options;
+    const inFlight = new InFlight(bounds.callsPerConnectionMax);
+    addServices(this.#server, {
+      unary: { router, inFlight, failed, deadlineMarginMs },
+      exchange: { router, inFlight, failed, limits: bounds, soon: (run) => clock.soon(run) },
+      notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
+      admin: { ...options.admin, failed },
+    });
+  }
+
+  async #listen(listen: string): Promise<void> {
+    const { host, port } = addressOf(listen);
+    await new Promise<void>((resolve, reject) => {
+      this.#listener.once('error', reject);
+      this.#listener.listen({ host, port }, () => {
+        this.#listener.off('error', reject);
+        resolve();
+      });
+    });
+    const bound = this.#listener.address();
+    const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
+    this.#address = `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
+  }
+}
+
+const defaultLimits: GatewayLimits = {
+  callsPerConnectionMax,
+  connectionsMax,
+  replyBytesPause,
+  replyBytesMax,
+  replyMessageBytes,
+};
+
+/** Host and port of `host:port`, where an IPv6 host stands in brackets. Throws on anything else. */
+export function addressOf(listen: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(listen);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host !== undefined && port <= 65_535) return { host, port };
+  throw new Error(`${listen} is no address: expected host:port`);
+}
+
+function statusOfAll<Status>(status: Status): Record<string, Status> {
+  return Object.fromEntries(services.map((service) => [service, status]));
+}
+
+/** The published contract, for reflection. */
+function loadContract(): PackageDefinition {
+  const root = fileURLToPath(new URL('.', import.meta.resolve('@tuplet/proto/package.json')));
+  const files = ['tuplet/v1/space.proto', 'tuplet/v1/admin.proto'];
+  return loadSync(files, { includeDirs: [root], keepCase: true });
+}

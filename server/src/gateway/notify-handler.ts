@@ -1,0 +1,194 @@
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import * as contract from '@tuplet/proto/contract';
+import { EventKind } from '@tuplet/proto/contract';
+import type { Cancel, Clock } from '../base/doors.ts';
+import type { LogIndex } from '../base/ids.ts';
+import { isFailure } from '../router/failure.ts';
+import {
+  type Histories,
+  type NotifyEvent,
+  type NotifyMessage,
+  type NotifyRequest,
+  type NotifyStream,
+  openNotify,
+} from '../router/notify.ts';
+import type { SpaceDirectory } from '../router/routing.ts';
+import type { HistoryKind } from '../space/history.ts';
+import { spaceOf } from './decode.ts';
+import { instant, stored } from './encode.ts';
+import { tooManyInFlight } from './exchange.ts';
+import type { InFlight } from './in-flight.ts';
+import { failureOf, grpcErrorOf, isRefusal } from './status.ts';
+
+/** What notify streams need of their gateway. */
+export interface NotifyPorts {
+  readonly spaces: SpaceDirectory;
+  readonly histories: Histories;
+  readonly inFlight: InFlight;
+  readonly clock: Clock;
+  /** A mistake of ours, to be logged. */
+  failed(error: unknown): void;
+}
+
+type Stream = ServerWritableStream<Buffer, Buffer>;
+
+/** Handles Notify: pulls a message from the history whenever the connection has taken the last. */
+export function notifyHandler(ports: NotifyPorts): (stream: Stream) => void {
+  return (stream) => {
+    const peer = stream.getPeer();
+    if (!ports.inFlight.begin(peer)) {
+      stream.emit('error', grpcErrorOf(tooManyInFlight(ports.inFlight.perConnectionMax)));
+      return;
+    }
+    new Subscription(ports, stream, () => ports.inFlight.end(peer)).start();
+  };
+}
+
+/** One stream to one client. */
+class Subscription {
+  readonly #ports: NotifyPorts;
+  readonly #stream: Stream;
+  readonly #ended: () => void;
+  #source: NotifyStream | undefined;
+  #writing = false;
+  #woken = false;
+  #timer: Cancel | undefined;
+  #gone = false;
+
+  constructor(ports: NotifyPorts, stream: Stream, ended: () => void) {
+    this.#ports = ports;
+    this.#stream = stream;
+    this.#ended = ended;
+  }
+
+  start(): void {
+    this.#stream.on('cancelled', () => this.#end());
+    this.#stream.on('close', () => this.#end());
+    this.#guard(() => {
+      const request = contract.NotifyRequest.decode(this.#stream.request, 'refuse');
+      const source = openNotify(this.#ports.spaces, this.#ports.histories, requestOf(request));
+      if (isFailure(source)) return this.#fail(grpcErrorOf(source));
+      this.#source = source;
+      source.watch(() => this.#wake());
+      this.#pump();
+    });
+  }
+
+  /** There may be more: looked for once, at the end of the turn. */
+  #wake(): void {
+    if (this.#woken || this.#writing || this.#gone) return;
+    this.#woken = true;
+    this.#ports.clock.soon(() => {
+      this.#woken = false;
+      this.#guard(() => this.#pump());
+    });
+  }
+
+  /** Writes the next message, if the connection has taken the one before. */
+  #pump(): void {
+    if (this.#writing || this.#gone || this.#source === undefined) return;
+    const message = this.#source.next();
+    if (message === undefined) {
+      this.#watchClock();
+      return;
+    }
+    if (isFailure(message)) {
+      this.#fail(grpcErrorOf(message));
+      return;
+    }
+    this.#writing = true;
+    this.#stream.write(encodeMessage(message), () => {
+      this.#writing = false;
+      this.#guard(() => this.#pump());
+    });
+  }
+
+  #watchClock(): void {
+    if (this.#timer !== undefined || this.#source === undefined) return;
+    const delayMs = this.#source.heartbeatMs - this.#ports.clock.monotonicMs();
+    this.#timer = this.#ports.clock.after(Math.max(1, delayMs), () => {
+      this.#timer = undefined;
+      this.#guard(() => this.#heartbeat());
+    });
+  }
+
+  #heartbeat(): void {
+    if (this.#source === undefined) return;
+    // A dropped space has no more events: better said than kept waiting.
+    const gone = this.#ports.spaces.dropped(this.#source.space);
+    if (gone !== undefined) this.#fail(grpcErrorOf(gone));
+    else this.#pump();
+  }
+
+  #guard(run: () => void): void {
+    if (this.#gone) return;
+    try {
+      run();
+    } catch (error) {
+      if (!isRefusal(error)) this.#ports.failed(error);
+      this.#fail(grpcErrorOf(failureOf(error)));
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#end();
+    this.#stream.emit('error', error);
+  }
+
+  #end(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#timer?.();
+    this.#source?.close();
+    this.#ended();
+  }
+}
+
+function requestOf(request: contract.NotifyRequest): NotifyRequest {
+  const { space, template, kinds, from, seen } = request;
+  return {
+    space: spaceOf(space),
+    template: template ?? undefined,
+    kinds: new Set(kinds.flatMap((kind) => kindOf.get(kind) ?? [])),
+    cursor: from?.kind === 'cursor' ? from.value : undefined,
+    seen: seen.map(({ partition, revision, position }) => ({
+      partition,
+      place: { revision: revision as LogIndex, position },
+    })),
+  };
+}
+
+function encodeMessage({ events, cursor }: NotifyMessage): Buffer {
+  const message = { events: events.map(eventOf), cursor };
+  const bytes = contract.NotifyResponse.encode(message);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function eventOf({ event, partition, last }: NotifyEvent): contract.EventInit {
+  const { revision, position } = event.place;
+  return {
+    kind: kindTo[event.kind],
+    place: { partition, revision, position },
+    tuple: stored(event.tuple),
+    old: event.old?.bytes,
+    last,
+    at: instant(event.stampMs),
+  };
+}
+
+const kindTo: { readonly [kind in HistoryKind]: EventKind } = {
+  written: EventKind.WRITTEN,
+  taken: EventKind.TAKEN,
+  returned: EventKind.RETURNED,
+  replaced: EventKind.REPLACED,
+  expired: EventKind.EXPIRED,
+  cancelled: EventKind.CANCELLED,
+};
+const kindOf: ReadonlyMap<EventKind, HistoryKind> = new Map([
+  [EventKind.WRITTEN, 'written'],
+  [EventKind.TAKEN, 'taken'],
+  [EventKind.RETURNED, 'returned'],
+  [EventKind.REPLACED, 'replaced'],
+  [EventKind.EXPIRED, 'expired'],
+  [EventKind.CANCELLED, 'cancelled'],
+]);

@@ -1,0 +1,102 @@
+/** The contract's services as grpc-js takes them: bytes in, bytes out; our codecs stand in between. */
+import type { MethodDefinition, Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import { limits } from '@tuplet/proto';
+import * as contract from '@tuplet/proto/contract';
+import { type AdminPorts, adminHandlers } from './admin.ts';
+import { RefusedError, type RouterCall } from './decode.ts';
+import { Exchange, type ExchangePorts, type ExchangeStream } from './exchange.ts';
+import { type NotifyPorts, notifyHandler } from './notify-handler.ts';
+import { takeHandler, type UnaryMethod, type UnaryPorts, unaryHandler } from './unary.ts';
+
+/** What all handlers together need. */
+export interface ServicePorts {
+  readonly unary: UnaryPorts;
+  readonly exchange: ExchangePorts;
+  readonly notify: NotifyPorts;
+  readonly admin: AdminPorts;
+}
+
+/** The part of a contract's method that does not hang on its messages. */
+interface AnyMethod {
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  readonly request: { decode(bytes: Uint8Array, unknownFields: 'refuse'): unknown };
+  readonly response: { encode(message: never): Uint8Array };
+}
+
+/** Adds the three services of the contract to a server. */
+export function addServices(server: Server, ports: ServicePorts): void {
+  const { exchange, notify, ...calls } = contract.TupleSpaceService.methods;
+  addCalls(server, calls, ports.unary);
+  addCalls(server, contract.SessionService.methods, ports.unary);
+  add(server, exchange, (stream: ExchangeStream) => new Exchange(stream, ports.exchange).start());
+  add(server, notify, notifyHandler(ports.notify));
+  const handlers = adminHandlers(ports.admin);
+  for (const [name, method] of Object.entries(contract.AdminService.methods))
+    add(server, method, handlers[name] ?? notOffered);
+}
+
+type CallName = Exclude<RouterCall['kind'], undefined>;
+
+/** Unary calls; the contract names each as `Exchange` names its counterpart. */
+function addCalls(
+  server: Server,
+  methods: { readonly [name in CallName]?: AnyMethod },
+  ports: UnaryPorts,
+): void {
+  for (const [name, method] of Object.entries(methods)) {
+    const unary = unaryMethod(name as CallName, method);
+    const takes = name === 'take' || name === 'takeMany';
+    // On the wire a stream of one message is a unary answer; see takeHandler.
+    if (takes) add(server, { ...method, responseStream: true }, takeHandler(ports, unary));
+    else add(server, method, unaryHandler(ports, unary));
+  }
+}
+
+function unaryMethod(kind: CallName, method: AnyMethod): UnaryMethod {
+  return {
+    decode(bytes) {
+      checkSize(bytes);
+      return { kind, value: method.request.decode(bytes, 'refuse') } as RouterCall;
+    },
+    encode(reply) {
+      const bytes = method.response.encode(reply.value as never);
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    },
+  };
+}
+
+/** Holds a message to SPEC's limit; gRPC's own lies a little above. Throws RefusedError. */
+export function checkSize(bytes: Uint8Array): void {
+  if (bytes.length <= limits.messageBytesMax) return;
+  const message = `a request of ${bytes.length} bytes exceeds ${limits.messageBytesMax}`;
+  const limit = limits.messageBytesMax;
+  throw new RefusedError({ reason: 'REQUEST_TOO_LARGE', message, limit });
+}
+
+function add(
+  server: Server,
+  method: Omit<AnyMethod, 'request' | 'response'>,
+  handler: unknown,
+): void {
+  const definition: MethodDefinition<Buffer, Buffer> = {
+    path: method.path,
+    requestStream: method.requestStream,
+    responseStream: method.responseStream,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+  const service: ServiceDefinition = { call: definition };
+  server.addService(service, { call: handler as UntypedHandleCall });
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}
+
+function notOffered(): never {
+  throw new Error('the method has no handler');
+}

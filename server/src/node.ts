@@ -1,0 +1,188 @@
+/** The composition root of one node: the only file that knows everyone. */
+import { readFileSync } from 'node:fs';
+import { type Logger, pino } from 'pino';
+import type { Clock, Disk, Random } from './base/doors.ts';
+import { drainMs, logSegmentBytes } from './base/limits.ts';
+import { partitionIds } from './cluster/slots.ts';
+import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
+import { hostChecksum } from './host/checksum.ts';
+import { hostClock } from './host/clock.ts';
+import { HostDisk } from './host/disk.ts';
+import { hostRandom } from './host/random.ts';
+import { PartitionHost } from './partition/partition-host.ts';
+import type { Histories } from './router/notify.ts';
+import { Router, type RouterLimits } from './router/router.ts';
+
+/** Where a node listens unless told otherwise: on this machine alone. */
+export const defaultListen = '127.0.0.1:7447';
+
+/** What a node is started with. Exactly one of `dataDir` and `disk` is given. */
+export interface NodeOptions {
+  /** The folder of the node's data; made where there is none. */
+  readonly dataDir?: string;
+  /** In place of a folder: any disk. */
+  readonly disk?: Disk;
+  /** `host:port`; port 0 takes a free one. Default: `127.0.0.1:7447`. */
+  readonly listen?: string;
+  /** Partitions of a new cluster, 1 to 256; of an existing one it must be what it has. Default: 16. */
+  readonly partitions?: number;
+  /** Default: silent. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Bytes of a segment of the log; default 64 MiB. */
+  readonly segmentBytes?: number;
+  /** Bounds that tests make smaller. */
+  readonly routerLimits?: Partial<RouterLimits>;
+  /** Bounds that tests make smaller. */
+  readonly gatewayLimits?: Partial<GatewayLimits>;
+  /**
+   * Nothing can be made durable any more: the process must end, and recovers from its log. Default:
+   * logs the error and ends the process with code 1.
+   */
+  readonly onFatal?: (error: Error) => void;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  /** Where it listens: `host:port`. */
+  readonly address: string;
+  /** The cluster it founded or belongs to. */
+  readonly clusterId: string;
+  /** Ends it: waiting calls end, those on their way are answered, the log is closed. Once or more. */
+  close(): Promise<void>;
+}
+
+/** The version of this package. */
+export const version: string = readVersion();
+
+/**
+ * Starts a node: recovers or founds its data, then listens. Rejects with what stopped it, and then
+ * holds nothing.
+ */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { clock = hostClock, random = hostRandom, logger = pino({ enabled: false }) } = options;
+  const disk = options.disk ?? (await HostDisk.open(dataDirOf(options)));
+  const startedMs = clock.monotonicMs();
+  const host = await PartitionHost.open({
+    disk,
+    clock,
+    random,
+    checksum: hostChecksum,
+    segmentBytes: options.segmentBytes ?? logSegmentBytes,
+    ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+    onFatal: options.onFatal ?? ((error) => endProcess(logger, error)),
+    onWarning: (message) => logger.warn(message),
+  });
+  const router = new Router({
+    // Above 0, and new in each life of the process.
+    id: 1 + random.uint32(),
+    partitions: partitionsOf(host),
+    clock,
+    ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
+  });
+  try {
+    const gateway = await Gateway.open({
+      router,
+      histories: historiesOf(host, clock),
+      admin: adminOf(host, clock, startedMs),
+      clock,
+      listen: options.listen ?? defaultListen,
+      failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
+      ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),
+    });
+    const { clusterId, partitions } = host.map.cluster;
+    logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
+    return runningNode({ host, router, gateway, clusterId, logger });
+  } catch (error) {
+    router.close();
+    await host.close();
+    throw error;
+  }
+}
+
+function runningNode(parts: {
+  readonly host: PartitionHost;
+  readonly router: Router;
+  readonly gateway: Gateway;
+  readonly clusterId: string;
+  readonly logger: Logger;
+}): RunningNode {
+  const { host, router, gateway, clusterId, logger } = parts;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    gateway.leave();
+    router.drain();
+    await gateway.close(drainMs);
+    await router.settled();
+    router.close();
+    await host.close();
+    logger.info('stopped');
+  };
+  return {
+    address: gateway.address,
+    clusterId,
+    close: () => {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+function partitionsOf(host: PartitionHost): ConstructorParameters<typeof Router>[0]['partitions'] {
+  return {
+    map: host.map.cluster,
+    send: (to, from, message) => host.send(to, from, message),
+    epochOf: (partition) => host.epochOf(partition),
+    attach: (router) => host.attach(router),
+  };
+}
+
+function historiesOf(host: PartitionHost, clock: Clock): Histories {
+  return {
+    clusterId: host.map.cluster.clusterId,
+    historyOf: (partition) => host.spaceOf(partition).history,
+    onApplied: (partition, run) => host.onApplied(partition, run),
+    nowMs: () => clock.monotonicMs(),
+  };
+}
+
+function adminOf(
+  host: PartitionHost,
+  clock: Clock,
+  startedMs: number,
+): Parameters<typeof Gateway.open>[0]['admin'] {
+  const { map } = host;
+  return {
+    map: map.cluster,
+    version,
+    uptimeMs: () => clock.monotonicMs() - startedMs,
+    createSpace: (name, settings, answer) => map.createSpace(name, settings, answer),
+    dropSpace: (name, answer) => map.dropSpace(name, answer),
+    partitionStates: () =>
+      partitionIds(map.cluster.partitions).map((partition) => {
+        const { ready, handed } = host.spaceOf(partition).counts();
+        const { waiters, sessions } = host.leaderStats(partition);
+        const term = host.epochOf(partition) ?? 0;
+        const applied = host.spaceOf(partition).appliedIndex;
+        return { partition, term, applied, ready, handed, waiters, sessions };
+      }),
+  };
+}
+
+function dataDirOf({ dataDir }: NodeOptions): string {
+  if (dataDir === undefined) throw new Error('a node needs a data folder or a disk');
+  return dataDir;
+}
+
+function endProcess(logger: Logger, error: Error): void {
+  logger.fatal({ error }, 'the log cannot be written any more; the process ends');
+  process.exit(1);
+}
+
+function readVersion(): string {
+  const file = new URL('package.json', import.meta.resolve('tuplet/package.json'));
+  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  const found = (parsed as { readonly version?: unknown }).version;
+  return typeof found === 'string' ? found : '0.0.0';
+}

@@ -1,0 +1,177 @@
+import type { PartitionId, Term } from '../base/ids.ts';
+import type { CallId, Change, FromLeader } from '../coordination/messages.ts';
+import type { Operation } from '../space/command.ts';
+import type { Result } from '../space/outcome.ts';
+import type { Call, CallPorts } from './call.ts';
+import { type Failure, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
+import type { Answer } from './request.ts';
+
+/** How a change of one partition ended. */
+export type Changed =
+  | { readonly kind: 'result'; readonly result: Result }
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+/**
+ * One change on its way to one partition. It is sent to one leadership at a time. To the next one
+ * it goes again only where that is exact: it carries an identity, by which the partition knows it
+ * again, or the last leader said that nothing was proposed.
+ */
+export class Mutation {
+  readonly partition: PartitionId;
+  readonly #ports: CallPorts;
+  readonly #call: CallId;
+  readonly #operation: Operation | undefined;
+  readonly #change: Change;
+  readonly #settle: (changed: Changed) => void;
+  #m = 0;
+  /** The leadership that may be carrying it out; undefined: surely none is. */
+  #sentTo: Term | undefined;
+  /** Whether any leadership may have carried it out. */
+  #inDoubt = false;
+
+  constructor(
+    ports: CallPorts,
+    call: CallId,
+    options: {
+      readonly partition: PartitionId;
+      readonly operation: Operation | undefined;
+      readonly change: Change;
+      readonly settle: (changed: Changed) => void;
+    },
+  ) {
+    this.#ports = ports;
+    this.#call = call;
+    this.partition = options.partition;
+    this.#operation = options.operation;
+    this.#change = options.change;
+    this.#settle = options.settle;
+  }
+
+  start(): void {
+    const epoch = this.#ports.epochOf(this.partition);
+    if (epoch !== undefined) this.#send(epoch);
+  }
+
+  receive(message: FromLeader): void {
+    switch (message.kind) {
+      case 'result':
+        this.#settle({ kind: 'result', result: message.result });
+        return;
+      case 'unchanged':
+        this.#settle({ kind: 'unchanged' });
+        return;
+      case 'stop':
+        this.#settle({ kind: 'failed', failure: stopped(message.why) });
+        return;
+      case 'refused':
+        if (message.m !== this.#m) return;
+        // An earlier sending may have been carried out, whatever becomes of this one.
+        if (this.#inDoubt) {
+          this.#fail();
+          return;
+        }
+        this.#settle({
+          kind: 'failed',
+          failure: refusedBy(message.partition, message.reason, message.message),
+        });
+        return;
+      case 'not-leader':
+        this.#refusedBy(message.epoch, message.definite);
+        return;
+      default:
+        return; // Not an answer to a change: a late message for another kind of call.
+    }
+  }
+
+  newEpoch(epoch: Term): void {
+    if (this.#sentTo !== undefined && epoch <= this.#sentTo) return;
+    if (this.#sentTo !== undefined) this.#inDoubt = true;
+    if (this.#inDoubt && this.#operation === undefined) {
+      this.#fail();
+      return;
+    }
+    this.#send(epoch);
+  }
+
+  giveUp(): void {
+    this.#fail();
+  }
+
+  #refusedBy(epoch: Term, definite: boolean): void {
+    if (this.#sentTo === undefined || epoch < this.#sentTo) return;
+    this.#sentTo = undefined;
+    if (!definite) this.#inDoubt = true;
+    if (this.#inDoubt && this.#operation === undefined) {
+      this.#fail();
+      return;
+    }
+    const present = this.#ports.epochOf(this.partition);
+    if (present !== undefined && present > epoch) this.#send(present);
+  }
+
+  #send(epoch: Term): void {
+    this.#m += 1;
+    this.#sentTo = epoch;
+    this.#ports.send(this.partition, {
+      kind: 'mutate',
+      call: this.#call,
+      operation: this.#operation,
+      epoch,
+      m: this.#m,
+      change: this.#change,
+    });
+  }
+
+  #fail(): void {
+    const unsure = this.#inDoubt || this.#sentTo !== undefined;
+    const failure = unsure ? outcomeUnknown(this.partition) : noLeader(this.partition);
+    this.#settle({ kind: 'failed', failure });
+  }
+}
+
+/** A call that changes one partition and does not wait. */
+export class MutationCall implements Call {
+  readonly #mutation: Mutation;
+
+  constructor(
+    ports: CallPorts,
+    number: CallId,
+    options: {
+      readonly partition: PartitionId;
+      readonly operation: Operation | undefined;
+      readonly change: Change;
+      /** What the caller hears of the outcome. */
+      readonly reply: (changed: Changed) => Answer;
+    },
+  ) {
+    this.#mutation = new Mutation(ports, number, {
+      partition: options.partition,
+      operation: options.operation,
+      change: options.change,
+      settle: (changed) => ports.answer(number, options.reply(changed)),
+    });
+  }
+
+  start(): void {
+    this.#mutation.start();
+  }
+  receive(message: FromLeader): void {
+    this.#mutation.receive(message);
+  }
+  newEpoch(partition: PartitionId, epoch: Term): void {
+    if (partition === this.#mutation.partition) this.#mutation.newEpoch(epoch);
+  }
+  endWait(): void {
+    // It does not wait.
+  }
+  cancel(): void {
+    // It does not wait: its answer is on the way.
+  }
+  giveUp(): void {
+    this.#mutation.giveUp();
+  }
+  abandon(): void {
+    // What was sent may happen; nobody asks (SPEC: ended with an unknown outcome).
+  }
+}

@@ -1,0 +1,336 @@
+/**
+ * Notify streams (SPEC §8): each reads the history of the partitions it addresses, at the speed of
+ * its consumer. It holds a place for each partition and no events but one message's.
+ */
+import { FieldOffsets, matchTuple, type Template } from '@tuplet/proto';
+import { present } from '../base/assert.ts';
+import type { Cancel } from '../base/doors.ts';
+import type { PartitionId, SpaceId } from '../base/ids.ts';
+import {
+  cursorEventsMax,
+  heartbeatMs,
+  notifyEventsMax,
+  notifyMessageBytes,
+} from '../base/limits.ts';
+import type { HistoryKind, SpaceEvent } from '../space/history.ts';
+import { decodeCursor, encodeCursor, type Place } from './cursor.ts';
+import { type Failure, invalid, isFailure } from './failure.ts';
+import type { SpaceRef } from './request.ts';
+import type { SpaceDirectory } from './routing.ts';
+
+/** What a client asks of a stream. */
+export interface NotifyRequest {
+  readonly space: SpaceRef;
+  /** undefined: all tuples. */
+  readonly template: Uint8Array | undefined;
+  /** Empty: all kinds. */
+  readonly kinds: ReadonlySet<HistoryKind>;
+  /** undefined: from now. */
+  readonly cursor: Uint8Array | undefined;
+  /** Places of events received after the cursor, the latest of each partition. */
+  readonly seen: readonly { readonly partition: number; readonly place: Place }[];
+}
+
+/** An event as the stream hands it out. */
+export interface NotifyEvent {
+  readonly event: SpaceEvent;
+  readonly partition: PartitionId;
+  /** Whether no further event of its revision follows on this stream. */
+  readonly last: boolean;
+}
+
+/** One message: events, a cursor that lies after them, or both. */
+export interface NotifyMessage {
+  readonly events: readonly NotifyEvent[];
+  readonly cursor: Uint8Array | undefined;
+}
+
+/** What streams read of the host of the partitions. */
+export interface Histories {
+  readonly clusterId: string;
+  historyOf(partition: PartitionId): {
+    readonly lastPlace: Place;
+    readonly cutPlace: Place;
+    read(after: Place, eventsMax: number, bytesMax: number): readonly SpaceEvent[] | 'compacted';
+  };
+  /** Calls `run` after entries of a partition were applied, at most once a turn. */
+  onApplied(partition: PartitionId, run: () => void): Cancel;
+  nowMs(): number;
+}
+
+/** Where one partition's reading stands. */
+interface Reading {
+  readonly partition: PartitionId;
+  /** The last event read. */
+  place: Place;
+  /** A matching event that is not handed out yet: whether it is the last of its revision is not known. */
+  held: SpaceEvent | undefined;
+  /** Whether every event handed out belongs to a revision that was handed out whole. */
+  atBoundary: boolean;
+}
+
+/** Opens a stream, or says why not. */
+export function openNotify(
+  spaces: SpaceDirectory,
+  histories: Histories,
+  request: NotifyRequest,
+): NotifyStream | Failure {
+  const space = spaces.resolve(request.space);
+  if (isFailure(space)) return space;
+  const target =
+    request.template === undefined
+      ? { template: undefined, partitions: space.everywhere() }
+      : space.target(request.template.slice(), 'template');
+  if (isFailure(target)) return target;
+  const places = startOf(histories, request, space.id, target.partitions);
+  if (isFailure(places)) return places;
+  return new NotifyStream(histories, {
+    space: space.id,
+    template: target.template,
+    kinds: request.kinds,
+    places,
+  });
+}
+
+function startOf(
+  histories: Histories,
+  request: NotifyRequest,
+  space: SpaceId,
+  partitions: readonly PartitionId[],
+): ReadonlyMap<PartitionId, Place> | Failure {
+  const places = new Map<PartitionId, Place>();
+  if (request.cursor === undefined) {
+    for (const each of partitions) places.set(each, histories.historyOf(each).lastPlace);
+  } else {
+    const cursor = decodeCursor(request.cursor);
+    if (
+      cursor === undefined ||
+      cursor.clusterId !== histories.clusterId ||
+      cursor.space !== space
+    ) {
+      const message = 'the cursor was not given out by this cluster for this space';
+      return invalid('CURSOR_INVALID', 'cursor', message);
+    }
+    for (const each of partitions) {
+      const place = cursor.places.get(each);
+      if (place === undefined) {
+        const message = `the cursor says nothing of partition ${each}: it is of another template`;
+        return invalid('CURSOR_INVALID', 'cursor', message);
+      }
+      places.set(each, place);
+    }
+  }
+  return withSeen(request, places) ?? compacted(histories, places) ?? places;
+}
+
+/** Moves places on to what was received after the cursor. */
+function withSeen(request: NotifyRequest, places: Map<PartitionId, Place>): Failure | undefined {
+  for (const [position, { partition, place }] of request.seen.entries()) {
+    const at = places.get(partition as PartitionId);
+    if (at === undefined) {
+      const message = `partition ${partition} is none of those that this stream addresses`;
+      return invalid('REQUEST_INVALID', `seen[${position}].partition`, message);
+    }
+    if (isBefore(at, place)) places.set(partition as PartitionId, place);
+  }
+  return undefined;
+}
+
+function compacted(
+  histories: Histories,
+  places: ReadonlyMap<PartitionId, Place>,
+): Failure | undefined {
+  for (const [partition, place] of places)
+    if (isBefore(place, histories.historyOf(partition).cutPlace)) return cursorCompacted(partition);
+  return undefined;
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  return a.revision < b.revision || (a.revision === b.revision && a.position < b.position);
+}
+
+function cursorCompacted(partition: PartitionId): Failure {
+  const message = `partition ${partition} no longer keeps the events after the cursor`;
+  return { reason: 'CURSOR_COMPACTED', message, partition };
+}
+
+/** One stream. Its owner pulls messages and is told when there may be more. */
+export class NotifyStream {
+  readonly #histories: Histories;
+  readonly #space: SpaceId;
+  readonly #template: Template | undefined;
+  readonly #kinds: ReadonlySet<HistoryKind>;
+  readonly #readings: readonly Reading[];
+  readonly #offsets: FieldOffsets = new FieldOffsets();
+  #cancels: Cancel[] = [];
+  /** The reading that goes first in the next message: none starves. */
+  #turn = 0;
+  /** Events handed out since the last cursor. */
+  #sinceCursor = 0;
+  #cursorMs = Number.NEGATIVE_INFINITY;
+  #cursorWanted = false;
+
+  constructor(
+    histories: Histories,
+    options: {
+      readonly space: SpaceId;
+      readonly template: Template | undefined;
+      readonly kinds: ReadonlySet<HistoryKind>;
+      readonly places: ReadonlyMap<PartitionId, Place>;
+    },
+  ) {
+    this.#histories = histories;
+    this.#space = options.space;
+    this.#template = options.template;
+    this.#kinds = options.kinds;
+    this.#readings = [...options.places].map(([partition, place]) => ({
+      partition,
+      place,
+      held: undefined,
+      atBoundary: true,
+    }));
+  }
+
+  /** The space it follows. */
+  get space(): SpaceId {
+    return this.#space;
+  }
+
+  /** Calls `wake` whenever there may be more to pull, until `close`. */
+  watch(wake: () => void): void {
+    this.#cancels = this.#readings.map(({ partition }) =>
+      this.#histories.onApplied(partition, wake),
+    );
+  }
+
+  /** Lets go of the partitions. */
+  close(): void {
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels = [];
+  }
+
+  /** The next message; undefined where there is nothing to say now. Pull again until then. */
+  next(): NotifyMessage | undefined | Failure {
+    const events: NotifyEvent[] = [];
+    let bytes = 0;
+    // The first message is a cursor alone: the stream's beginning.
+    if (this.#cursorMs === Number.NEGATIVE_INFINITY) return { events, cursor: this.#cursor() };
+    this.#cursorWanted = false;
+    // Who stands inside a revision goes on first, so that at most one does.
+    const inside = this.#readings.findIndex((each) => !each.atBoundary || each.held !== undefined);
+    const first = inside < 0 ? this.#turn : inside;
+    for (let count = 0; count < this.#readings.length && !this.#cursorWanted; count += 1) {
+      const at = (first + count) % this.#readings.length;
+      const reading = present(this.#readings[at], 'a reading lies inside the list');
+      const room = { events: notifyEventsMax - events.length, bytes: notifyMessageBytes - bytes };
+      if (room.events <= 0 || room.bytes <= 0) break;
+      const more = this.#read(reading, room, events);
+      if (more === 'compacted') return cursorCompacted(reading.partition);
+      bytes += more;
+    }
+    this.#turn = (this.#turn + 1) % this.#readings.length;
+    this.#sinceCursor += events.length;
+    const cursor = this.#cursor();
+    return events.length === 0 && cursor === undefined ? undefined : { events, cursor };
+  }
+
+  /** When a heartbeat is due, on the clock of `Histories`. */
+  get heartbeatMs(): number {
+    return this.#cursorMs + heartbeatMs;
+  }
+
+  /** Reads on in one partition; returns about how many bytes it added. */
+  #read(
+    reading: Reading,
+    room: { readonly events: number; readonly bytes: number },
+    events: NotifyEvent[],
+  ): number | 'compacted' {
+    const history = this.#histories.historyOf(reading.partition);
+    let bytes = 0;
+    const begin = events.length;
+    for (;;) {
+      const read = history.read(reading.place, room.events, room.bytes);
+      if (read === 'compacted') return read;
+      if (read.length === 0) return bytes;
+      for (const [at, event] of read.entries()) {
+        if (events.length - begin >= room.events || bytes >= room.bytes) return bytes;
+        if (this.#cursorComesBefore(reading, read, at, events.length)) return bytes;
+        bytes += this.#pass(reading, event, events);
+      }
+    }
+  }
+
+  /**
+   * Whether a cursor must come before the revision that begins at `at`, because the next chance
+   * comes after it: no cursor lies inside a revision, and one comes at least every 1,000 events.
+   */
+  #cursorComesBefore(
+    reading: Reading,
+    read: readonly SpaceEvent[],
+    at: number,
+    events: number,
+  ): boolean {
+    if (!reading.atBoundary || reading.held !== undefined) return false;
+    const since = this.#sinceCursor + events;
+    if (since === 0) return false;
+    const last = read.findIndex((event, position) => position >= at && event.last);
+    const revisionEvents = last < 0 ? cursorEventsMax : last - at + 1;
+    if (since + revisionEvents <= cursorEventsMax) return false;
+    this.#cursorWanted = true;
+    return true;
+  }
+
+  /** Moves on past one event; returns the bytes that it handed out. */
+  #pass(reading: Reading, event: SpaceEvent, events: NotifyEvent[]): number {
+    const { partition } = reading;
+    let bytes = 0;
+    reading.place = event.place;
+    if (this.#wants(event)) {
+      if (reading.held !== undefined) {
+        events.push({ event: reading.held, partition, last: false });
+        reading.atBoundary = false;
+        bytes += bytesOf(reading.held);
+      }
+      reading.held = event;
+    }
+    if (!event.last) return bytes;
+    if (reading.held !== undefined) {
+      events.push({ event: reading.held, partition, last: true });
+      bytes += bytesOf(reading.held);
+      reading.held = undefined;
+    }
+    reading.atBoundary = true;
+    return bytes;
+  }
+
+  #wants(event: SpaceEvent): boolean {
+    if (event.space !== this.#space) return false;
+    if (this.#kinds.size > 0 && !this.#kinds.has(event.kind)) return false;
+    if (this.#matches(event.tuple.bytes)) return true;
+    return event.old !== undefined && this.#matches(event.old.bytes);
+  }
+
+  #matches(bytes: Uint8Array): boolean {
+    if (this.#template === undefined) return true;
+    return matchTuple(this.#template, bytes, this.#offsets.scan(bytes));
+  }
+
+  /** A cursor, if one is due and no reading stands inside a revision. */
+  #cursor(): Uint8Array | undefined {
+    const now = this.#histories.nowMs();
+    if (!this.#cursorWanted && now < this.heartbeatMs) return undefined;
+    if (this.#readings.some(({ atBoundary, held }) => !atBoundary || held !== undefined))
+      return undefined;
+    this.#sinceCursor = 0;
+    this.#cursorMs = now;
+    const places = new Map(this.#readings.map(({ partition, place }) => [partition, place]));
+    return encodeCursor({ clusterId: this.#histories.clusterId, space: this.#space, places });
+  }
+}
+
+function bytesOf({ tuple, old }: SpaceEvent): number {
+  return tuple.bytes.length + (old === undefined ? 0 : old.bytes.length) + eventOverheadBytes;
+}
+
+/** Bytes of an event besides its tuples. */
+const eventOverheadBytes = 96;

@@ -1,0 +1,461 @@
+import test from 'ava';
+import { any, RouterBench, space, stored, template, tuple } from '../../test/router/bench.ts';
+import type { Attempt, LogIndex, Sequence, SessionId, SpaceId, TupleId } from '../base/ids.ts';
+import type { SessionOperation } from '../space/command.ts';
+import type { Answer, Request } from './request.ts';
+
+const jobs = { name: 'jobs' };
+
+function operation(attempt = 1): SessionOperation {
+  return {
+    kind: 'session',
+    session: (2 ** 44 + 1) as SessionId,
+    sequence: 3 as Sequence,
+    attempt: attempt as Attempt,
+    floor: 3 as Sequence,
+  };
+}
+
+function write(options: { operation?: SessionOperation } = {}): Request {
+  const requested = { bytes: tuple('job', 1), leaseMs: undefined };
+  return { kind: 'write', space: jobs, operation: options.operation, tuple: requested };
+}
+
+function read(options: Partial<Extract<Request, { kind: 'read' }>> = {}): Request {
+  return {
+    kind: 'read',
+    space: jobs,
+    template: template('job', any),
+    max: 1,
+    min: 1,
+    waitMs: 1_000,
+    states: ['ready'],
+    ...options,
+  };
+}
+
+const written = {
+  kind: 'written',
+  tuples: [{ id: 1 as TupleId, revision: 2 as LogIndex, leaseEndMs: undefined }],
+} as const;
+
+function reasonOf(answer: Answer | undefined): string {
+  return answer?.kind === 'failed' ? answer.failure.reason : `${answer?.kind}`;
+}
+
+test('a write goes to the partition of its slot and is answered with what was written', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write());
+  const sent = bench.one('mutate');
+  t.is(sent.m, 1);
+  bench.reply(sent, sent.to, { kind: 'result', result: written, m: 1 });
+  t.deepEqual(answers, [{ kind: 'written', tuple: written.tuples[0] }]);
+  t.is(bench.router.openCalls, 0);
+});
+
+test('6.12 a space that the map does not have is not found', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call({ ...write(), space: { name: 'none' } } as Request);
+  t.is(reasonOf(answers[0]), 'SPACE_NOT_FOUND');
+  t.deepEqual(bench.sent(), []);
+});
+
+test('6.7 a call routed by an older epoch of the map is refused', (t) => {
+  const bench = new RouterBench();
+  bench.epoch = 4;
+  const old = bench.call({ ...write(), space: { id: 1, mapEpoch: 3 } } as Request);
+  t.is(reasonOf(old.answers[0]), 'STALE_MAP');
+  bench.call({ ...write(), space: { id: 1, mapEpoch: 4 } } as Request);
+  t.is(bench.sent().length, 1);
+});
+
+test('1.21 a tuple that is none names the field, and nothing is sent', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call({
+    kind: 'write-many',
+    space: jobs,
+    operation: undefined,
+    tuples: [
+      { bytes: tuple('job', 1), leaseMs: undefined },
+      { bytes: new Uint8Array(0), leaseMs: undefined },
+    ],
+  });
+  t.is(reasonOf(answers[0]), 'TUPLE_ARITY');
+  const failed = answers[0]?.kind === 'failed' ? answers[0].failure : undefined;
+  t.regex(failed?.field ?? '', /^items\[1\]\.tuple/);
+  t.deepEqual(bench.sent(), []);
+});
+
+test('1.19 a tuple larger than its space allows is refused with the limit', (t) => {
+  const bench = new RouterBench();
+  const settings = { ...space.settings, tupleBytesMax: 64 };
+  bench.spaces.push({ ...space, id: 2 as SpaceId, name: 'small', settings });
+  const request = { bytes: tuple('job', 'x'.repeat(64)), leaseMs: undefined };
+  const { answers } = bench.call({
+    kind: 'write',
+    space: { name: 'small' },
+    operation: undefined,
+    tuple: request,
+  });
+  t.is(reasonOf(answers[0]), 'TUPLE_TOO_LARGE');
+  t.is(answers[0]?.kind === 'failed' ? answers[0].failure.limit : 0, 64);
+});
+
+test('3.2 write many has an outcome for each tuple, also where one partition fails', (t) => {
+  const bench = new RouterBench({ partitions: 16 });
+  const tuples = ['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => ({
+    bytes: tuple(tag, 1),
+    leaseMs: undefined,
+  }));
+  const { answers } = bench.call({
+    kind: 'write-many',
+    space: jobs,
+    operation: operation(),
+    tuples,
+  });
+  const sent = bench.sent();
+  t.true(sent.length > 1, 'the tags lie in several partitions');
+  const [failing, ...others] = sent;
+  let count = 0;
+  for (const { to, message } of others) {
+    if (message.kind !== 'mutate' || message.change.kind !== 'write') return t.fail();
+    t.deepEqual(message.operation, operation());
+    const result = {
+      kind: 'written' as const,
+      tuples: message.change.tuples.map((_, at) => ({
+        id: (to * 2 ** 44 + at + 1) as TupleId,
+        revision: 9 as LogIndex,
+        leaseEndMs: undefined,
+      })),
+    };
+    count += result.tuples.length;
+    bench.reply(message, to, { kind: 'result', result, m: 1 });
+  }
+  t.deepEqual(answers, []);
+  if (failing === undefined) return t.fail();
+  bench.reply(failing.message, failing.to, {
+    kind: 'refused',
+    reason: 'DISK_FULL',
+    message: 'the disk is full',
+    m: 1,
+  });
+  const [answer] = answers;
+  if (answer?.kind !== 'outcomes') return t.fail();
+  t.is(answer.outcomes.length, tuples.length);
+  t.is(answer.outcomes.filter((outcome) => 'id' in outcome).length, count);
+  t.true(answer.outcomes.some((outcome) => 'reason' in outcome && outcome.reason === 'DISK_FULL'));
+});
+
+test('a change without identity is never sent twice: its outcome is not known', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write());
+  const sent = bench.one('mutate');
+  bench.lead(sent.to, 2);
+  t.is(reasonOf(answers[0]), 'OUTCOME_UNKNOWN');
+  t.deepEqual(bench.sent(), []);
+});
+
+test('4.11 a change of a session is sent again to the next leadership, with a higher m', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write({ operation: operation() }));
+  const first = bench.one('mutate');
+  bench.lead(first.to, 2);
+  const second = bench.one('mutate');
+  t.deepEqual([second.epoch as number, second.m], [2, 2]);
+  bench.reply(second, second.to, { kind: 'result', result: written, m: 2 });
+  t.is(answers[0]?.kind, 'written');
+});
+
+test('a leader that surely proposed nothing is followed by the next one, without an identity too', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write());
+  const first = bench.one('mutate');
+  bench.reply(first, first.to, { kind: 'not-leader', definite: true });
+  t.deepEqual(bench.sent(), []);
+  bench.lead(first.to, 2);
+  t.is(bench.one('mutate').m, 2);
+  t.deepEqual(answers, []);
+});
+
+test('3.31 a partition without a leader is named, and never passes for empty', (t) => {
+  const bench = new RouterBench();
+  bench.lead(2, undefined);
+  const { answers } = bench.call(read({ template: template(any, any), waitMs: 100 }));
+  const asked = bench.sent();
+  t.is(asked.length, 3);
+  bench.clock.advance(100);
+  for (const { to, message } of bench.sent()) {
+    if (message.kind !== 'read') return t.fail();
+    bench.reply(message, to, { kind: 'nothing', m: message.m, cancelled: false });
+  }
+  t.deepEqual(answers, []);
+  bench.clock.advance(50);
+  const [answer] = answers;
+  t.is(reasonOf(answer), 'NO_LEADER');
+  t.is(answer?.kind === 'failed' ? answer.failure.partition : 0, 2);
+});
+
+test('a refusal tells its reason; one that this node does not know is internal', (t) => {
+  const bench = new RouterBench();
+  const known = bench.call(write());
+  const first = bench.one('mutate');
+  bench.reply(first, first.to, { kind: 'refused', reason: 'SESSION_BUSY', message: 'busy', m: 1 });
+  t.is(reasonOf(known.answers[0]), 'SESSION_BUSY');
+  const unknown = bench.call(write());
+  const second = bench.one('mutate');
+  bench.reply(second, second.to, { kind: 'refused', reason: 'FROM_LATER', message: 'later', m: 1 });
+  t.is(reasonOf(unknown.answers[0]), 'INTERNAL');
+});
+
+test('a result of another kind shows that the identity was used twice', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write({ operation: operation() }));
+  const sent = bench.one('mutate');
+  const result = { kind: 'cancelled', found: true } as const;
+  bench.reply(sent, sent.to, { kind: 'result', result, m: 1 });
+  t.is(reasonOf(answers[0]), 'OPERATION_MISMATCH');
+});
+
+test('3.3 write if absent needs a template pinned to the slot of the tuple', (t) => {
+  const bench = new RouterBench();
+  const request = (absent: Uint8Array): Request => ({
+    kind: 'write-if-absent',
+    space: jobs,
+    operation: undefined,
+    tuple: { bytes: tuple('job', 1), leaseMs: undefined },
+    absent,
+  });
+  for (const absent of [template(any, 1), template('other', any)])
+    t.is(reasonOf(bench.call(request(absent)).answers[0]), 'NOT_PINNED');
+  const { answers } = bench.call(request(template('job', 1)));
+  const sent = bench.one('mutate');
+  bench.reply(sent, sent.to, { kind: 'unchanged', m: 1 });
+  t.deepEqual(answers, [{ kind: 'written', tuple: undefined }]);
+});
+
+test('3.9 a replacement in another slot is refused', (t) => {
+  const bench = new RouterBench();
+  const request = (bytes: Uint8Array): Request => ({
+    kind: 'replace',
+    space: jobs,
+    operation: undefined,
+    target: template('job', any),
+    bytes,
+    leaseMs: 'keep',
+  });
+  t.is(reasonOf(bench.call(request(tuple('other', 1))).answers[0]), 'ROUTE_CHANGES');
+  bench.call(request(tuple('job', 2)));
+  t.is(bench.one('mutate').change.kind, 'replace');
+});
+
+test('an increment of a field that routes the tuple is refused', (t) => {
+  const bench = new RouterBench();
+  const rules = [{ tag: 'job', spread: 8, fields: [1] }];
+  bench.spaces.push({ ...space, id: 2 as SpaceId, name: 'spread', rules });
+  const request = (field: number): Request => ({
+    kind: 'increment',
+    space: { name: 'spread' },
+    operation: undefined,
+    template: template('job', 1, any),
+    field,
+    delta: new Uint8Array([0x18, 0x02]),
+  });
+  t.is(reasonOf(bench.call(request(0)).answers[0]), 'ROUTE_CHANGES');
+  t.is(reasonOf(bench.call(request(1)).answers[0]), 'ROUTE_CHANGES');
+  bench.call(request(2));
+  t.is(bench.one('mutate').change.kind, 'increment');
+});
+
+test('a pinned read waits at one partition; "nothing" is linearizable', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read());
+  const first = bench.one('read');
+  t.false(first.waitEnded);
+  bench.clock.advance(1_000);
+  const last = bench.one('read');
+  t.deepEqual([last.to, last.m, last.waitEnded], [first.to, 2, true]);
+  bench.reply(first, first.to, { kind: 'nothing', m: 1, cancelled: false });
+  t.deepEqual(answers, [], 'an answer to an older sending counts for nothing');
+  bench.reply(last, last.to, { kind: 'nothing', m: 2, cancelled: false });
+  t.deepEqual(answers, [{ kind: 'nothing', scope: 'linearizable' }]);
+});
+
+test('3.20 after the wait an answer comes within 50 ms, if not the one hoped for', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read());
+  bench.clock.advance(1_049);
+  t.deepEqual(answers, []);
+  bench.clock.advance(1);
+  t.is(reasonOf(answers[0]), 'OUTCOME_UNKNOWN');
+});
+
+test('6.10 an unpinned read asks every partition; the first tuple wins, the others are told', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read({ template: template(any, any) }));
+  const asked = bench.sent();
+  t.deepEqual(
+    asked.map(({ to }) => to as number),
+    [1, 2, 3, 4],
+  );
+  const found = stored(3, 1, tuple('job', 1));
+  const [, , third] = asked;
+  if (third === undefined) return t.fail();
+  bench.reply(third.message, 3, { kind: 'found', tuples: [found], m: 1 });
+  t.deepEqual(answers, [{ kind: 'found', tuples: [found], delivery: undefined }]);
+  const withdrawn = bench.sent();
+  t.deepEqual(
+    withdrawn.map(({ to }) => to as number),
+    [1, 2, 4],
+  );
+  t.true(withdrawn.every(({ message }) => message.kind === 'read' && message.cancelled));
+});
+
+test('3.29 an unpinned "nothing" needs the word of every partition', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read({ template: template(any, any), waitMs: 0 }));
+  for (const [at, { to, message }] of bench.sent().entries()) {
+    t.deepEqual(answers, [], `after ${at} partitions`);
+    bench.reply(message, to, { kind: 'nothing', m: 1, cancelled: false });
+  }
+  t.deepEqual(answers, [{ kind: 'nothing', scope: 'each-partition' }]);
+});
+
+test('3.7 an unpinned read of many collects what there is, up to its maximum', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read({ template: template(any, any), max: 3 }));
+  const [one, two, three, four] = bench.sent();
+  if (!one || !two || !three || !four) return t.fail();
+  const tuples = [1, 2].map((counter) => stored(1, counter, tuple('job', counter)));
+  bench.reply(one.message, 1, { kind: 'found', tuples, m: 1 });
+  bench.reply(two.message, 2, { kind: 'nothing', m: 1, cancelled: false });
+  t.deepEqual(answers, []);
+  const more = [1, 2].map((counter) => stored(3, counter, tuple('job', counter)));
+  bench.reply(three.message, 3, { kind: 'found', tuples: more, m: 1 });
+  const [answer] = answers;
+  t.is(answer?.kind === 'found' ? answer.tuples.length : 0, 3);
+});
+
+test('an unpinned read of many that finds nothing waits for the first tuple', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read({ template: template(any, any), max: 10 }));
+  for (const { to, message } of bench.sent())
+    bench.reply(message, to, { kind: 'nothing', m: 1, cancelled: false });
+  const waiting = bench.sent();
+  t.is(waiting.length, 4);
+  t.true(waiting.every(({ message }) => message.kind === 'read' && !message.waitEnded));
+  const [first] = waiting;
+  if (first === undefined) return t.fail();
+  const tuples = [stored(1, 1, tuple('job', 1))];
+  bench.reply(first.message, 1, { kind: 'found', tuples, m: 2 });
+  t.is(answers[0]?.kind, 'found');
+});
+
+test('an answer of many tuples stops at its bytes, with at least one', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read({ template: template(any, any), max: 10, waitMs: 0 }));
+  const large = 'x'.repeat(900_000);
+  for (const { to, message } of bench.sent()) {
+    const tuples = [1, 2].map((counter) => stored(to, counter, tuple(large, counter)));
+    bench.reply(message, to, { kind: 'found', tuples, m: 1 });
+  }
+  const [answer] = answers;
+  t.is(answer?.kind === 'found' ? answer.tuples.length : 0, 3);
+});
+
+test('3.33 a count sums one instant of each partition', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call({
+    kind: 'count',
+    space: jobs,
+    template: undefined,
+    states: ['ready'],
+  });
+  for (const { to, message } of bench.sent())
+    bench.reply(message, to, { kind: 'counted', count: to });
+  t.deepEqual(answers, [{ kind: 'counted', count: 10 }]);
+});
+
+test('3.22 a cancelled read answers at once and takes its waiters away', (t) => {
+  const bench = new RouterBench();
+  const { number, answers } = bench.call(read({ waitMs: Number.POSITIVE_INFINITY }));
+  bench.sent();
+  bench.router.cancel(number);
+  t.deepEqual(answers, [{ kind: 'cancelled' }]);
+  t.true(bench.one('read').cancelled);
+  t.is(bench.router.openCalls, 0);
+});
+
+test('an abandoned call takes its waiters away and is answered to nobody', (t) => {
+  const bench = new RouterBench();
+  const { number, answers } = bench.call(read());
+  const sent = bench.one('read');
+  bench.router.abandon(number);
+  t.true(bench.one('read').cancelled);
+  bench.reply(sent, sent.to, { kind: 'nothing', m: 2, cancelled: true });
+  bench.clock.advance(5_000);
+  t.deepEqual(answers, []);
+});
+
+test('100,000 blocked calls have one timer', (t) => {
+  const bench = new RouterBench({ limits: { callsMax: 100_000 } });
+  for (let each = 0; each < 100_000; each += 1) {
+    bench.call(read({ template: template('job', each), waitMs: 60_000 + each }));
+  }
+  t.is(bench.clock.timers, 1);
+  t.is(bench.router.openCalls, 100_000);
+  const { answers } = bench.call(read());
+  t.is(reasonOf(answers[0]), 'OVERLOADED');
+});
+
+test('4.19 receipts go to the partitions that their tuples name; those confirmed are answered', (t) => {
+  const bench = new RouterBench();
+  const receipts = [1, 2, 2].map((partition, at) => ({
+    sequence: (at + 1) as Sequence,
+    tuple: stored(partition, at + 1, tuple('job')).id,
+  }));
+  const { answers } = bench.call({
+    kind: 'acknowledge',
+    session: operation().session,
+    floor: 1 as Sequence,
+    receipts,
+  });
+  const [first, second] = bench.sent();
+  if (!first || !second || second.message.kind !== 'acknowledge') return t.fail();
+  t.deepEqual(second.message.receipts, receipts.slice(1));
+  bench.reply(second.message, 2, { kind: 'received' });
+  t.deepEqual(answers, []);
+  bench.clock.advance(10_000);
+  t.deepEqual(answers, [{ kind: 'received', receipts: receipts.slice(1) }]);
+});
+
+test('4.5 a session is kept and closed at the home that its id names', (t) => {
+  const bench = new RouterBench();
+  const session = (3 * 2 ** 44 + 1) as SessionId;
+  const kept = bench.call({ kind: 'keep-session', session });
+  const keep = bench.one('keep-session');
+  t.is(keep.to as number, 3);
+  bench.reply(keep, 3, { kind: 'session-kept', leaseMs: 10_000 });
+  t.deepEqual(kept.answers, [{ kind: 'session-kept', leaseMs: 10_000 }]);
+  const closed = bench.call({ kind: 'close-session', session });
+  bench.reply(bench.one('close-session'), 3, { kind: 'done' });
+  t.deepEqual(closed.answers, [{ kind: 'session-closed' }]);
+  const nowhere = bench.call({ kind: 'keep-session', session: (99 * 2 ** 44) as SessionId });
+  t.is(reasonOf(nowhere.answers[0]), 'SESSION_EXPIRED');
+});
+
+test('sessions get their homes in turn', (t) => {
+  const bench = new RouterBench();
+  for (let each = 0; each < 8; each += 1)
+    bench.call({ kind: 'open-session', leaseMs: 10_000, name: '' });
+  const homes = new Set(bench.sent().map(({ to }) => to));
+  t.is(homes.size, 4);
+});
+
+test('a router that drains ends what waits and takes nothing more', async (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read());
+  bench.router.drain();
+  t.deepEqual(answers, [{ kind: 'cancelled' }]);
+  t.is(reasonOf(bench.call(read()).answers[0]), 'SHUTTING_DOWN');
+  await bench.router.settled();
+});

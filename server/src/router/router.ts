@@ -1,0 +1,304 @@
+import { assert } from '../base/assert.ts';
+import { DeadlineHeap } from '../base/deadline-heap.ts';
+import type { Cancel, Clock } from '../base/doors.ts';
+import type { PartitionId, Term } from '../base/ids.ts';
+import { callMsMax, callsMax, routerTickMs, waitGraceMs } from '../base/limits.ts';
+import type { CallId, CoordinatorId, FromLeader, ToLeader } from '../coordination/messages.ts';
+import type { Call } from './call.ts';
+import { type CallMaker, makeCall } from './calls.ts';
+import { type Failure, isFailure } from './failure.ts';
+import { OwnSessions } from './own-sessions.ts';
+import type { Answer, Request } from './request.ts';
+import { type MapView, SpaceDirectory } from './routing.ts';
+
+/** What the router needs of the host of the partitions; `PartitionHost` is one. */
+export interface Partitions {
+  readonly map: MapView;
+  /** Queued for the next turn. */
+  send(to: PartitionId, from: CoordinatorId, message: ToLeader): void;
+  epochOf(partition: PartitionId): Term | undefined;
+  attach(router: {
+    readonly id: CoordinatorId;
+    deliver(messages: readonly FromLeader[]): void;
+    leadership(partition: PartitionId, epoch: Term): void;
+  }): Cancel;
+}
+
+/** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
+export interface RouterLimits {
+  readonly callsMax: number;
+  readonly callMsMax: number;
+  readonly waitGraceMs: number;
+  readonly ownSessionLeaseMs: number;
+}
+
+/** Who listens for the one answer of a call. */
+export type AnswerListener = (answer: Answer) => void;
+
+interface OpenCall {
+  readonly call: Call;
+  readonly listener: AnswerListener;
+  /** When the wait ends; Infinity: never, or it has ended. */
+  waitEndMs: number;
+}
+
+/**
+ * Brings calls to partitions and their answers back. It keeps a table of state machines keyed by
+ * number and one heap of deadlines: nothing per blocked call but these. It runs inside the turns of
+ * its host and of its callers; its only timer is for the earliest deadline.
+ */
+export class Router {
+  readonly id: CoordinatorId;
+  readonly #partitions: Partitions;
+  readonly #clock: Clock;
+  readonly #limits: RouterLimits;
+  readonly #calls: Map<CallId, OpenCall> = new Map();
+  readonly #deadlines: DeadlineHeap = new DeadlineHeap();
+  readonly #sessions: OwnSessions;
+  readonly #maker: CallMaker;
+  readonly #detach: Cancel;
+  #nextCall: CallId = 1;
+  #timer: Cancel | undefined;
+  #timerMs = Number.POSITIVE_INFINITY;
+  #nextTickMs = Number.POSITIVE_INFINITY;
+  #flushing = false;
+  #closed = false;
+  #settled: (() => void) | undefined;
+
+  constructor(options: {
+    /** This life of this router, above 0, never used again. */
+    readonly id: CoordinatorId;
+    readonly partitions: Partitions;
+    readonly clock: Clock;
+    readonly limits?: Partial<RouterLimits>;
+  }) {
+    this.id = options.id;
+    this.#partitions = options.partitions;
+    this.#clock = options.clock;
+    this.#limits = {
+      callsMax,
+      callMsMax,
+      waitGraceMs,
+      ownSessionLeaseMs: 10_000,
+      ...options.limits,
+    };
+    this.#sessions = new OwnSessions(
+      {
+        call: (request, answer) => void this.#begin(request, answer),
+        nowMs: () => this.#clock.monotonicMs(),
+        soon: () => this.#flushSoon(),
+      },
+      this.#limits.ownSessionLeaseMs,
+    );
+    this.#maker = this.#makeMaker();
+    this.#detach = this.#partitions.attach({
+      id: this.id,
+      deliver: (messages) => this.#deliver(messages),
+      leadership: (partition, epoch) => this.#leadership(partition, epoch),
+    });
+  }
+
+  /** Calls open now. */
+  get openCalls(): number {
+    return this.#calls.size;
+  }
+
+  /**
+   * Begins a call. The listener hears one answer, possibly before this returns; never after
+   * `abandon`. A wait ends by itself; anything else is answered within `callMsMax`.
+   */
+  call(request: Request, listener: AnswerListener): CallId {
+    if (!this.#closed && this.#calls.size < this.#limits.callsMax)
+      return this.#begin(request, listener);
+    listener({ kind: 'failed', failure: this.#closed ? closing : tooManyCalls });
+    return this.#newNumber();
+  }
+
+  /** Begins a call of a gateway's or of the router's own. */
+  #begin(request: Request, listener: AnswerListener): CallId {
+    const number = this.#newNumber();
+    const made = makeCall(this.#maker, number, request);
+    if (isFailure(made)) {
+      listener({ kind: 'failed', failure: made });
+      return number;
+    }
+    const waitMs = 'waitMs' in request ? request.waitMs : 0;
+    const now = this.#clock.monotonicMs();
+    const waitEndMs = waitMs > 0 ? now + waitMs : Number.POSITIVE_INFINITY;
+    this.#calls.set(number, { call: made, listener, waitEndMs });
+    const dueMs = waitMs > 0 ? waitEndMs : now + this.#limits.callMsMax;
+    if (dueMs < Number.POSITIVE_INFINITY) this.#deadlines.set(number, dueMs);
+    made.start();
+    this.#schedule();
+    return number;
+  }
+
+  #newNumber(): CallId {
+    const number = this.#nextCall;
+    this.#nextCall += 1;
+    return number;
+  }
+
+  /** Asks a blocked call to end: it answers "cancelled" or what it came to. Others go on. */
+  cancel(number: CallId): void {
+    const open = this.#calls.get(number);
+    if (open === undefined) return;
+    // "Cancelled" too comes within the time that the end of a wait has.
+    if (open.waitEndMs < Number.POSITIVE_INFINITY || !this.#deadlines.has(number))
+      this.#deadlines.set(number, this.#clock.monotonicMs() + this.#limits.waitGraceMs);
+    open.waitEndMs = Number.POSITIVE_INFINITY;
+    open.call.cancel();
+    this.#schedule();
+  }
+
+  /** Nobody listens to this call any more. */
+  abandon(number: CallId): void {
+    const open = this.#calls.get(number);
+    if (open === undefined) return;
+    this.#end(number);
+    open.call.abandon();
+  }
+
+  /** The space a reader of history asks for, and the places it has to look at. */
+  get spaces(): SpaceDirectory {
+    return this.#maker.spaces;
+  }
+
+  /** Ends all calls that wait; takes no more. Calls on their way are still answered. */
+  drain(): void {
+    this.#closed = true;
+    for (const number of [...this.#calls.keys()]) this.cancel(number);
+  }
+
+  /**
+   * After `drain`: closes the node's own sessions, so that what nobody received goes back now and
+   * not after their lease; resolves when no call is open.
+   */
+  async settled(): Promise<void> {
+    this.#sessions.flush();
+    this.#sessions.close();
+    if (this.#calls.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#settled = resolve;
+    });
+  }
+
+  /** Lets go of the host. Calls still open are not answered. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.();
+    this.#detach();
+    this.#calls.clear();
+  }
+
+  #makeMaker(): CallMaker {
+    const spaces = new SpaceDirectory(this.#partitions.map);
+    return {
+      spaces,
+      sessions: this.#sessions,
+      ports: {
+        send: (to, message) => this.#partitions.send(to, this.id, message),
+        epochOf: (partition) => this.#partitions.epochOf(partition),
+        nowMs: () => this.#clock.monotonicMs(),
+        answer: (number, answer) => this.#answer(number, answer),
+        begin: (request, answer) => this.#begin(request, answer),
+        cancel: (number) => this.cancel(number),
+      },
+    };
+  }
+
+  #answer(number: CallId, answer: Answer): void {
+    const open = this.#calls.get(number);
+    if (open === undefined) return;
+    this.#end(number);
+    open.listener(answer);
+  }
+
+  #end(number: CallId): void {
+    this.#calls.delete(number);
+    this.#deadlines.delete(number);
+    if (this.#calls.size === 0) this.#settled?.();
+  }
+
+  #deliver(messages: readonly FromLeader[]): void {
+    for (const message of messages) {
+      const open = this.#calls.get(message.call);
+      if (open !== undefined) open.call.receive(message);
+      else if (message.kind === 'offer') this.#withdraw(message);
+    }
+    this.#schedule();
+  }
+
+  /** C2: an offer to a call that is no more is answered too. */
+  #withdraw(offer: FromLeader & { readonly kind: 'offer' }): void {
+    const { call, operation, partition } = offer;
+    this.#partitions.send(partition, this.id, { kind: 'withdraw', call, operation });
+  }
+
+  #leadership(partition: PartitionId, epoch: Term): void {
+    for (const { call } of [...this.#calls.values()]) call.newEpoch(partition, epoch);
+    this.#schedule();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.soon(() => {
+      this.#flushing = false;
+      if (!this.#closed) this.#sessions.flush();
+    });
+  }
+
+  /** Sets the timer to the earliest deadline, if it is another. */
+  #schedule(): void {
+    const now = this.#clock.monotonicMs();
+    if (!this.#sessions.wantsTicks) this.#nextTickMs = Number.POSITIVE_INFINITY;
+    else if (this.#nextTickMs === Number.POSITIVE_INFINITY) this.#nextTickMs = now + routerTickMs;
+    const dueMs = Math.min(this.#deadlines.nextMs, this.#nextTickMs);
+    // A timer that comes too early finds nothing due and is set again: cheaper than moving it.
+    if (dueMs >= this.#timerMs || dueMs === Number.POSITIVE_INFINITY) return;
+    this.#timer?.();
+    this.#timerMs = dueMs;
+    this.#timer = this.#clock.after(Math.max(0, dueMs - now), () => this.#due());
+  }
+
+  #due(): void {
+    this.#timer = undefined;
+    this.#timerMs = Number.POSITIVE_INFINITY;
+    const now = this.#clock.monotonicMs();
+    for (let number = this.#deadlines.takeDue(now); number !== undefined; ) {
+      this.#callDue(number, now);
+      number = this.#deadlines.takeDue(now);
+    }
+    if (this.#nextTickMs <= now) {
+      this.#nextTickMs = Number.POSITIVE_INFINITY;
+      this.#sessions.tick();
+    }
+    this.#schedule();
+  }
+
+  #callDue(number: CallId, now: number): void {
+    const open = this.#calls.get(number);
+    assert(open !== undefined, 'only open calls have deadlines');
+    if (open.waitEndMs === Number.POSITIVE_INFINITY) {
+      open.call.giveUp();
+      return;
+    }
+    open.waitEndMs = Number.POSITIVE_INFINITY;
+    this.#deadlines.set(number, now + this.#limits.waitGraceMs);
+    open.call.endWait();
+  }
+}
+
+const tooManyCalls: Failure = {
+  reason: 'OVERLOADED',
+  message: `the node has ${callsMax} calls open`,
+  retryMs: 100,
+  limit: callsMax,
+};
+
+const closing: Failure = {
+  reason: 'SHUTTING_DOWN',
+  message: 'the node is stopping',
+  retryMs: 1_000,
+};

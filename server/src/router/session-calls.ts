@@ -1,0 +1,222 @@
+import {
+  type PartitionId,
+  partitionOf,
+  type Sequence,
+  type SessionId,
+  type Term,
+} from '../base/ids.ts';
+import type { CallId, FromLeader, ToLeader } from '../coordination/messages.ts';
+import type { Call, CallPorts } from './call.ts';
+import { type Failure, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
+import type { Receipt } from './request.ts';
+
+/** K3: receipts of one session, each for the partition that its tuple's id names. */
+export class AcknowledgeCall implements Call {
+  readonly #ports: CallPorts;
+  readonly #number: CallId;
+  readonly #session: SessionId;
+  readonly #floor: Sequence;
+  readonly #receipts: Map<PartitionId, Receipt[]> = new Map();
+  /** Partitions that have not answered, with the leadership that was asked. */
+  readonly #open: Map<PartitionId, Term | undefined> = new Map();
+  readonly #received: Receipt[] = [];
+
+  constructor(
+    ports: CallPorts,
+    number: CallId,
+    options: {
+      readonly session: SessionId;
+      readonly floor: Sequence;
+      readonly receipts: readonly Receipt[];
+      /** Partitions that are to learn the floor even without a receipt. */
+      readonly partitions?: readonly PartitionId[] | undefined;
+    },
+  ) {
+    this.#ports = ports;
+    this.#number = number;
+    this.#session = options.session;
+    this.#floor = options.floor;
+    for (const receipt of options.receipts) {
+      const partition = partitionOf(receipt.tuple);
+      const part = this.#receipts.get(partition);
+      if (part === undefined) this.#receipts.set(partition, [receipt]);
+      else part.push(receipt);
+      this.#open.set(partition, undefined);
+    }
+    for (const partition of options.partitions ?? []) this.#open.set(partition, undefined);
+  }
+
+  start(): void {
+    for (const partition of this.#open.keys()) this.#send(partition, undefined);
+  }
+
+  receive(message: FromLeader): void {
+    const { partition } = message;
+    if (!this.#open.has(partition)) return;
+    switch (message.kind) {
+      case 'received':
+        this.#received.push(...(this.#receipts.get(partition) ?? []));
+        this.#close(partition);
+        return;
+      case 'stop':
+        this.#fail(stopped(message.why));
+        return;
+      case 'refused':
+        this.#fail(refusedBy(partition, message.reason, message.message));
+        return;
+      case 'not-leader':
+        this.#send(partition, message.epoch);
+        return;
+      default:
+        return; // Not an answer to receipts.
+    }
+  }
+
+  newEpoch(partition: PartitionId, epoch: Term): void {
+    // A receipt may be sent any number of times (E5).
+    if (this.#open.has(partition) && (this.#open.get(partition) ?? 0) < epoch)
+      this.#send(partition, undefined);
+  }
+
+  endWait(): void {
+    // It does not wait.
+  }
+  cancel(): void {
+    // It does not wait: its answer is on the way.
+  }
+
+  giveUp(): void {
+    if (this.#received.length > 0) {
+      this.#answer();
+      return;
+    }
+    for (const [partition, asked] of this.#open) {
+      this.#fail(asked === undefined ? noLeader(partition) : outcomeUnknown(partition));
+      return;
+    }
+  }
+
+  abandon(): void {
+    // What was sent is logged all the same.
+  }
+
+  #close(partition: PartitionId): void {
+    this.#open.delete(partition);
+    if (this.#open.size === 0) this.#answer();
+  }
+
+  #answer(): void {
+    this.#ports.answer(this.#number, { kind: 'received', receipts: this.#received });
+  }
+
+  #fail(failure: Failure): void {
+    this.#ports.answer(this.#number, { kind: 'failed', failure });
+  }
+
+  #send(partition: PartitionId, refusedBy: Term | undefined): void {
+    const epoch = this.#ports.epochOf(partition);
+    const other = epoch !== undefined && epoch !== refusedBy;
+    this.#open.set(partition, other ? epoch : undefined);
+    if (!other) return;
+    this.#ports.send(partition, {
+      kind: 'acknowledge',
+      call: this.#number,
+      session: this.#session,
+      floor: this.#floor,
+      receipts: this.#receipts.get(partition) ?? [],
+    });
+  }
+}
+
+/** What a call to a session's home asks. */
+export type HomeQuestion =
+  | { readonly kind: 'open-session'; readonly leaseMs: number; readonly name: string }
+  | { readonly kind: 'keep-session' | 'close-session'; readonly session: SessionId };
+
+/**
+ * Opens, keeps or closes a session at its home. All three may be sent again to a new leadership: a
+ * session opened twice ends by itself, once nobody keeps it.
+ */
+export class HomeCall implements Call {
+  readonly #ports: CallPorts;
+  readonly #number: CallId;
+  readonly #home: PartitionId;
+  readonly #question: HomeQuestion;
+  #sentTo: Term | undefined;
+
+  constructor(
+    ports: CallPorts,
+    number: CallId,
+    options: { readonly home: PartitionId; readonly question: HomeQuestion },
+  ) {
+    this.#ports = ports;
+    this.#number = number;
+    this.#home = options.home;
+    this.#question = options.question;
+  }
+
+  start(): void {
+    this.#send(undefined);
+  }
+
+  receive(message: FromLeader): void {
+    if (message.partition !== this.#home) return;
+    switch (message.kind) {
+      case 'session-opened': {
+        const { session, leaseMs } = message;
+        this.#ports.answer(this.#number, { kind: 'session-opened', session, leaseMs });
+        return;
+      }
+      case 'session-kept': {
+        const { leaseMs } = message;
+        this.#ports.answer(this.#number, { kind: 'session-kept', leaseMs });
+        return;
+      }
+      case 'done':
+        this.#ports.answer(this.#number, { kind: 'session-closed' });
+        return;
+      case 'stop':
+        this.#fail(stopped(message.why));
+        return;
+      case 'refused':
+        this.#fail(refusedBy(this.#home, message.reason, message.message));
+        return;
+      case 'not-leader':
+        this.#send(message.epoch);
+        return;
+      default:
+        return; // Not an answer of a home.
+    }
+  }
+
+  newEpoch(partition: PartitionId, epoch: Term): void {
+    if (partition === this.#home && (this.#sentTo ?? 0) < epoch) this.#send(undefined);
+  }
+
+  endWait(): void {
+    // It does not wait.
+  }
+  cancel(): void {
+    // It does not wait: its answer is on the way.
+  }
+
+  giveUp(): void {
+    this.#fail(this.#sentTo === undefined ? noLeader(this.#home) : outcomeUnknown(this.#home));
+  }
+
+  abandon(): void {
+    // A session that nobody keeps ends by itself.
+  }
+
+  #fail(failure: Failure): void {
+    this.#ports.answer(this.#number, { kind: 'failed', failure });
+  }
+
+  #send(refusedBy: Term | undefined): void {
+    const epoch = this.#ports.epochOf(this.#home);
+    this.#sentTo = epoch === refusedBy ? undefined : epoch;
+    if (this.#sentTo === undefined) return;
+    const message: ToLeader = { call: this.#number, ...this.#question };
+    this.#ports.send(this.#home, message);
+  }
+}
