@@ -3,6 +3,8 @@ import { type Codec, decodeValue, encodeValue, malformed, type Timestamp } from 
 import {
   CreateSpaceRequest,
   CreateSpaceResponse,
+  DescribeNodeRequest,
+  DescribeNodeResponse,
   DescribeSpaceRequest,
   DescribeSpaceResponse,
   DropSpaceRequest,
@@ -51,6 +53,33 @@ export interface SpaceDescription {
   /** The largest encoded tuple, in bytes; 0: 1 MiB. */
   readonly tupleBytesMax: number;
   readonly createdAt: Timestamp | undefined;
+}
+
+/** One partition as the answering node sees it. */
+export interface PartitionStatus {
+  readonly partition: number;
+  /** The term of its leadership. */
+  readonly term: number;
+  /** The last position applied. */
+  readonly applied: number;
+  /** Ready tuples. */
+  readonly ready: number;
+  /** Tuples handed over and not yet acknowledged. */
+  readonly handed: number;
+  /** Blocked calls. */
+  readonly waiters: number;
+  /** Sessions served. */
+  readonly sessions: number;
+}
+
+/** A node. */
+export interface NodeDescription {
+  /** The version of the server. */
+  readonly version: string;
+  readonly clusterId: string;
+  /** Milliseconds for which it has been serving. */
+  readonly uptimeMs: number;
+  readonly partitions: readonly PartitionStatus[];
 }
 
 /** What administration needs of the shell: a unary call, retried until `timeoutMs` is over. */
@@ -104,6 +133,14 @@ export class Admin {
   async dropSpace(name: string, options?: CallOptions): Promise<void> {
     const request = checked(() => DropSpaceRequest.encode({ name }));
     await this.#call('DropSpace', request, options);
+  }
+
+  /** Describes the node that answers. */
+  async describeNode(options?: CallOptions): Promise<NodeDescription> {
+    const answer = await this.#call('DescribeNode', DescribeNodeRequest.encode({}), options);
+    const { version, clusterId, uptime, partitions } = DescribeNodeResponse.decode(answer);
+    const uptimeMs = uptime === null ? 0 : uptime.seconds * 1_000 + uptime.nanos / 1_000_000;
+    return { version, clusterId, uptimeMs, partitions };
   }
 
   #call(

@@ -1,6 +1,13 @@
 // For users.
 export { Float, Timestamp } from '@tuplet/proto';
-export type { Admin, RoutingRule, SpaceDescription, SpaceSettings } from './admin.ts';
+export type {
+  Admin,
+  NodeDescription,
+  PartitionStatus,
+  RoutingRule,
+  SpaceDescription,
+  SpaceSettings,
+} from './admin.ts';
 export {
   metaOf,
   type Renewed,

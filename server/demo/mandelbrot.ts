@@ -17,7 +17,7 @@ export function renderTile(column: number, row: number): Uint8Array {
     for (let x = 0; x < tileSize; x++) {
       const cx = centre.x + ((column * tileSize + x) / pictureSize - 0.5) * width;
       const cy = centre.y + ((row * tileSize + y) / pictureSize - 0.5) * width;
-      const count = escape(cx, cy);
+      const count = escapeTime(cx, cy);
       pixels[at++] = count === iterationsMax ? 0 : (count * 5) & 255;
       pixels[at++] = count === iterationsMax ? 0 : (count * 3) & 255;
       pixels[at++] = count === iterationsMax ? 32 : (128 + count * 2) & 255;
@@ -26,7 +26,7 @@ export function renderTile(column: number, row: number): Uint8Array {
   return pixels;
 }
 
-function escape(cx: number, cy: number): number {
+function escapeTime(cx: number, cy: number): number {
   let x = 0;
   let y = 0;
   let count = 0;

@@ -1,0 +1,11 @@
+/** The producer of the demo: writes one tuple for each tile, and ends. */
+import { connect } from '@tuplet/client';
+import { tilesPerSide } from './mandelbrot.ts';
+
+const [, , address = ''] = process.argv;
+await using client = await connect(`tuplet://${address}`, { name: 'producer' });
+const space = client.space('default');
+const positions = Array.from({ length: tilesPerSide }, (_, i) => i);
+await Promise.all(
+  positions.flatMap((row) => positions.map((column) => space.write(['tile', column, row]))),
+);

@@ -1,0 +1,2 @@
+/** Milliseconds after which a dead worker's tile comes back. */
+export const sessionLeaseMs = 3_000;
