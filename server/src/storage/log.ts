@@ -232,6 +232,8 @@ export class WriteAheadLog {
       this.append({ entries: [] }, resolve);
     });
     this.#failed = undefined;
+    // What could have gone in an earlier life.
+    this.#reclaim();
   }
 
   /** While `open` waits, it hears of a failure instead of `onFatal`. */

@@ -109,6 +109,7 @@ export class SegmentPool {
     step.then(
       () => this.#worked(),
       (error: unknown) => {
+        this.#closed = true;
         this.#worked();
         this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
       },
