@@ -1,6 +1,8 @@
+import { byteAt } from './bytes.ts';
 import { defaultTupleLimits, limits, type TupleLimits } from './limits.ts';
 import { type DecodeError, refuse, within } from './problem.ts';
 import { ELEMENT_TAG, KEY_TAG, StoredTag, VALUE_TAG } from './stored.ts';
+import { readUtf8 } from './utf8.ts';
 import { floatOf, isTimestamp, Timestamp, type Value } from './value.ts';
 import { malformed, Reader } from './wire.ts';
 
@@ -44,12 +46,40 @@ export function decodeValue(bytes: Uint8Array): Value {
 
 /** Reads a length and the value of that length. Recursion is bounded by `limits.valueDepthMax`. */
 function readValue(reader: Reader, depth: number): Value {
+  const quick = readQuick(reader);
+  if (quick !== undefined) return quick;
   const size = reader.length();
   const outer = reader.end;
   reader.end = reader.position + size;
   const value = readContent(reader, depth);
   reader.end = outer;
   return value;
+}
+
+/**
+ * The short way for the two commonest forms, in their canonical shape: an int of one byte or two, a
+ * string below 126 bytes. Anything else is left to the thorough way, unread.
+ */
+function readQuick(reader: Reader): string | number | undefined {
+  const { bytes, position } = reader;
+  const size = byteAt(bytes, position);
+  const start = position + 3;
+  const end = position + 1 + size;
+  if (size > 0x7f || size < 2 || end > reader.end) return undefined;
+  const tag = byteAt(bytes, position + 1);
+  const first = byteAt(bytes, position + 2);
+  if (tag === StoredTag.STRING) {
+    if (first !== end - start) return undefined;
+    const text = readUtf8(bytes, start, end);
+    if (text !== undefined) reader.position = end;
+    return text;
+  }
+  if (tag !== StoredTag.INT || size > 3) return undefined;
+  const second = size === 3 ? byteAt(bytes, start) : 0;
+  if (first > 0x7f !== (size === 3) || second > 0x7f) return undefined;
+  reader.position = end;
+  const zigzag = (first & 0x7f) | (second << 7);
+  return zigzag & 1 ? -(zigzag >> 1) - 1 : zigzag >> 1;
 }
 
 function readContent(reader: Reader, depth: number): Value {

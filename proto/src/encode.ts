@@ -34,7 +34,7 @@ export function encodeTuple(
 /** The stored encoding of one value, as in a field of a tuple. Throws EncodeError. */
 export function encodeValue(value: Value): Uint8Array {
   shared.reset();
-  at(shared, value, 0, 'value');
+  writeValue(shared, value, 0);
   return shared.finish();
 }
 
@@ -50,11 +50,16 @@ export function writeTuple(
     throw refuse('TUPLE_ARITY', 'fields', message, limits.arityMax);
   }
   const start = writer.position;
-  for (let i = 0; i < arity; i += 1) {
-    writer.byte(ELEMENT_TAG);
-    const mark = writer.open();
-    writeField(writer, fields[i] as Value, i);
-    writer.close(mark);
+  let i = 0;
+  try {
+    for (; i < arity; i += 1) {
+      writer.byte(ELEMENT_TAG);
+      const mark = writer.open();
+      writeValue(writer, fields[i] as Value, 0);
+      writer.close(mark);
+    }
+  } catch (error) {
+    throw placed(error, `fields[${i}]`);
   }
   const size = writer.position - start;
   if (size > bounds.tupleBytesMax) {
@@ -63,21 +68,10 @@ export function writeTuple(
   }
 }
 
-/** The kinds that need no path, since they cannot fail, go the short way. */
-function writeField(writer: Writer, value: Value, index: number): void {
-  if (typeof value === 'number') writeNumber(writer, value);
-  else at(writer, value, 0, index);
-}
-
-/** Writes one value; `place` names it in an error: a path, or a field's index. */
-function at(writer: Writer, value: Value, depth: number, place: string | number): void {
-  try {
-    writeValue(writer, value, depth);
-  } catch (error) {
-    if (!(error instanceof EncodeError)) throw error;
-    const path = typeof place === 'number' ? `fields[${place}]` : place;
-    throw new EncodeError({ ...error.problem, field: path + error.problem.field });
-  }
+/** The same error with `place` before its field; anything but an EncodeError as it is. */
+function placed(error: unknown, place: string): unknown {
+  if (!(error instanceof EncodeError)) return error;
+  return new EncodeError({ ...error.problem, field: place + error.problem.field });
 }
 
 function writeValue(writer: Writer, value: Value, depth: number): void {
@@ -166,11 +160,16 @@ function writeList(writer: Writer, values: readonly Value[], depth: number): voi
   }
   writer.byte(StoredTag.LIST);
   const mark = writer.open();
-  for (let i = 0; i < length; i += 1) {
-    writer.byte(ELEMENT_TAG);
-    const element = writer.open();
-    at(writer, values[i] as Value, depth, `.list_value.values[${i}]`);
-    writer.close(element);
+  let i = 0;
+  try {
+    for (; i < length; i += 1) {
+      writer.byte(ELEMENT_TAG);
+      const element = writer.open();
+      writeValue(writer, values[i] as Value, depth);
+      writer.close(element);
+    }
+  } catch (error) {
+    throw placed(error, `.list_value.values[${i}]`);
   }
   writer.close(mark);
 }
@@ -184,18 +183,25 @@ function writeRecord(writer: Writer, record: ReadonlyMap<string, Value>, depth: 
   writer.byte(StoredTag.RECORD);
   const mark = writer.open();
   for (const [key, value] of inKeyOrder(record)) {
-    const path = `.record_value.entries[${JSON.stringify(key)}]`;
-    writer.byte(ELEMENT_TAG);
-    const entry = writer.open();
-    writer.byte(KEY_TAG);
-    writer.string(key);
-    writer.byte(VALUE_TAG);
-    const content = writer.open();
-    at(writer, value, depth, path);
-    writer.close(content);
-    writer.close(entry);
+    try {
+      writeEntry(writer, key, value, depth);
+    } catch (error) {
+      throw placed(error, `.record_value.entries[${JSON.stringify(key)}]`);
+    }
   }
   writer.close(mark);
+}
+
+function writeEntry(writer: Writer, key: string, value: Value, depth: number): void {
+  writer.byte(ELEMENT_TAG);
+  const entry = writer.open();
+  writer.byte(KEY_TAG);
+  writer.string(key);
+  writer.byte(VALUE_TAG);
+  const content = writer.open();
+  writeValue(writer, value, depth);
+  writer.close(content);
+  writer.close(entry);
 }
 
 /** No space takes such a tuple; refused before a buffer grows for it. */

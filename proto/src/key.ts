@@ -128,6 +128,12 @@ const nearest = new DataView(new ArrayBuffer(8));
  */
 function writeInt(writer: Writer, bytes: Uint8Array, start: number): void {
   readLanes(bytes, start);
+  if (lanes.high === 0) {
+    const value = lanes.low & 1 ? -(lanes.low >>> 1) - 1 : lanes.low >>> 1;
+    nearest.setFloat64(0, value);
+    writeDouble(writer, nearest.getUint32(4), nearest.getUint32(0), 0);
+    return;
+  }
   const sign = -(lanes.low & 1);
   const low = (((lanes.low >>> 1) | (lanes.high << 31)) ^ sign) >>> 0;
   const high = (lanes.high >>> 1) ^ sign;
@@ -176,31 +182,34 @@ function writeDouble(writer: Writer, low: number, high: number, excess: number):
     lo = ~lo;
     hi = ~hi;
   }
-  writer.byte(KeyTag.NUMBER);
-  writeBig32(writer, hi);
-  writeBig32(writer, lo);
-  writer.byte(excess >> 8);
-  writer.byte(excess);
+  writer.reserve(11);
+  const { bytes, position } = writer;
+  bytes[position] = KeyTag.NUMBER;
+  putBig32(bytes, position + 1, hi);
+  putBig32(bytes, position + 5, lo);
+  bytes[position + 9] = excess >> 8;
+  bytes[position + 10] = excess;
+  writer.position = position + 11;
 }
 
 /** Four bytes, the highest first. */
-function writeBig32(writer: Writer, value: number): void {
-  writer.reserve(4);
-  const { bytes, position } = writer;
-  bytes[position] = value >>> 24;
-  bytes[position + 1] = value >>> 16;
-  bytes[position + 2] = value >>> 8;
-  bytes[position + 3] = value;
-  writer.position = position + 4;
+function putBig32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }
 
 /** Seconds as eight bytes, big-endian, with the sign bit turned; nanos as four. */
 function writeInstant(writer: Writer, bytes: Uint8Array, start: number, end: number): void {
   readInstant(bytes, start, end);
-  writer.byte(KeyTag.TIMESTAMP);
-  writeBig32(writer, Math.floor(instant.seconds / TWO_32) ^ 0x8000_0000);
-  writeBig32(writer, instant.seconds >>> 0);
-  writeBig32(writer, instant.nanos);
+  writer.reserve(13);
+  const { bytes: target, position } = writer;
+  target[position] = KeyTag.TIMESTAMP;
+  putBig32(target, position + 1, Math.floor(instant.seconds / TWO_32) ^ 0x8000_0000);
+  putBig32(target, position + 5, instant.seconds >>> 0);
+  putBig32(target, position + 9, instant.nanos);
+  writer.position = position + 13;
 }
 
 function writeElements(writer: Writer, bytes: Uint8Array, start: number, end: number): void {

@@ -24,11 +24,9 @@ export class Writer {
   bytes: Uint8Array;
   /** Bytes written so far. */
   position = 0;
-  #view: DataView;
 
   constructor(capacity = 1_024) {
     this.bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.bytes.buffer);
   }
 
   /** Forgets what was written and keeps the buffer. */
@@ -52,7 +50,6 @@ export class Writer {
     const grown = new Uint8Array(Math.max(this.bytes.length * 2, this.position + size));
     grown.set(this.bytes.subarray(0, this.position));
     this.bytes = grown;
-    this.#view = new DataView(grown.buffer);
   }
 
   /** One byte. */
@@ -142,8 +139,12 @@ export class Writer {
   /** Four bytes, little-endian. */
   fixed32(value: number): void {
     this.reserve(4);
-    this.#view.setUint32(this.position, value, true);
-    this.position += 4;
+    const { bytes, position } = this;
+    bytes[position] = value;
+    bytes[position + 1] = value >>> 8;
+    bytes[position + 2] = value >>> 16;
+    bytes[position + 3] = value >>> 24;
+    this.position = position + 4;
   }
 
   /** A safe integer of 0 or more in eight bytes, little-endian. */
@@ -157,9 +158,9 @@ export class Writer {
 
   /** An IEEE 754 double, little-endian. */
   double(value: number): void {
-    this.reserve(8);
-    this.#view.setFloat64(this.position, value, true);
-    this.position += 8;
+    scratch.setFloat64(0, value, true);
+    this.fixed32(scratch.getUint32(0, true));
+    this.fixed32(scratch.getUint32(4, true));
   }
 
   /** Bytes as they are. */
@@ -179,7 +180,9 @@ export class Writer {
   string(text: string): void {
     const mark = this.open();
     this.utf8(text);
-    this.close(mark);
+    const size = this.position - mark;
+    if (size < 0x80) this.bytes[mark - 1] = size;
+    else this.close(mark);
   }
 
   /** A string's bytes alone. Throws EncodeError for a lone surrogate. */
