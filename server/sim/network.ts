@@ -66,6 +66,7 @@ class Side implements Link {
     const bytes = message.slice();
     this.underWayBytes += bytes.length;
     network.counts.sent++;
+    network.onSend?.(this.owner);
     network.deliverAfter(this, () => {
       this.underWayBytes -= bytes.length;
       if (peer.#heardClosed) return;
@@ -131,6 +132,8 @@ export class SimNetwork {
     broken: 0,
     stalled: 0,
   };
+  /** Told of each message as it is sent. */
+  onSend: ((from: SimProcess) => void) | undefined;
   readonly #random: Prng;
   readonly #listeners = new Map<string, Listener>();
   /** Sides that have not heard of their end, in order of opening. */

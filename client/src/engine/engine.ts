@@ -491,7 +491,10 @@ export class Engine {
     }
     for (const lane of this.#lanes) {
       if (lane.queue.size > 0 && lane.openAtMs > nowMs) atMs = Math.min(atMs, lane.openAtMs);
-      for (const operation of lane.queue) atMs = Math.min(atMs, operation.deadlineMs);
+      for (const operation of lane.queue) {
+        // What has failed meanwhile leaves the queue with the next sending; its deadline is past.
+        if (operation.stage === 'queued') atMs = Math.min(atMs, operation.deadlineMs);
+      }
       for (const operation of lane.open) {
         atMs = Math.min(atMs, operation.deadlineMs);
         if (operation.stage === 'backing-off') atMs = Math.min(atMs, operation.retryAtMs);

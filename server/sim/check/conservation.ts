@@ -4,14 +4,14 @@
  * alone, not on what an observer saw.
  */
 import type { Checker, FoundJson, History, Operation, Violation } from './history.ts';
-import { receivedBy } from './history.ts';
+import { receivedBy, sessionEndOf } from './history.ts';
 import { matches, type TupleJson, uniqueOf } from './values.ts';
 
 interface Fate {
   readonly unique: string;
   readonly tuple: TupleJson;
   readonly writer: Operation;
-  readonly leased: boolean;
+  leased: boolean;
   /** Whether it was acknowledged, surely not done, or neither. */
   readonly written: 'yes' | 'no' | 'unknown';
   readonly ids: Set<number>;
@@ -110,6 +110,11 @@ class Conservation {
         if (fate.ids.has(asked.tupleId)) fate.removed = true;
       }
     }
+    if (name === 'renew' && asked.leaseMs !== undefined) {
+      for (const fate of this.#fates.values()) {
+        if (asked.tupleId !== undefined && fate.ids.has(asked.tupleId)) fate.leased = true;
+      }
+    }
     if (name === 'replace') {
       const replaced = result.replaced && this.#fates.get(uniqueOf(result.replaced.tuple) ?? '');
       if (replaced) replaced.removed = true;
@@ -136,7 +141,9 @@ class Conservation {
     if (fate.written === 'no' && seen) this.#say(`${unique} is there and was refused`, writer);
     if (this.#history.quietAt === undefined) return;
     if (surveyed?.state === 'handed') this.#say(`${unique} stays handed over`, writer);
-    const keeper = receivers.find((each) => !this.#history.ends.has(each.process));
+    const keeper = receivers.find(
+      (each) => sessionEndOf(this.#history, each) === Number.POSITIVE_INFINITY,
+    );
     if (surveyed !== undefined && keeper !== undefined) {
       this.#say(`${unique} is still there, and ${keeper.process} received it`, keeper);
     }
@@ -162,9 +169,9 @@ export const handOver: Checker = {
     const violations: Violation[] = [];
     const receipts = new Map<number, { operation: Operation; found: FoundJson }[]>();
     for (const operation of history.operations) {
-      const ended = history.ends.get(operation.process);
+      const ended = sessionEndOf(history, operation);
       const received = receivedBy(operation);
-      if (received.length > 0 && ended !== undefined && operation.completed > ended) {
+      if (received.length > 0 && operation.completed > ended) {
         const message = `${operation.process} received after its session had ended`;
         violations.push({ checker: 'hand-over', message, operations: [operation.id] });
       }
@@ -178,7 +185,7 @@ export const handOver: Checker = {
       list.sort((left, right) => left.operation.completed - right.operation.completed);
       for (const [at, later] of list.entries()) {
         for (const earlier of list.slice(0, at)) {
-          const ended = mayHaveEnded(history, earlier.operation.process);
+          const ended = mayHaveEnded(history, earlier.operation);
           const same = earlier.found.deliveries === later.found.deliveries;
           if (!same && ended <= later.operation.completed) continue;
           const message = `tuple ${id} (${uniqueOf(later.found.tuple)}) was handed to ${earlier.operation.process} and to ${later.operation.process}`;
@@ -192,11 +199,15 @@ export const handOver: Checker = {
 };
 
 /** The earliest time at which the session may have been over: the end, or the pause that led to it. */
-function mayHaveEnded(history: History, process: string): number {
-  const end = history.ends.get(process) ?? Number.POSITIVE_INFINITY;
+function mayHaveEnded(history: History, receiver: Operation): number {
+  const end = sessionEndOf(history, receiver);
   if (end === Number.POSITIVE_INFINITY) return end;
   const pause = history.faults.find(
-    (fault) => fault.fault === 'pause' && fault.process === process && fault.time <= end,
+    (fault) =>
+      fault.fault === 'pause' &&
+      fault.process === receiver.process &&
+      fault.time <= end &&
+      fault.time >= receiver.completed,
   );
   return Math.min(end, pause?.time ?? end);
 }

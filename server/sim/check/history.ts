@@ -102,6 +102,7 @@ export type Line =
       readonly id: number;
       readonly process: string;
       readonly operation: string;
+      readonly session?: number;
       readonly outcome: OutcomeJson;
       readonly result: ResultJson;
       readonly time: number;
@@ -122,6 +123,7 @@ export type Line =
   | {
       readonly kind: 'end';
       readonly process: string;
+      readonly session?: number;
       readonly time: number;
       readonly reason: 'closed' | 'lost' | 'killed';
     }
@@ -145,6 +147,8 @@ export interface Operation {
   completed: number;
   outcome: OutcomeJson;
   result: ResultJson;
+  /** The session in which it was answered, where the process has several. */
+  session: number | undefined;
 }
 
 /** An event at the time at which a process got it. */
@@ -172,8 +176,10 @@ export interface History {
   readonly operations: readonly Operation[];
   readonly streams: readonly Stream[];
   readonly faults: readonly Extract<Line, { kind: 'fault' }>[];
-  /** By process: when its session may have ended. */
+  /** By process: when all its sessions may have ended. */
   readonly ends: ReadonlyMap<string, number>;
+  /** By session, of processes with several: when it may have ended. */
+  readonly sessionEnds: ReadonlyMap<number, number>;
   readonly killed: ReadonlySet<string>;
   /** undefined: the history stops before it settled. */
   readonly quietAt: number | undefined;
@@ -215,6 +221,7 @@ interface Building {
   readonly streams: Map<number, Stream>;
   readonly faults: Extract<Line, { kind: 'fault' }>[];
   readonly ends: Map<string, number>;
+  readonly sessionEnds: Map<number, number>;
   readonly killed: Set<string>;
   quietAt: number | undefined;
 }
@@ -227,6 +234,7 @@ export function historyOf(lines: Iterable<Line>): History {
     streams: new Map(),
     faults: [],
     ends: new Map(),
+    sessionEnds: new Map(),
     killed: new Set(),
     quietAt: undefined,
   };
@@ -252,8 +260,7 @@ function add(building: Building, line: Line): void {
       streamOf(building, line.id).cursorAt ??= line.time;
       return;
     case 'end':
-      if (!building.ends.has(line.process)) building.ends.set(line.process, line.time);
-      if (line.reason === 'killed') building.killed.add(line.process);
+      addEnd(building, line);
       return;
     case 'fault':
       building.faults.push(line);
@@ -262,6 +269,16 @@ function add(building: Building, line: Line): void {
       building.quietAt = line.time;
       return;
   }
+}
+
+function addEnd(building: Building, line: Extract<Line, { kind: 'end' }>): void {
+  const { process, session, time, reason } = line;
+  if (session !== undefined) {
+    if (!building.sessionEnds.has(session)) building.sessionEnds.set(session, time);
+    return;
+  }
+  if (!building.ends.has(process)) building.ends.set(process, time);
+  if (reason === 'killed') building.killed.add(process);
 }
 
 function invoke(building: Building, line: Extract<Line, { kind: 'invoke' }>): void {
@@ -275,6 +292,7 @@ function invoke(building: Building, line: Extract<Line, { kind: 'invoke' }>): vo
     completed: Number.POSITIVE_INFINITY,
     outcome: 'unknown',
     result: {},
+    session: undefined,
   };
   building.byId.set(line.id, operation);
   building.operations.push(operation);
@@ -291,6 +309,7 @@ function complete(building: Building, line: Extract<Line, { kind: 'complete' }>)
   }
   operation.completed = line.time;
   operation.outcome = line.outcome;
+  operation.session = line.session;
   operation.result = line.result;
 }
 
@@ -325,6 +344,16 @@ function committedOf(streams: readonly Stream[]): History['committed'] {
     );
   }
   return committed;
+}
+
+/** When the session that answered an operation may have ended; Infinity: not at all. */
+export function sessionEndOf(history: History, operation: Operation): number {
+  const { process, session } = operation;
+  const own = session === undefined ? undefined : history.sessionEnds.get(session);
+  return Math.min(
+    own ?? Number.POSITIVE_INFINITY,
+    history.ends.get(process) ?? Number.POSITIVE_INFINITY,
+  );
 }
 
 /** Every tuple that an application received from the operation. */

@@ -39,11 +39,12 @@ export class Recorder {
   }
 
   /** When the application has the answer; a second answer is passed over. */
-  complete(id: number, outcome: OutcomeJson, result: ResultJson): void {
+  complete(id: number, outcome: OutcomeJson, result: ResultJson, session?: number): void {
     const open = this.#open.get(id);
     if (open === undefined) return;
     this.#open.delete(id);
-    this.#write({ kind: 'complete', id, ...open, outcome, result, time: this.#nowNs() });
+    const of = session === undefined ? {} : { session };
+    this.#write({ kind: 'complete', id, ...open, ...of, outcome, result, time: this.#nowNs() });
   }
 
   event(id: number, process: string, event: EventJson): void {
@@ -54,9 +55,10 @@ export class Recorder {
     this.#write({ kind: 'cursor', id, process, time: this.#nowNs() });
   }
 
-  /** The session of a process may be over from now on. */
-  end(process: string, reason: 'closed' | 'lost' | 'killed'): void {
-    this.#write({ kind: 'end', process, time: this.#nowNs(), reason });
+  /** The session of a process, or the one named, may be over from now on. */
+  end(process: string, reason: 'closed' | 'lost' | 'killed', session?: number): void {
+    const of = session === undefined ? {} : { session };
+    this.#write({ kind: 'end', process, ...of, time: this.#nowNs(), reason });
   }
 
   fault(fault: string, what: { readonly process?: string; readonly forMs?: number } = {}): void {

@@ -57,13 +57,22 @@ function leasesOf(history: History): Map<number, Lease[]> {
   return leases;
 }
 
+/** What may part a partition's clock from everybody's time, or hold up what it says. */
+const clockFaults = new Set([
+  'crash',
+  'restart',
+  'node paused',
+  'wall clock jumped',
+  'slow sync',
+  'disk full',
+  'disk error',
+]);
+
 /** Whether the partitions' clocks ran with everybody's time: no restart, no jump, no pause of the node. */
 function undisturbed(history: History, from: number, to: number): boolean {
   return !history.faults.some(
     (fault) =>
-      ['crash', 'restart', 'pause-node', 'wall-jump', 'slow-disk', 'disk-full'].includes(
-        fault.fault,
-      ) &&
+      clockFaults.has(fault.fault) &&
       fault.time + (fault.forMs ?? 0) * nsPerMs >= from - 2_000 * nsPerMs &&
       fault.time <= to,
   );

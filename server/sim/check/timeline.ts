@@ -22,6 +22,8 @@ export interface Interval {
   readonly space: string;
   readonly tuple: TupleJson;
   readonly leaseEndMs: number | null;
+  /** Its lease was changed while it stood, and no event says to what. */
+  readonly renewed: boolean;
   /** The event that began it. */
   readonly from: number;
   /** The event that ended it; Infinity: none. */
@@ -130,6 +132,7 @@ function intervalsOf(
       space: event.space,
       tuple: event.tuple,
       leaseEndMs: event.leaseEndMs,
+      renewed: renewals.has(event.id),
       from: at,
       to: Number.POSITIVE_INFINITY,
       hiddenFrom: Number.POSITIVE_INFINITY,
@@ -313,9 +316,7 @@ class Bounds {
 
 /** The event from which on nobody may see the tuple: its end, or a stamp at or past its lease's. */
 function visibleUntil(line: Line, interval: Interval): number {
-  if (interval.leaseEndMs === null || interval.hiddenFrom === Number.POSITIVE_INFINITY) {
-    return interval.to;
-  }
+  if (interval.leaseEndMs === null || interval.renewed) return interval.to;
   const end = interval.leaseEndMs;
   let at = interval.from + 1;
   while (

@@ -1,0 +1,135 @@
+/**
+ * `npm run sim:mutants`: puts one deliberate bug after another into a copy of the build and runs seeds
+ * until a checker complains. `--only TEXT` takes the mutants whose name holds the text.
+ */
+import { spawn } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type Mutant, mutants } from './table.ts';
+
+/** The repository: this file runs from server/dist/sim/mutants. */
+const root = fileURLToPath(new URL('../../../../', import.meta.url));
+/** Seeds that a mutant may survive, and seconds, before it counts as alive. */
+const seedsMax = 400;
+const secondsMax = 300;
+const workers = 2;
+
+interface Verdict {
+  readonly mutant: Mutant;
+  readonly outcome: 'killed' | 'alive' | 'broken';
+  readonly seed: number;
+  readonly checker: string;
+  readonly message: string;
+}
+
+/** A copy of the build in which files can be changed. */
+class Copy {
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'tuplet-mutants-'));
+
+  constructor() {
+    for (const name of ['proto', 'client', 'server']) {
+      mkdirSync(join(this.folder, name));
+      cpSync(join(root, name, 'package.json'), join(this.folder, name, 'package.json'));
+      cpSync(join(root, name, 'dist'), join(this.folder, name, 'dist'), { recursive: true });
+    }
+    cpSync(join(root, 'proto', 'errors.json'), join(this.folder, 'proto', 'errors.json'));
+    const modules = join(this.folder, 'node_modules');
+    mkdirSync(join(modules, '@tuplet'), { recursive: true });
+    for (const name of readdirSync(join(root, 'node_modules'))) {
+      if (name === '@tuplet' || name === 'tuplet') continue;
+      symlinkSync(join(root, 'node_modules', name), join(modules, name));
+    }
+    symlinkSync(join(this.folder, 'proto'), join(modules, '@tuplet', 'proto'));
+    symlinkSync(join(this.folder, 'client'), join(modules, '@tuplet', 'client'));
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Runs seeds with the mutant in place, until one fails. */
+  async try(mutant: Mutant): Promise<Verdict> {
+    const file = join(this.folder, mutant.file);
+    const original = readFileSync(file, 'utf8');
+    const parts = original.split(mutant.find);
+    const none = { mutant, seed: 0, checker: '', message: '' };
+    if (parts.length !== 2) {
+      return { ...none, outcome: 'broken', message: `found ${parts.length - 1} times` };
+    }
+    writeFileSync(file, parts.join(mutant.replace));
+    try {
+      return { ...none, ...(await this.#run(mutant)) };
+    } finally {
+      writeFileSync(file, original);
+    }
+  }
+
+  async #run(mutant: Mutant): Promise<Omit<Verdict, 'mutant'>> {
+    const main = join(this.folder, 'server/dist/sim/main.js');
+    const args = [main, '--hunt', '--seed', String(mutant.seed ?? 1)];
+    args.push('--seeds', String(seedsMax), '--minutes', String(secondsMax / 60));
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    let errors = '';
+    child.stdout.on('data', (bytes: Buffer) => {
+      output += bytes.toString();
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      errors += bytes.toString();
+    });
+    // A mutant that never comes back (an endless loop in one event) is ended from outside.
+    const stop = setTimeout(() => child.kill('SIGKILL'), (secondsMax + 60) * 1000);
+    await new Promise((resolve) => child.on('close', resolve));
+    clearTimeout(stop);
+    const found = /^HUNT (\d+) (\S+) (.*)$/m.exec(output);
+    if (found !== null) {
+      const [, seed, checker = '', message = ''] = found;
+      return { outcome: 'killed', seed: Number(seed), checker, message };
+    }
+    const survived = /^HUNT none$/m.test(output);
+    const message = survived ? '' : errors.slice(-300).replaceAll('\n', ' ');
+    return { outcome: survived ? 'alive' : 'broken', seed: 0, checker: '', message };
+  }
+}
+
+function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
+  const what = outcome === 'killed' ? `seed ${seed} by ${checker}` : `${outcome} ${message}`;
+  return `  ${mutant.name.padEnd(52)}${what}\n`;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+  const waiting = mutants.filter(({ name }) => name.includes(values.only));
+  const chosen = waiting.length;
+  const verdicts: Verdict[] = [];
+  const work = async (): Promise<void> => {
+    const copy = new Copy();
+    try {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        const verdict = await copy.try(next);
+        verdicts.push(verdict);
+        process.stdout.write(rowOf(verdict));
+      }
+    } finally {
+      copy.remove();
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, work));
+  const killed = verdicts.filter(({ outcome }) => outcome === 'killed').length;
+  process.stdout.write(`${killed === chosen ? 'ok' : 'FAILED'}: ${killed} of ${chosen} killed\n`);
+  return killed === chosen ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,141 @@
+/**
+ * The observer: it reads each partition's events after every turn and writes them down as the
+ * committed history. After a restart it reads again what recovery has applied, and it must be the
+ * same: an applied entry is durable, and replay is deterministic.
+ */
+import { present } from '../src/base/assert.ts';
+import type { PartitionId, SpaceId } from '../src/base/ids.ts';
+import type { PartitionHost } from '../src/partition/partition-host.ts';
+import { comparePlaces, type EventPlace, type SpaceEvent } from '../src/space/history.ts';
+import type { StoredTuple } from '../src/space/outcome.ts';
+import type { EventJson, EventKindJson, Violation } from './check/history.ts';
+import type { Recorder } from './check/recorder.ts';
+import { tupleOf } from './wire.ts';
+
+/** Reads so many events at once. */
+const readMax = 4096;
+const readBytesMax = 2 ** 30;
+
+/** A leader's event as a history writes it. */
+function eventOf(partition: PartitionId, space: string, event: SpaceEvent): EventJson {
+  const { place, tuple, old } = event;
+  return {
+    kind: event.kind.toUpperCase() as EventKindJson,
+    space,
+    partition,
+    revision: place.revision,
+    position: place.position,
+    last: event.last,
+    atMs: event.stampMs,
+    ...whatIs(tuple),
+    old: old === undefined ? null : tupleOf(old.bytes),
+  };
+}
+
+function whatIs(
+  tuple: StoredTuple,
+): Pick<EventJson, 'id' | 'tupleRevision' | 'deliveries' | 'leaseEndMs' | 'tuple'> {
+  return {
+    id: tuple.id,
+    tupleRevision: tuple.revision,
+    deliveries: tuple.deliveries,
+    leaseEndMs: tuple.leaseEndMs ?? null,
+    tuple: tupleOf(tuple.bytes),
+  };
+}
+
+interface Known {
+  last: EventPlace;
+  /** By place: what was seen there. */
+  readonly events: Map<string, string>;
+}
+
+/** One for a run; attached to each life of the node. */
+export class Tap {
+  readonly violations: Violation[] = [];
+  readonly #recorder: Recorder;
+  readonly #streams: Map<string, number> = new Map();
+  readonly #known: Map<PartitionId, Known> = new Map();
+  /** Each event as it is seen for the first time. */
+  readonly #onEvent: (event: EventJson) => void;
+
+  constructor(recorder: Recorder, onEvent: (event: EventJson) => void) {
+    this.#recorder = recorder;
+    this.#onEvent = onEvent;
+  }
+
+  /** Observes a space of this name, from its first event on. */
+  observe(space: string): void {
+    const asked = { space, template: null, kinds: [], observer: true };
+    this.#streams.set(space, this.#recorder.invoke('observer', 'notify', asked));
+  }
+
+  /** Follows a node that has just begun to serve. */
+  attach(host: PartitionHost, partitions: readonly PartitionId[]): void {
+    for (const partition of partitions) {
+      this.#replayed(host, partition);
+      this.#read(host, partition);
+      host.onApplied(partition, () => this.#read(host, partition));
+    }
+  }
+
+  #knownOf(partition: PartitionId): Known {
+    const known = this.#known.get(partition);
+    if (known !== undefined) return known;
+    const fresh: Known = { last: { revision: 0 as never, position: 0 }, events: new Map() };
+    this.#known.set(partition, fresh);
+    return fresh;
+  }
+
+  /** What was seen before the restart must be there again, and be the same. */
+  #replayed(host: PartitionHost, partition: PartitionId): void {
+    const known = this.#knownOf(partition);
+    const { history } = host.spaceOf(partition);
+    if (comparePlaces(history.lastPlace, known.last) < 0) {
+      this.#say(`partition ${partition} lost what it had applied at ${known.last.revision}`);
+    }
+    const kept = history.read(history.cutPlace, readMax, readBytesMax);
+    for (const event of kept === 'compacted' ? [] : kept) {
+      const before = known.events.get(keyOf(event.place));
+      if (before === undefined || before === this.#textOf(host, partition, event)) continue;
+      this.#say(`partition ${partition} applied ${keyOf(event.place)} differently after a restart`);
+    }
+  }
+
+  #read(host: PartitionHost, partition: PartitionId): void {
+    const known = this.#knownOf(partition);
+    const { history } = host.spaceOf(partition);
+    const events = history.read(known.last, readMax, readBytesMax);
+    if (events === 'compacted') {
+      this.#say(`partition ${partition} cut events before anybody could see them`);
+      known.last = history.cutPlace;
+      return;
+    }
+    for (const event of events) {
+      known.last = event.place;
+      known.events.set(keyOf(event.place), this.#textOf(host, partition, event));
+      const space = nameOf(host, event.space);
+      const stream = this.#streams.get(space);
+      if (stream === undefined) continue;
+      const json = eventOf(partition, space, event);
+      this.#recorder.event(stream, 'observer', json);
+      this.#onEvent(json);
+    }
+  }
+
+  #textOf(host: PartitionHost, partition: PartitionId, event: SpaceEvent): string {
+    return JSON.stringify(eventOf(partition, nameOf(host, event.space), event));
+  }
+
+  #say(message: string): void {
+    this.violations.push({ checker: 'replay', message, operations: [] });
+  }
+}
+
+function keyOf(place: EventPlace): string {
+  return `${place.revision}.${place.position}`;
+}
+
+function nameOf(host: PartitionHost, space: SpaceId): string {
+  return present(host.map.cluster.spaceById(space), 'an event is of a space').name;
+}

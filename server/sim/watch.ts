@@ -1,0 +1,152 @@
+/** Sees the rare paths that a schedule reached, from what passes between routers, leaders and disk. */
+import type { PartitionId } from '../src/base/ids.ts';
+import type { CoordinatorId, FromLeader, ToLeader } from '../src/coordination/messages.ts';
+import type { SessionOperation } from '../src/space/command.ts';
+import type { BusWatch } from './bus.ts';
+import type { EventJson } from './check/history.ts';
+import { bump, type Counts } from './coverage.ts';
+
+interface SeenCall {
+  readonly attempt: number;
+  readonly kind: ToLeader['kind'];
+}
+
+/** An offer that is not taken up for so long has lapsed (W4). */
+const lapseMs = 200;
+
+const duringEvent: Readonly<Record<string, string>> = {
+  WRITTEN: 'a snapshot during a write',
+  TAKEN: 'a snapshot during a hand-over',
+  REPLACED: 'a snapshot during a replace',
+  EXPIRED: 'a snapshot during an expiry',
+  RETURNED: 'a snapshot during the end of a session',
+};
+
+/** Counts by name; one for a run. */
+export class PathWatch implements BusWatch {
+  readonly #counts: Counts;
+  readonly #nowMs: () => number;
+  readonly #epochOf: (partition: PartitionId) => number | undefined;
+  /** By coordinator and call. */
+  readonly #calls = new Map<string, SeenCall>();
+  /** Acceptances sent and not decided, by operation and partition. */
+  readonly #accepting = new Set<string>();
+  readonly #acceptOf = new Map<string, string>();
+  readonly #offers = new Map<string, number>();
+  readonly #receipts = new Set<string>();
+  #lastWritten = '';
+  /** Whether a snapshot is being made. */
+  snapshotting = false;
+  /** Whether the disk is full. */
+  diskFull = false;
+
+  constructor(
+    counts: Counts,
+    nowMs: () => number,
+    epochOf: (partition: PartitionId) => number | undefined,
+  ) {
+    this.#counts = counts;
+    this.#nowMs = nowMs;
+    this.#epochOf = epochOf;
+  }
+
+  /** The node is gone with everything on its way. */
+  restarted(): void {
+    this.#accepting.clear();
+    this.#acceptOf.clear();
+    this.#offers.clear();
+    this.snapshotting = false;
+  }
+
+  fault(name: string): void {
+    bump(this.#counts, name);
+  }
+
+  toLeader(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
+    const call = `${from}/${message.call}`;
+    if ('operation' in message && message.operation?.kind === 'session') {
+      this.#calls.set(call, { attempt: message.operation.attempt, kind: message.kind });
+    }
+    switch (message.kind) {
+      case 'accept': {
+        const key = `${nameOf(message.operation)}@${to}`;
+        this.#accepting.add(key);
+        this.#acceptOf.set(`${call}@${to}`, key);
+        this.#offers.delete(`${to}/${message.epoch}/${message.offer}`);
+        if (message.epoch !== this.#epochOf(to)) this.#bump('an acceptance of an old epoch');
+        return;
+      }
+      case 'decline':
+        this.#offers.delete(`${to}/${message.epoch}/${message.offer}`);
+        return;
+      case 'fence':
+        if (this.#accepting.has(`${nameOf(message.operation)}@${to}`)) {
+          this.#bump('a fence met an acceptance');
+        }
+        if (this.snapshotting) this.#bump('a snapshot during a fence');
+        return;
+      case 'acknowledge':
+        for (const { sequence, tuple } of message.receipts) {
+          const receipt = `${message.session}/${sequence}/${tuple}`;
+          if (this.#receipts.has(receipt)) this.#bump('a receipt was lost');
+          this.#receipts.add(receipt);
+        }
+        if (this.snapshotting) this.#bump('a snapshot during a receipt');
+        return;
+      default:
+    }
+  }
+
+  fromLeader(to: CoordinatorId, message: FromLeader): void {
+    const call = `${to}/${message.call}`;
+    const seen = this.#calls.get(call);
+    const accept = this.#acceptOf.get(`${call}@${message.partition}`);
+    if (message.kind === 'offer') {
+      this.#lapsed();
+      this.#offers.set(`${message.partition}/${message.epoch}/${message.offer}`, this.#nowMs());
+      return;
+    }
+    if (message.kind === 'result' || message.kind === 'stop' || message.kind === 'miss') {
+      if (accept !== undefined) this.#accepting.delete(accept);
+    }
+    if (message.kind === 'miss') this.#bump('two coordinators raced for one tuple');
+    if (message.kind === 'fenced') this.#bump('a retry was fenced anew');
+    if (message.kind === 'result' && (seen?.attempt ?? 1) > 1)
+      this.#bump('a retry found its result');
+    if (message.kind !== 'stop') return;
+    if (message.why !== 'ended' && message.why !== 'unknown-session') return;
+    this.#bump('a late attempt after the end of its session');
+    if (seen?.kind === 'accept' || seen?.kind === 'take' || seen?.kind === 'register') {
+      this.#bump('a hand-over to a session that had ended');
+    }
+  }
+
+  /** An event was committed. */
+  event(event: EventJson): void {
+    const place = `${event.partition}/${event.revision}/${event.id}`;
+    if (event.kind === 'WRITTEN') this.#lastWritten = place;
+    if (event.kind === 'TAKEN') {
+      if (this.#lastWritten === place) this.#bump('a write with a hand-over');
+      if (this.diskFull) this.#bump('a take while the disk was full');
+    }
+    if (event.kind === 'RETURNED') this.#bump('a session ended and gave back');
+    const during = duringEvent[event.kind];
+    if (this.snapshotting && during !== undefined) this.#bump(during);
+  }
+
+  #lapsed(): void {
+    for (const [offer, sentMs] of this.#offers) {
+      if (this.#nowMs() - sentMs <= lapseMs) return;
+      this.#offers.delete(offer);
+      this.#bump('an offer lapsed');
+    }
+  }
+
+  #bump(name: string): void {
+    bump(this.#counts, name);
+  }
+}
+
+function nameOf({ session, sequence }: SessionOperation): string {
+  return `${session}/${sequence}`;
+}

@@ -1,0 +1,493 @@
+/** One run: a node, its clients, what happens to them, and the judgement at the end. */
+import { Prng } from '../src/base/prng.ts';
+import { checkHistory } from './check/check.ts';
+import { type FoundJson, historyOf, type Line, type Violation } from './check/history.ts';
+import { Recorder } from './check/recorder.ts';
+import { SimClient } from './client.ts';
+import { bump, type Counts } from './coverage.ts';
+import { SimDisk } from './disk.ts';
+import { inflict, pickFault } from './faults.ts';
+import { SimNetwork } from './network.ts';
+import { gatewayAddresses, SimNode } from './node.ts';
+import { type ClockSkew, Scheduler, SimProcess } from './scheduler.ts';
+import { type Settings, settingsOf } from './settings.ts';
+import { Tap } from './tap.ts';
+import { Trace } from './trace.ts';
+import { PathWatch } from './watch.ts';
+import { tupleOf } from './wire.ts';
+import { simSpaces, Workload } from './workload.ts';
+
+const partitions = 16;
+const segmentBytes = 65_536;
+/** Faults have stopped for so long when everything is looked at: longer than any lease and back-off. */
+const settleMs = 9_000;
+const hourMs = 3_600_000;
+/** Events between two looks at the invariants of a room. */
+const verifyEvery = 100;
+
+/** What a run gives back. */
+export interface RunReport {
+  readonly seed: number;
+  readonly hash: string;
+  readonly operations: number;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly counts: Counts;
+  readonly violations: readonly Violation[];
+}
+
+/** How a run is told. */
+export interface RunOptions {
+  /** Each noted line, for a replay. */
+  readonly print?: (line: string) => void;
+  /** Each line of the history. */
+  readonly history?: (line: Line) => void;
+}
+
+interface LiveClient {
+  readonly client: SimClient;
+  readonly workload: Workload;
+  readonly random: Prng;
+}
+
+/** See the top of the file. */
+export class World {
+  readonly settings: Settings;
+  readonly counts: Counts = new Map();
+  readonly #scheduler: Scheduler;
+  readonly #trace: Trace;
+  readonly #random: Prng;
+  readonly #network: SimNetwork;
+  readonly #disk: SimDisk;
+  readonly #recorder: Recorder;
+  readonly #tap: Tap;
+  readonly #watch: PathWatch;
+  readonly #node: SimNode;
+  readonly #nodeSkew: ClockSkew = { driftPpm: 0, wallOriginMs: 1_700_000_000_000 };
+  readonly #lines: Line[] = [];
+  readonly #clients: LiveClient[] = [];
+  readonly #violations: Violation[] = [];
+  readonly #onLine: ((line: Line) => void) | undefined;
+  #clientsMade = 0;
+  #working = true;
+  #booting = false;
+  #crashArmed: { readonly at: 'reply' | 'sync'; readonly downMs: number } | undefined;
+  #tornFiles = 0;
+  #restarts = 0;
+
+  constructor(seed: number, options: RunOptions = {}) {
+    this.settings = settingsOf(seed);
+    this.#scheduler = new Scheduler(seed);
+    this.#trace = new Trace(options.print);
+    this.#random = new Prng(seed, 'world');
+    this.#onLine = options.history;
+    const nowNs = (): number => this.#scheduler.nowUs * 1000;
+    this.#recorder = new Recorder(nowNs, (line) => this.#record(line));
+    const { network } = this.settings;
+    this.#network = new SimNetwork(
+      this.#scheduler,
+      new Prng(seed, 'network'),
+      network,
+      this.#trace,
+    );
+    this.#network.onSend = (from) => this.#sent(from);
+    this.#disk = this.#makeDisk(seed);
+    this.#watch = new PathWatch(
+      this.counts,
+      () => this.#scheduler.nowMs,
+      (partition) => this.#node.host?.epochOf(partition),
+    );
+    this.#tap = new Tap(this.#recorder, (event) => this.#watch.event(event));
+    this.#node = this.#makeNode(seed);
+  }
+
+  /** Runs it all. */
+  async run(): Promise<RunReport> {
+    const rejected = (error: unknown): void => this.#bug(error);
+    process.on('unhandledRejection', rejected);
+    try {
+      await this.#course();
+    } catch (error) {
+      this.#bug(error);
+    } finally {
+      process.off('unhandledRejection', rejected);
+    }
+    return {
+      seed: this.settings.seed,
+      hash: this.#trace.hash,
+      operations: this.#recorder.operations,
+      events: this.#scheduler.eventsRun,
+      virtualMs: this.#scheduler.nowMs,
+      counts: this.counts,
+      violations: this.#violations,
+    };
+  }
+
+  async #course(): Promise<void> {
+    this.#recorder.start({ seed: this.settings.seed, partitions });
+    for (const { name } of simSpaces) this.#tap.observe(name);
+    this.#boot();
+    for (let each = 0; each < this.settings.clients; each++) this.#addClient();
+    this.#scheduleFault();
+    this.#scheduler.afterEvent = () => this.#verifyOne();
+    const untilUs = this.settings.workMs * 1000;
+    const enough = (): boolean => this.#recorder.operations >= this.settings.operations;
+    await this.#scheduler.run(untilUs, enough);
+    await this.#settle();
+    this.#judge();
+  }
+
+  // What faults.ts does.
+
+  /** The node ends now and begins again after `downMs`. */
+  crash(how: 'power' | 'process', downMs: number): void {
+    if (!this.#node.running) return;
+    const torn = this.#disk.counts.tornWrites;
+    this.#fault('crash');
+    this.#node.crash(how === 'power');
+    this.#watch.restarted();
+    this.#restarts++;
+    this.#crashArmed = undefined;
+    if (this.#disk.counts.tornWrites > torn) bump(this.counts, 'crash with torn writes');
+    if (this.settings.wallJumps && this.#random.chance(1, 3)) this.#jumpWall();
+    this.#after(downMs, () => this.#boot());
+  }
+
+  /** The machine fails right after the next reply has left. */
+  crashAtReply(downMs: number): void {
+    this.#crashArmed = { at: 'reply', downMs };
+  }
+
+  /** The machine fails while the next sync is on its way. */
+  crashBeforeSync(downMs: number): void {
+    this.#crashArmed = { at: 'sync', downMs };
+  }
+
+  killClient(): void {
+    const chosen = this.#pickClient();
+    if (chosen === undefined) return;
+    const { process } = chosen.client;
+    process.kill();
+    this.#network.processGone(process);
+    this.#recorder.end(process.name, 'killed');
+    this.#fault('client killed');
+    this.#clients.splice(this.#clients.indexOf(chosen), 1);
+    this.#after(this.#random.between(1, 500), () => this.#addClient());
+  }
+
+  pauseClient(forMs: number): void {
+    const chosen = this.#pickClient();
+    if (chosen === undefined) return;
+    chosen.client.process.pause(forMs);
+    this.#recorder.fault('pause', { process: chosen.client.process.name, forMs });
+    bump(this.counts, 'client paused');
+    if (forMs > this.settings.leaseMs) bump(this.counts, 'client paused beyond its lease');
+  }
+
+  breakLink(): void {
+    const chosen = this.#pickClient();
+    if (chosen === undefined || !this.#network.breakOne(chosen.client.process)) return;
+    this.#fault('connection broken');
+  }
+
+  stallLink(forMs: number): void {
+    const chosen = this.#pickClient();
+    if (chosen === undefined || !this.#network.stallOne(chosen.client.process, forMs)) return;
+    this.#fault('connection stalled', forMs);
+  }
+
+  killGateway(downMs: number): void {
+    const address = this.#random.pick(gatewayAddresses);
+    if (!this.#node.killGateway(address)) return;
+    this.#fault('gateway killed', downMs);
+    this.#after(downMs, () => this.#node.openGateway(address));
+  }
+
+  slowDisk(forMs: number): void {
+    this.#disk.faults.slowSync = 0.3;
+    this.#fault('slow sync', forMs + 2000);
+    this.#after(forMs, () => {
+      this.#disk.faults.slowSync = 0;
+    });
+  }
+
+  fillDisk(forMs: number): void {
+    if (this.#watch.diskFull) return;
+    this.#disk.capacityBytes = this.#disk.usedBytes() + this.#random.below(4096);
+    this.#watch.diskFull = true;
+    this.#fault('disk full', forMs + 3000);
+    this.#after(forMs, () => {
+      this.#freeDisk();
+      bump(this.counts, 'disk freed');
+    });
+  }
+
+  breakDisk(call: 'write' | 'sync'): void {
+    this.#disk.failNext(call, 'io');
+    this.#fault('disk error');
+  }
+
+  pauseNode(forMs: number): void {
+    if (!this.#node.running) return;
+    this.#node.pause(forMs);
+    this.#fault('node paused', forMs);
+  }
+
+  cancelCall(): void {
+    this.#pickClient()?.client.cancelOne(this.#random);
+  }
+
+  // The node.
+
+  #makeDisk(seed: number): SimDisk {
+    const random = new Prng(seed, 'disk');
+    const disk = new SimDisk({
+      schedule: (delayMs, run) => void this.#scheduler.after(delayMs * 1000, run),
+      random,
+      delays: { writeMs: [0.01, 0.1], syncMs: [0.05, this.settings.syncMsMax] },
+    });
+    disk.onCall = (call, name) => {
+      this.#trace.note(`disk ${call} ${name}`);
+      if (call === 'name' && name.startsWith('snapshots/')) {
+        this.#watch.snapshotting = name.endsWith('.new');
+        if (!this.#watch.snapshotting) bump(this.counts, 'a snapshot was cut');
+      }
+      if (call !== 'sync' || this.#crashArmed?.at !== 'sync') return;
+      const { downMs } = this.#crashArmed;
+      this.#crashArmed = undefined;
+      bump(this.counts, 'crash before a sync');
+      this.#after(0, () => this.crash('power', downMs));
+    };
+    return disk;
+  }
+
+  #makeNode(seed: number): SimNode {
+    const { bus, snapshotTailBytes, historyBytesMax } = this.settings;
+    return new SimNode({
+      scheduler: this.#scheduler,
+      network: this.#network,
+      disk: this.#disk,
+      random: new Prng(seed, 'node'),
+      skew: this.#nodeSkew,
+      tap: this.#tap,
+      bus,
+      watch: this.#watch,
+      partitions,
+      snapshotTailBytes,
+      historyBytesMax,
+      segmentBytes,
+      onBug: (error) => this.#bug(error),
+      onFatal: (error) => {
+        this.#trace.note(`fatal ${error.message}`);
+        this.crash('process', this.#random.between(5, 500));
+      },
+      onWarning: (message) => this.#trace.note(`warning ${message}`),
+    });
+  }
+
+  #boot(): void {
+    if (this.#node.running || this.#booting) return;
+    this.#booting = true;
+    this.#trace.note('boot');
+    this.#recorder.fault('restart', { forMs: 0 });
+    const process = this.#bootNode();
+    // Parked: #bootNode catches everything itself.
+    void process;
+  }
+
+  async #bootNode(): Promise<void> {
+    const snapshots = this.#disk.files().some((name) => /^snapshots\/[^r]/.test(name));
+    try {
+      const booting = this.#node.boot();
+      this.#booting = false;
+      if (!(await booting)) return;
+      if (snapshots) bump(this.counts, 'a start from a snapshot');
+      const torn = this.#disk.files().filter((name) => name.startsWith('log/torn-')).length;
+      if (torn > this.#tornFiles) bump(this.counts, 'a torn tail was trimmed');
+      this.#tornFiles = torn;
+      this.#trace.note('serving');
+    } catch (error) {
+      this.#booting = false;
+      const name = error instanceof Error ? error.name : '';
+      if (name !== 'DiskError') {
+        this.#bug(error);
+        return;
+      }
+      this.#trace.note(`boot failed ${String(error)}`);
+      this.#node.crash(false);
+      this.#after(300, () => this.#boot());
+    }
+  }
+
+  #jumpWall(): void {
+    const backwards = this.#random.chance(1, 2);
+    const byMs = this.#random.between(1, this.#random.pick([2000, 60_000, hourMs]));
+    this.#nodeSkew.wallOriginMs += backwards ? -byMs : byMs;
+    this.#fault('wall clock jumped');
+    bump(this.counts, 'a stamp across a restart');
+  }
+
+  #sent(from: SimProcess): void {
+    const armed = this.#crashArmed;
+    if (armed?.at !== 'reply' || !from.name.startsWith('gateway')) return;
+    this.#crashArmed = undefined;
+    this.#after(0, () => this.crash('power', armed.downMs));
+  }
+
+  #freeDisk(): void {
+    this.#disk.capacityBytes = Number.POSITIVE_INFINITY;
+    this.#watch.diskFull = false;
+  }
+
+  // The clients.
+
+  #addClient(): void {
+    const number = ++this.#clientsMade;
+    const name = `c${number}`;
+    const random = new Prng(this.settings.seed, `client/${number}`);
+    // Never slower than the node's: a lease of the client ends first (S2).
+    const driftPpm = random.below(200);
+    const skew = { driftPpm, wallOriginMs: 1_600_000_000_000 };
+    const process = new SimProcess(this.#scheduler, name, skew);
+    const client = new SimClient({
+      process,
+      net: this.#network.netOf(process),
+      random: random.fork('engine'),
+      recorder: this.#recorder,
+      address: () => random.pick(gatewayAddresses),
+      leaseMs: this.settings.leaseMs,
+    });
+    const workload = new Workload(name, random.fork('workload'), this.settings.workload);
+    const live = { client, workload, random };
+    this.#clients.push(live);
+    for (let lane = 0; lane < this.settings.lanes; lane++) this.#think(live);
+  }
+
+  #think(live: LiveClient): void {
+    const { process } = live.client;
+    const thinkUs = live.random.between(1, this.settings.thinkMsMax * 1000);
+    process.after(thinkUs, () => {
+      if (!this.#working || !live.client.open) return;
+      const { operation, asked, timeoutMs } = live.workload.next();
+      const restarts = this.#restarts;
+      live.client.start(operation, asked, timeoutMs, (outcome, result, cancelled) => {
+        live.workload.saw(asked, outcome, result);
+        const waited = asked.waitMs !== undefined && asked.waitMs !== 0 && outcome === 'ok';
+        if (waited && restarts < this.#restarts) {
+          bump(this.counts, 'a waiter waited across a restart');
+        }
+        if (cancelled && operation.startsWith('take')) {
+          if (outcome === 'cancelled') bump(this.counts, 'a blocked take was cancelled');
+          if (outcome === 'ok') bump(this.counts, 'a cancelled take had its tuple');
+        }
+        this.#think(live);
+      });
+    });
+  }
+
+  #pickClient(): LiveClient | undefined {
+    return this.#clients.length === 0 ? undefined : this.#random.pick(this.#clients);
+  }
+
+  // The course of a run.
+
+  #scheduleFault(): void {
+    const { faultEveryMs, faults } = this.settings;
+    this.#after(this.#random.between(1, 2 * faultEveryMs), () => {
+      if (!this.#working) return;
+      const kind = pickFault(this.#random, faults);
+      if (kind !== undefined) inflict(this, kind, this.#random);
+      this.#scheduleFault();
+    });
+  }
+
+  /** Nothing new is asked and nothing breaks; what can end, ends. */
+  async #settle(): Promise<void> {
+    this.#working = false;
+    this.#crashArmed = undefined;
+    this.#trace.note('settle');
+    this.#freeDisk();
+    this.#disk.faults.slowSync = 0;
+    const end = this.#scheduler.nowUs + settleMs * 1000;
+    await this.#scheduler.run(end);
+    this.#recorder.quiet();
+    await this.#scheduler.run(end + 1000);
+  }
+
+  #judge(): void {
+    if (this.#node.host === undefined) {
+      this.#say('liveness', 'the node does not serve at the end');
+    } else {
+      for (const partition of this.#node.partitionIds()) {
+        this.#node.host.spaceOf(partition).verify();
+      }
+      for (const { name } of simSpaces) this.#survey(name);
+    }
+    this.#violations.push(...this.#tap.violations);
+    this.#violations.push(...checkHistory(historyOf(this.#lines)));
+    for (const violation of this.#violations) this.#trace.note(`violation ${violation.message}`);
+  }
+
+  /** Now and then the invariants of one partition's rooms: all of them after every event would take days. */
+  #verifyOne(): void {
+    if (this.#scheduler.eventsRun % verifyEvery !== 0) return;
+    const partition = this.#random.pick(this.#node.partitionIds());
+    this.#node.host?.spaceOf(partition).verify();
+  }
+
+  /** Everything in a space, from the partitions themselves. */
+  #survey(space: string): void {
+    const host = this.#node.host;
+    const record = host?.map.cluster.space(space);
+    if (host === undefined || record === undefined) return;
+    const id = this.#recorder.invoke('judge', 'survey', { space });
+    const found: FoundJson[] = [];
+    for (const partition of this.#node.partitionIds()) {
+      const state = host.spaceOf(partition);
+      for (let row = state.oldest(record.id); row >= 0; row = state.next(row)) {
+        const stored = state.stored(row);
+        found.push({
+          id: stored.id,
+          partition,
+          revision: stored.revision,
+          deliveries: stored.deliveries,
+          leaseEndMs: stored.leaseEndMs ?? null,
+          state: stored.state,
+          tuple: tupleOf(stored.bytes),
+        });
+      }
+    }
+    this.#recorder.complete(id, 'ok', { found });
+  }
+
+  // Telling.
+
+  #record(line: Line): void {
+    this.#lines.push(line);
+    this.#trace.note(JSON.stringify(line));
+    this.#onLine?.(line);
+  }
+
+  #fault(name: string, forMs = 0): void {
+    bump(this.counts, name);
+    this.#recorder.fault(name, { forMs });
+  }
+
+  #bug(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#say('invariant', text);
+  }
+
+  #say(checker: string, message: string): void {
+    this.#violations.push({ checker, message, operations: [] });
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    this.#scheduler.after(delayMs * 1000, run);
+  }
+}
+
+/** Runs one seed. */
+export function runSeed(seed: number, options: RunOptions = {}): Promise<RunReport> {
+  return new World(seed, options).run();
+}
