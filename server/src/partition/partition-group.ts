@@ -133,11 +133,11 @@ export class PartitionGroup extends Group<Command> {
     }
   }
 
+  /** The leader settles by itself; what it proposes and answers goes out with the turn that follows. */
   override tick(nowMs: number): void {
     if (this.epoch === undefined) return;
     this.#nowMs = nowMs;
     this.leader.tick(nowMs);
-    this.touched = true;
   }
 
   override cut(): GroupCut {

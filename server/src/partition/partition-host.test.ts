@@ -279,6 +279,18 @@ test('an error of the disk ends the host: told once, and nothing is answered aft
   t.deepEqual([...router.kinds(lost), ...router.kinds(late)], []);
 });
 
+test('an error of the disk while closing ends the closing, and is told', async (t) => {
+  const world = new HostWorld();
+  const host = await world.start({ partitions: 1 });
+  const router = world.router(host);
+  await world.time.run(100);
+  world.disk.failNext('sync', 'io');
+  const lost = router.write(p1, ['lost']);
+  await world.time.until(host.close());
+  t.is(world.fatal.length, 1);
+  t.deepEqual(router.kinds(lost), []);
+});
+
 test('an error of the disk during the start refuses the start, and lets the folder go', async (t) => {
   const world = new HostWorld();
   world.disk.failNext('sync', 'io');

@@ -107,6 +107,7 @@ export class PartitionHost {
   #servingGroups = 0;
   #started: { readonly groups: number; readonly resolve: () => void } | undefined;
   #failStart: ((error: Error) => void) | undefined;
+  #failClose: (() => void) | undefined;
 
   private constructor(
     options: HostOptions,
@@ -378,17 +379,25 @@ export class PartitionHost {
 
   /**
    * Admits nothing new, makes durable and answers what was admitted, and closes the log. Calls that
-   * wait (blocking takes) are not ended here: their routers end them before. Once.
+   * wait (blocking takes) are not ended here: their routers end them before. It takes as long as the
+   * disk does; after a fatal error it resolves at once. Once.
    */
   async close(): Promise<void> {
     if (this.#state !== 'serving') return;
     this.#state = 'closing';
-    await this.#loop.drain();
-    await this.#snapshotter.stop();
+    const failed = new Promise<void>((resolve) => {
+      this.#failClose = resolve;
+    });
+    await Promise.race([this.#settleDown(), failed]);
     if (this.#isFailed()) return;
     this.#stop('closed');
     await this.#storage.close();
     this.#unlock();
+  }
+
+  async #settleDown(): Promise<void> {
+    await this.#loop.drain();
+    await this.#snapshotter.stop();
   }
 
   #isFailed(): boolean {
@@ -405,6 +414,7 @@ export class PartitionHost {
     this.#stop('failed');
     if (this.#failStart !== undefined) this.#failStart(error);
     else this.#options.onFatal(error);
+    this.#failClose?.();
   }
 
   #partition(partition: PartitionId): PartitionGroup {

@@ -1,0 +1,139 @@
+import test from 'ava';
+import { defaultSpace, tupleOf } from '../../sim/host-world.ts';
+import type { Clock } from '../base/doors.ts';
+import type { LogIndex, PartitionId, StampMs, Term } from '../base/ids.ts';
+import type { FromLeader } from '../coordination/messages.ts';
+import type { Command } from '../space/command.ts';
+import { Space } from '../space/space.ts';
+import type { LogEntry } from '../storage/entry.ts';
+import { LoneGroupLog } from './group-log.ts';
+import { PartitionGroup } from './partition-group.ts';
+import { Payloads } from './payloads.ts';
+import { Slice } from './slice.ts';
+import { StampClock } from './stamp-clock.ts';
+
+const partition = 1 as PartitionId;
+const term = 5 as Term;
+
+/** A clock that stands still, so that no slice ends. */
+const clock: Clock = {
+  monotonicMs: () => 0,
+  wallMs: () => 1_000,
+  after: () => () => undefined,
+  soon: () => undefined,
+};
+
+/** One partition with its log, and a disk that writes when it is told. */
+class Fixture {
+  readonly sent: FromLeader[] = [];
+  readonly serving: Term[] = [];
+  readonly slice = new Slice(clock);
+  readonly group = new PartitionGroup({
+    partition,
+    space: new Space({ partition }),
+    past: { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 },
+    hooks: {
+      send: (_to, message) => this.sent.push(message),
+      sendLeader: () => undefined,
+      admitsData: () => true,
+      serving: (_partition, epoch) => this.serving.push(epoch),
+    },
+    pipeline: { entries: 3, bytes: 1_000 },
+    inboxTotal: { bytes: 0 },
+    hashesCuts: false,
+  });
+  readonly #log = new LoneGroupLog<Command>({ group: partition, term, lastIndex: 0 as LogIndex });
+  readonly #stamps = new StampClock({ lastStampMs: 0 as StampMs, wallMs: 1_000, nowMs: 0 });
+
+  lead(): void {
+    this.group.lead({ log: this.#log, stamps: this.#stamps, payloads: new Payloads() }, 0);
+    this.slice.begin(1);
+  }
+
+  /** The disk has everything; returns how many entries that were. */
+  write(): number {
+    const entries: LogEntry[] = [];
+    this.#log.drainUnwritten(entries);
+    this.#log.written(this.#log.lastIndex);
+    return entries.length;
+  }
+
+  /** A write of one small tuple waits in the inbox. */
+  ask(call: number): void {
+    const change = {
+      kind: 'write',
+      space: defaultSpace,
+      tuples: [tupleOf(partition, [call])],
+    } as const;
+    const message = {
+      kind: 'mutate',
+      call,
+      operation: undefined,
+      epoch: term,
+      m: 1,
+      change,
+    } as const;
+    this.group.inbox.push(1, message);
+  }
+}
+
+test('a leader answers nothing before the first entry of its term is applied (L1)', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  fixture.ask(1);
+  t.is(group.epoch, undefined);
+  t.false(group.wantsDrain);
+  group.drain(slice, 10);
+  t.is(group.waitingCount, 1, 'the message waits');
+  t.is(fixture.write(), 1, 'the entry of the leadership is alone');
+  t.is(group.epoch, undefined, 'written is not applied');
+  group.applyCommitted(slice, 10);
+  t.is(group.epoch, term);
+  t.deepEqual(fixture.serving, [term]);
+  group.drain(slice, 10);
+  t.is(fixture.write(), 1);
+  t.deepEqual(fixture.sent, []);
+  group.applyCommitted(slice, 10);
+  t.deepEqual(
+    fixture.sent.map(({ kind }) => kind),
+    ['result'],
+  );
+});
+
+test('an answer to a change comes from its application, never from its proposal', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  fixture.write();
+  group.applyCommitted(slice, 10);
+  for (const call of [1, 2, 3]) fixture.ask(call);
+  group.drain(slice, 10);
+  group.flush(0);
+  t.deepEqual(fixture.sent, []);
+  fixture.write();
+  group.applyCommitted(slice, 2);
+  t.deepEqual(
+    fixture.sent.map(({ call }) => call),
+    [1, 2],
+    'in the order of the log, and only as far as it was applied',
+  );
+});
+
+test('a full pipeline stops the draining until entries are applied', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  fixture.write();
+  group.applyCommitted(slice, 10);
+  for (const call of [1, 2, 3, 4, 5]) fixture.ask(call);
+  group.drain(slice, 10);
+  t.is(group.log.inFlightEntries, 3);
+  t.is(group.waitingCount, 2);
+  t.false(group.wantsDrain);
+  fixture.write();
+  group.applyCommitted(slice, 1);
+  t.true(group.wantsDrain);
+  group.drain(slice, 10);
+  t.is(group.waitingCount, 1);
+});
