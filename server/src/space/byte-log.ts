@@ -3,6 +3,7 @@
  * Bytes never change once added, so a snapshot may keep the blocks while the log goes on.
  */
 import { assert, present } from '../base/assert.ts';
+import { copyBytes } from './copy-bytes.ts';
 
 const blockBytes = 16_384;
 const lengthBytes = 4;
@@ -57,20 +58,26 @@ export class ByteLog {
     return bytes;
   }
 
-  /** Adds a copy of a record; returns its position. */
-  append(record: Uint8Array): number {
-    const size = lengthBytes + record.length;
+  /** Adds a copy of a record, the first `length` bytes of `source`; returns its position. */
+  append(source: Uint8Array, length: number = source.length): number {
+    const size = lengthBytes + length;
     let block = this.#blocks.at(-1);
     if (block === undefined || block.used + size > block.bytes.length) block = this.#open(size);
     const at = block.used;
-    block.view.setUint32(at, record.length, true);
-    block.bytes.set(record, at + lengthBytes);
+    block.view.setUint32(at, length, true);
+    copyBytes(source, 0, length, block.bytes, at + lengthBytes);
     block.used = at + size;
     const position = this.#end;
     this.#end += size;
     this.#count += 1;
-    this.#payloadBytes += record.length;
+    this.#payloadBytes += length;
     return position;
+  }
+
+  /** Changes one byte of a record that no snapshot has seen yet. */
+  patch(position: number, offset: number, value: number): void {
+    const block = this.#blockOf(position);
+    block.bytes[position - block.start + lengthBytes + offset] = value;
   }
 
   /** A view of the record at a position, valid until it is cut. */
@@ -80,16 +87,17 @@ export class ByteLog {
 
   /** The position of the record after this one; `end` after the youngest. */
   next(position: number): number {
-    return position + lengthBytes + this.at(position).length;
+    const block = this.#blockOf(position);
+    return position + lengthBytes + block.view.getUint32(position - block.start, true);
   }
 
   /** Cuts the oldest record. */
   cutFirst(): void {
     assert(this.#first < this.#end, 'there is a record to cut');
-    const size = this.at(this.#first).length;
-    this.#first += lengthBytes + size;
+    const next = this.next(this.#first);
     this.#count -= 1;
-    this.#payloadBytes -= size;
+    this.#payloadBytes -= next - this.#first - lengthBytes;
+    this.#first = next;
     // Blocks are dropped eight at a time, because taking the head off an array moves the rest.
     let gone = 0;
     for (const block of this.#blocks) {

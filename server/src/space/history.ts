@@ -18,9 +18,9 @@ import {
   readNested,
   required,
   varintTag,
-  writeBytes,
   writeNumber,
   writePresentNumber,
+  writeRun,
 } from './wire-fields.ts';
 
 /** The kinds of events and their numbers on disk. */
@@ -85,7 +85,8 @@ export class EventHistory {
   #cut = beforeAllEvents;
   #last = beforeAllEvents;
   #oldestStampMs = Number.POSITIVE_INFINITY;
-  #youngest: Uint8Array | undefined;
+  /** The last event of the entry that is being applied; -1: none. */
+  #youngest = -1;
 
   constructor(limits: HistoryLimits) {
     this.#limits = limits;
@@ -165,14 +166,14 @@ export class EventHistory {
       writeNumber(writer, 10, old.revision);
     }
     if (this.#log.count === 0) this.#oldestStampMs = entry.stampMs;
-    this.#youngest = this.#log.at(this.#log.append(writer.view()));
+    this.#youngest = this.#log.append(writer.bytes, writer.position);
   }
 
   /** An entry has been applied: its last event is marked, and the oldest events go. */
   endEntry(stampMs: StampMs): void {
-    if (this.#youngest !== undefined) {
-      this.#youngest[lastFlagAt] = 1;
-      this.#youngest = undefined;
+    if (this.#youngest >= 0) {
+      this.#log.patch(this.#youngest, lastFlagAt, 1);
+      this.#youngest = -1;
     }
     const { historyBytesMax, historyMs } = this.#limits;
     while (this.#log.payloadBytes > historyBytesMax || this.#oldestStampMs + historyMs <= stampMs) {
@@ -246,7 +247,13 @@ function writeRow(writer: Writer, tuples: TupleStore, row: Row): void {
   const leaseEndMs = rows.leaseEndMs(row);
   if (leaseEndMs < Number.POSITIVE_INFINITY) writePresentNumber(writer, 4, leaseEndMs);
   writeNumber(writer, 5, rows.deliveries(row));
-  writeBytes(writer, 6, tuples.bytesOf(row));
+  writeRun(
+    writer,
+    6,
+    tuples.slabs.chunkOf(rows.place(row)),
+    tuples.slabs.startOf(rows.place(row)),
+    rows.size(row),
+  );
   writer.close(mark);
 }
 

@@ -13,8 +13,8 @@ export type Row = Brand<number, 'Row'>;
 /** No row. */
 export const noRow: Row = -1 as Row;
 
-/** What a row holds besides its links. Ids are the partition's counter. */
-export interface RowContent {
+/** A tuple but for its bytes. Ids are the partition's counter. */
+export interface TupleColumns {
   readonly counter: number;
   readonly revision: LogIndex;
   readonly writtenAtMs: StampMs;
@@ -22,10 +22,14 @@ export interface RowContent {
   readonly slot: Slot;
   readonly handed: boolean;
   readonly deliveries: number;
-  readonly place: Place;
-  readonly size: number;
   /** Infinity: never. */
   readonly leaseEndMs: number;
+}
+
+/** What a row holds besides its links. */
+export interface RowContent extends TupleColumns {
+  readonly place: Place;
+  readonly size: number;
 }
 
 const pageShift = 10;
@@ -165,8 +169,8 @@ export class TupleRows {
     return this.isReady(row) && this.leaseEndMs(row) > stampMs;
   }
 
-  /** Takes a free row and fills it. */
-  add(content: RowContent): Row {
+  /** Takes a free row and fills it for a tuple whose `size` bytes lie at `place`. */
+  add(content: TupleColumns, place: Place, size: number): Row {
     const row = this.#freeRow === noRow ? this.#grow() : this.#freeRow;
     this.#freeRow = this.next(row);
     this.setNext(row, noRow);
@@ -182,7 +186,7 @@ export class TupleRows {
     halves[slotColumn + cell] = content.slot;
     const state = content.handed ? handed : ready;
     words[stateColumn + cell] = content.deliveries * 4 + state;
-    this.setForm(row, content.revision, content.place, content.size);
+    this.setForm(row, content.revision, place, size);
     if (content.leaseEndMs < Number.POSITIVE_INFINITY) this.setLeaseEnd(row, content.leaseEndMs);
     return row;
   }

@@ -4,6 +4,7 @@
  */
 import { assert, present } from '../base/assert.ts';
 import { limits } from '../base/limits.ts';
+import { copyBytes } from './copy-bytes.ts';
 
 /** Where a tuple's bytes begin: chunk × 2^14 + offset in units of four bytes. */
 export type Place = number;
@@ -48,7 +49,7 @@ export class Slabs {
     if (this.#offset + size > chunkBytes) this.#open();
     const chunk = this.#current;
     const offset = this.#offset;
-    this.#chunk(chunk).set(bytes, offset);
+    copyBytes(bytes, 0, bytes.length, this.#chunk(chunk), offset);
     this.#offset = offset + size;
     this.#account(chunk, size);
     return ((chunk << offsetBits) | (offset / unitBytes)) >>> 0;

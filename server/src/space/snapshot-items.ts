@@ -4,15 +4,16 @@ import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
 import { type ChangeResult, writeResult } from './result-codec.ts';
 import type { RowContent } from './rows.ts';
 import type { HomeRecord, KnownSession } from './sessions.ts';
+import type { Slabs } from './slabs.ts';
 import type { SpaceState } from './space-state.ts';
 import {
   lengthTag,
   openField,
-  writeBytes,
   writeFlag,
   writeNumber,
   writePacked,
   writePresentNumber,
+  writeRun,
   writeString,
 } from './wire-fields.ts';
 
@@ -78,7 +79,7 @@ export function writeHeader(writer: Writer, state: SpaceState): void {
   writer.close(mark);
 }
 
-export function writeTuple(writer: Writer, id: TupleId, row: RowContent, bytes: Uint8Array): void {
+export function writeTuple(writer: Writer, id: TupleId, row: RowContent, slabs: Slabs): void {
   const mark = openField(writer, ItemField.tuple);
   writeNumber(writer, 1, id);
   writeNumber(writer, 2, row.revision);
@@ -88,7 +89,7 @@ export function writeTuple(writer: Writer, id: TupleId, row: RowContent, bytes: 
   if (row.leaseEndMs < Number.POSITIVE_INFINITY) writePresentNumber(writer, 6, row.leaseEndMs);
   writeNumber(writer, 7, row.deliveries);
   writeFlag(writer, 8, row.handed);
-  writeBytes(writer, 9, bytes);
+  writeRun(writer, 9, slabs.chunkOf(row.place), slabs.startOf(row.place), row.size);
   writer.close(mark);
 }
 

@@ -47,6 +47,8 @@ export class SnapshotCut {
   readonly #requests: ByteLogCut;
   readonly #history: ByteLogCut;
   readonly #items: Generator<void>;
+  /** Where the present slice is full. */
+  #sliceBytes = 0;
   #tuplesHeld = true;
   #ended = false;
 
@@ -85,6 +87,7 @@ export class SnapshotCut {
   next(bytesMax: number = limits.snapshotChunkBytes): Uint8Array | undefined {
     assert(bytesMax > 0, 'a chunk has bytes');
     const writer = this.#writer;
+    this.#sliceBytes = bytesMax;
     while (!this.#ended && writer.position < bytesMax) {
       if (this.#items.next().done === true) this.abort();
     }
@@ -119,7 +122,7 @@ export class SnapshotCut {
     this.#writer.close(mark);
   }
 
-  /** Writes one item, or passes a stretch without any, a step. */
+  /** Writes items; steps end where the slice is full, or after a session's or a log's item. */
   *#write(): Generator<void> {
     const counts = noItems();
     for (const [index, page] of this.#pages.entries()) {
@@ -142,33 +145,24 @@ export class SnapshotCut {
       this.#item((writer) => writeEnded(writer, session as SessionId, endedMs as never));
       yield;
     }
-    for (const record of recordsOf(this.#requests)) {
-      counts.requests += 1;
-      this.#item((writer) => writeRecord(writer, ItemField.request, record));
-      yield;
-    }
-    for (const record of recordsOf(this.#history)) {
-      counts.events += 1;
-      this.#item((writer) => writeRecord(writer, ItemField.event, record));
-      yield;
-    }
+    counts.requests = yield* this.#writeLog(this.#requests, ItemField.request);
+    counts.events = yield* this.#writeLog(this.#history, ItemField.event);
     this.#item((writer) => writeEnd(writer, counts));
   }
 
   *#writePage(page: PageColumns): Generator<void, number> {
     const { partition, tuples } = this.#state;
+    const writer = this.#writer;
     let count = 0;
     for (let cell = 0; cell < pageRows; cell += 1) {
       const content = contentAt(page, cell);
       if (content === undefined) continue;
-      const id = idIn(partition, content.counter) as TupleId;
-      const bytes = tuples.slabs.view(content.place, content.size);
-      this.#item((writer) => writeTuple(writer, id, content, bytes));
+      const mark = writer.open();
+      writeTuple(writer, idIn(partition, content.counter) as TupleId, content, tuples.slabs);
+      writer.close(mark);
       count += 1;
-      yield;
+      if (writer.position >= this.#sliceBytes) yield;
     }
-    // A step even where the page is empty, so that a slice over many such pages ends.
-    yield;
     return count;
   }
 
@@ -185,6 +179,19 @@ export class SnapshotCut {
       yield;
     }
     return saved.operations.length;
+  }
+
+  *#writeLog(log: ByteLogCut, field: 7 | 8): Generator<void, number> {
+    const writer = this.#writer;
+    let count = 0;
+    for (const record of recordsOf(log)) {
+      const mark = writer.open();
+      writeRecord(writer, field, record);
+      writer.close(mark);
+      count += 1;
+      if (writer.position >= this.#sliceBytes) yield;
+    }
+    return count;
   }
 
   #writeHome(home: HomeRecord): void {

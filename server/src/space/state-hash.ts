@@ -78,7 +78,6 @@ function addTuples(sum: Sum, state: SpaceState): void {
   for (let row = 0 as Row; row < rows.rowCount; row = (row + 1) as Row) {
     if (rows.isFree(row)) continue;
     const id: TupleId = tuples.idOf(row);
-    const bytes = tuples.bytesOf(row);
-    sum.add(0, (writer) => writeTuple(writer, id, rows.content(row), bytes));
+    sum.add(0, (writer) => writeTuple(writer, id, rows.content(row), tuples.slabs));
   }
 }

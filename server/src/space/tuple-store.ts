@@ -8,7 +8,6 @@ import {
   type LogIndex,
   type PartitionId,
   partitionOf,
-  type Slot,
   type SpaceId,
   type StampMs,
   type TupleId,
@@ -17,7 +16,7 @@ import { AgeList } from './age-list.ts';
 import { Deadlines } from './deadlines.ts';
 import type { StoredTuple } from './outcome.ts';
 import { RowIndex } from './row-index.ts';
-import { noRow, type Row, type RowContent, TupleRows } from './rows.ts';
+import { noRow, type Row, type TupleColumns, TupleRows } from './rows.ts';
 import { Slabs } from './slabs.ts';
 
 /**
@@ -40,17 +39,8 @@ export interface RowObserver {
 }
 
 /** What a new tuple is made of. */
-export interface TupleContent {
-  readonly counter: number;
-  readonly revision: LogIndex;
-  readonly writtenAtMs: StampMs;
-  readonly space: SpaceId;
-  readonly slot: Slot;
-  readonly handed: boolean;
-  readonly deliveries: number;
+export interface TupleContent extends TupleColumns {
   readonly bytes: Uint8Array;
-  /** Infinity: never. */
-  readonly leaseEndMs: number;
 }
 
 /** How many tuples are there, by state. Ready counts those whose lease is over until they expire. */
@@ -135,9 +125,8 @@ export class TupleStore {
 
   /** Loading: adds a tuple in any order. `finishLoad` makes the lists when all are there. */
   load(content: TupleContent): Row {
-    const { bytes, ...columns } = content;
-    const place = this.slabs.add(bytes);
-    const row = this.rows.add({ ...columns, place, size: bytes.length } satisfies RowContent);
+    const { bytes } = content;
+    const row = this.rows.add(content, this.slabs.add(bytes), bytes.length);
     this.#index.add(row);
     return row;
   }
