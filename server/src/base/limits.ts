@@ -138,6 +138,10 @@ export const limits = {
   sessionOperationsMax: 4_096,
   /** Bytes of results and unacknowledged tuples of a session, as one partition sees them (SPEC §4). */
   sessionBytesMax: 67_108_864,
+  /** Sessions whose home is one partition, ended ones not yet forgotten too; beyond it none is opened. */
+  homeSessionsMax: 100_000,
+  /** Sessions that one partition serves; beyond it no KNOW is logged. Some of each of 256 homes. */
+  knownSessionsMax: 100_000,
   /** Milliseconds that the result of a request without a session is remembered (SPEC §4). */
   requestResultMs: 300_000,
   /** Such results in a partition (SPEC §4). */
