@@ -351,3 +351,19 @@ test('payloads of every size up to the largest fit, in segments of the usual siz
     sizes,
   );
 });
+
+test('an entry larger than a segment gets a segment of its own size', async (t) => {
+  const world = new World();
+  const { log } = await world.open();
+  const sizes = [100, 70_000, 300_000, 100, 64_000, 65_536];
+  for (const [position, size] of sizes.entries()) {
+    await world.append(log, entryOf(1, position + 1, 1, new Uint8Array(size).fill(1)));
+  }
+  world.crash();
+  const { recovered, log: next } = await world.open();
+  t.deepEqual(
+    recovered[0]?.entries.map(({ payload }) => payload.length),
+    sizes,
+  );
+  await world.append(next, entryOf(1, 7));
+});

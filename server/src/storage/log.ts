@@ -20,7 +20,7 @@ import type {
   RecoveredGroup,
   SnapshotMark,
 } from './entry.ts';
-import { frameHeaderBytes, sealFrame, seedOf } from './frame.ts';
+import { aligned, frameHeaderBytes, sealFrame, seedOf } from './frame.ts';
 import { type GroupTable, noteEntry, SegmentContent } from './groups.ts';
 import { readIdentity, writeIdentity } from './identity.ts';
 import { PendingFrame } from './pending.ts';
@@ -283,14 +283,17 @@ export class WriteAheadLog {
     const room = this.#segmentBytes - this.#offset;
     if (room >= frameHeaderBytes + bytes + 8) {
       frame.reset(this.#offset, Math.min(logFrameBytesMax, room), false);
-    } else this.#openSegment(frame);
+    } else this.#openSegment(frame, bytes);
     assert(frame.fits(bytes), 'a record fits a frame');
     this.#queue.push(frame);
     return frame;
   }
 
-  /** Makes a frame the first of a new segment: its head is the sum of all records appended so far. */
-  #openSegment(frame: PendingFrame): void {
+  /**
+   * Makes a frame the first of a new segment: its head is the sum of all records appended so far. Where
+   * segments are smaller than the largest entry (tests), the file grows for it.
+   */
+  #openSegment(frame: PendingFrame, bytes: number): void {
     const number = (this.#contents[this.#contents.length - 1]?.number ?? 0) + 1;
     this.#segmentBytes = this.#options.segmentBytes;
     this.#offset = 0;
@@ -298,6 +301,7 @@ export class WriteAheadLog {
     const summaries = this.#table.summaries();
     frame.reserve(headBytes + summaries.length * headGroupBytes);
     frame.length = putHead(frame.view, frame.length, number, summaries);
+    frame.limit = Math.max(frame.limit, aligned(frame.length + bytes));
     this.#contents.push(new SegmentContent(number));
   }
 
