@@ -13,8 +13,33 @@ import type { PreparedTemplate } from './template.ts';
 import { invalidArgument } from './value.ts';
 
 const bounds = { tupleBytesMax: limits.tupleBytesMax };
-let slab = new Uint8Array(clientLimits.slabBytes);
-let slabUsed = 0;
+
+/** Bodies lie in it one after the other; a full one is left to those who still hold it. */
+class Slab {
+  bytes: Uint8Array = new Uint8Array(0);
+  readonly #size: number;
+  #used = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  /** Copies the first `size` bytes of `source`; returns where they are in `bytes`. */
+  keep(source: Uint8Array, size: number): number {
+    if (this.#used + size > this.bytes.length) {
+      this.bytes = new Uint8Array(this.#size);
+      this.#used = 0;
+    }
+    const start = this.#used;
+    const { bytes } = this;
+    for (let i = 0; i < size; i += 1) bytes[start + i] = source[i] as number;
+    this.#used = start + size;
+    return start;
+  }
+}
+
+const promptSlab = new Slab(clientLimits.slabBytes);
+const lastingSlab = new Slab(clientLimits.lastingSlabBytes);
 
 /**
  * Writes the bodies of requests, one after the other. Small bodies share a slab, since a buffer of
@@ -95,22 +120,22 @@ export class BodyWriter {
     return this.#writer.finish();
   }
 
-  /** The body; `lasting` where it may wait for long, and must not hold a slab. */
+  /** The body; `lasting` where it may wait for long, and should hold no more than a small slab. */
   body(lasting: boolean): Body {
     const writer = this.#writer;
     const size = writer.position;
-    if (lasting || size > clientLimits.slabBodyBytesMax) {
+    const slab = lasting ? lastingSlab : promptSlab;
+    const { slabBodyBytesMax, lastingBodyBytesMax } = clientLimits;
+    if (size > (lasting ? lastingBodyBytesMax : slabBodyBytesMax)) {
       return { bytes: writer.finish(), start: 0, end: size, templateEnd: this.#templateEnd };
     }
-    if (slabUsed + size > slab.length) {
-      slab = new Uint8Array(clientLimits.slabBytes);
-      slabUsed = 0;
-    }
-    const start = slabUsed;
-    const source = writer.bytes;
-    for (let i = 0; i < size; i += 1) slab[start + i] = source[i] as number;
-    slabUsed = start + size;
-    return { bytes: slab, start, end: start + size, templateEnd: start + this.#templateEnd };
+    const start = slab.keep(writer.bytes, size);
+    return {
+      bytes: slab.bytes,
+      start,
+      end: start + size,
+      templateEnd: start + this.#templateEnd,
+    };
   }
 }
 

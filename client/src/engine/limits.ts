@@ -30,4 +30,8 @@ export const clientLimits = {
   slabBytes: 65_536,
   /** Bytes up to which a body may lie in a slab; a larger one is its own buffer. */
   slabBodyBytesMax: 8_192,
+  /** Bytes of the slabs of calls that may wait long: 4,096 of them hold 16 MiB at the very worst. */
+  lastingSlabBytes: 4_096,
+  /** Bytes up to which such a body may lie in its slab. */
+  lastingBodyBytesMax: 512,
 } as const;
