@@ -306,7 +306,11 @@ export class Leader implements RowWatcher {
   /** T2: of another epoch, or not the newest of its attempt: dropped. */
   #receiveSending(from: CoordinatorId, message: Take | Mutate): void {
     const { operation, epoch, m, call } = message;
-    if (epoch !== this.#context.epoch) return;
+    if (epoch > this.#context.epoch) {
+      this.#context.answer(from, call, { kind: 'not-leader', definite: true });
+      return;
+    }
+    if (epoch < this.#context.epoch) return;
     if (operation?.kind !== 'session') {
       if (message.kind === 'mutate') this.#mutations.mutate(from, message);
       return;

@@ -109,13 +109,16 @@ export class Group {
 
   /** Applies the first `count` entries in flight, and ends the turn. Returns how many there were. */
   commit(count: number = this.pending.length): number {
-    const applied = this.pending.splice(0, count);
-    for (const { index, entry } of applied) {
+    let applied = 0;
+    for (; applied < count; applied += 1) {
+      const next = this.pending.shift();
+      if (next === undefined) break;
+      const { index, entry } = next;
       const outcome = this.#apply(index, entry);
       this.leader?.applied(index, entry.command, outcome, this.nowMs);
     }
     this.leader?.flush(this.nowMs);
-    return applied.length;
+    return applied;
   }
 
   /** Commits until nothing is in flight. */
