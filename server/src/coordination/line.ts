@@ -155,7 +155,17 @@ export class Line {
   dropBelow(operation: SessionOperation): void {
     const waiter = this.waiters.get(operation);
     if (waiter === undefined || waiter.operation.attempt >= operation.attempt) return;
-    if (waiter.state !== 'logged') this.#stop(waiter, 'fenced');
+    if (waiter.state === 'logged') this.detach(waiter);
+    else this.#stop(waiter, 'fenced');
+  }
+
+  /**
+   * A waiter with an entry in flight makes room for a newer attempt. The entry stands behind that
+   * attempt's fence in the log, so it will be void, and the waiter hears STOP.
+   */
+  detach(waiter: Waiter): void {
+    assert(waiter.state === 'logged', 'only an entry in flight outlives its waiter');
+    this.waiters.remove(waiter);
   }
 
   /** E8: the waiters of an ended session go. */
@@ -277,6 +287,10 @@ export class Line {
 
   /** MISS of a pinned take: matched again when the fresh tuples have gone to those before it. */
   #goOn(waiter: Waiter): void {
+    if (this.waiters.get(waiter.operation) !== waiter) {
+      waiter.state = 'gone';
+      return;
+    }
     waiter.state = 'idle';
     waiter.tuples = noTuples;
     this.#eager.push(waiter);

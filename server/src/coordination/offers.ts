@@ -42,8 +42,8 @@ export class Offers {
         return;
       }
       // An older attempt that no fence of this leadership has met: it has no say any more.
-      if (waiter.state === 'logged') return;
-      this.#line.remove(waiter);
+      if (waiter.state === 'logged') this.#line.detach(waiter);
+      else this.#line.remove(waiter);
     }
     const refusal = busyReason(this.#context, operation, this.#line.waiters.count);
     if (refusal !== undefined) {

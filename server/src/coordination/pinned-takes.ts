@@ -84,9 +84,9 @@ export class PinnedTakes {
   #again(waiter: Waiter, from: CoordinatorId, message: Take): void {
     const { operation, m, waitEnded, cancelled } = message;
     if (waiter.operation.attempt !== operation.attempt || waiter.coordinator !== from) {
-      // An older attempt without an entry in flight goes; one with an entry is fenced at apply.
-      if (waiter.state === 'logged' || waiter.operation.attempt > operation.attempt) return;
-      this.#line.remove(waiter);
+      if (waiter.operation.attempt >= operation.attempt) return;
+      if (waiter.state === 'logged') this.#line.detach(waiter);
+      else this.#line.remove(waiter);
       this.#begin(from, message);
       return;
     }

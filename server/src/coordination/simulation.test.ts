@@ -1,10 +1,10 @@
 import test from 'ava';
 import { simulate } from './testing-simulation.ts';
 
-const { env: environment } = process;
+const { SCHEDULES, SEED } = process.env;
 /** More with SCHEDULES=…; SEED=… begins there. */
-const schedules = Number(environment['SCHEDULES'] ?? 2_000);
-const first = Number(environment['SEED'] ?? 1);
+const schedules = Number(SCHEDULES ?? 2_000);
+const first = Number(SEED ?? 1);
 
 test('I1 to I9 hold in every state of random schedules', (t) => {
   const totals = {

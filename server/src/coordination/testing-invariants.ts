@@ -74,6 +74,7 @@ export class Invariants implements ApplyWatcher, ClientWatcher {
   }
 
   after(space: Space, command: Command, outcome: Outcome, index: LogIndex): void {
+    this.#world.note(`  p${space.partition} applies ${index} ${command.kind}: ${outcome.kind}`);
     for (const to of receiversOf(command)) {
       if (space.result(to)?.kind === 'handed' && !this.#handedBefore.has(nameOf(to))) {
         this.#handedTo(to);

@@ -18,7 +18,8 @@ export class PlaceList {
     let before = this.tail;
     let after = this.head;
     while (before !== undefined && after !== undefined) {
-      if (isBefore(before.waiting, place.waiting)) {
+      // Two alternatives of one template may stand in one list: neither is before the other.
+      if (!isBefore(place.waiting, before.waiting)) {
         this.#link(before, place, before.next);
         return;
       }
