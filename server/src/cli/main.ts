@@ -2,10 +2,16 @@
 /** The `tuplet` command. */
 import { Command } from 'commander';
 import { version } from '../node.ts';
+import { addNotifyCommand } from './notify-command.ts';
 import { addServe } from './serve.ts';
+import { addSpaceCommands } from './space-commands.ts';
+import { addTupleCommands } from './tuple-commands.ts';
 
 const program = new Command('tuplet')
   .description('A durable tuple space: server and command line.')
   .version(version);
 addServe(program);
+addTupleCommands(program);
+addNotifyCommand(program);
+addSpaceCommands(program);
 await program.parseAsync();
