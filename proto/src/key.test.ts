@@ -1,13 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { scalar, small, tuple, value } from '../test/arbitrary.ts';
+import { int, scalar, small, tuple, value } from '../test/arbitrary.ts';
 import { compareValues } from '../test/oracle.ts';
 import {
   compareBytes,
   decodeTuple,
   encodeTuple,
+  floatOf,
+  intOf,
   isCanonicalTuple,
   keyOf,
+  numberOf,
   type Value,
 } from './index.ts';
 
@@ -28,6 +31,20 @@ for (const [name, arbitrary] of Object.entries({ scalar, small, value })) {
     t.pass();
   });
 }
+
+test('§1 ints beyond 2^53 sort between the doubles around them', (t) => {
+  const near = fc.tuple(int, fc.bigInt(-1_100n, 1_100n), fc.boolean());
+  let kept = 0;
+  const property = fc.property(near, ([start, distance, asFloat]) => {
+    const a = BigInt(numberOf(start) ?? 0);
+    const b = BigInt.asIntN(64, a + distance);
+    const other = asFloat ? floatOf(Number(b)) : intOf(b);
+    if (a !== b) kept += 1;
+    return keyOrder(intOf(a), other) === compareValues(intOf(a), other);
+  });
+  fc.assert(property, { numRuns: 15_000 });
+  t.true(kept > 10_000);
+});
 
 test('§1 no key is the beginning of another', (t) => {
   const property = fc.property(small, small, (a, b) => {

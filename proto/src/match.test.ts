@@ -15,6 +15,7 @@ import {
   MISSES_ARITY,
   matchTuple,
   missOf,
+  sameNumber,
   shapeOf,
   Template,
   type TemplateSpec,
@@ -58,6 +59,12 @@ test('§1 equality of stored bytes is equality of values', (t) => {
   });
   fc.assert(property, { numRuns: 20_000 });
   t.true(equal > 200, `only ${equal} equal pairs were seen`);
+});
+
+test('§1 numbers of both forms are the same where their mathematical values are', (t) => {
+  t.true(sameNumber(Number.NaN, Number.NaN));
+  t.true(sameNumber(-0, 0) && sameNumber(2n ** 53n, 2 ** 53));
+  t.false(sameNumber(2n ** 53n + 1n, 2 ** 53) || sameNumber(Number.NaN, 0) || sameNumber(1, 2));
 });
 
 test('a tuple that an alternative matches has the hash of its shape', (t) => {
