@@ -14,7 +14,7 @@ type Step =
   | { readonly kind: 'advance'; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.constant({ kind: 'write' } as const) },
+  { weight: 3, arbitrary: fc.constant({ kind: 'write' } as const) },
   {
     weight: 6,
     arbitrary: fc.constantFrom(0, 500, 4_000).map((waitMs) => ({ kind: 'take', waitMs }) as const),
@@ -112,7 +112,7 @@ test('K1–K4 under random breaks, losses and cancels nothing is lost and nothin
   });
   fc.assert(property, { numRuns: 400 });
   t.true(found > 500, `${found} found`);
-  t.true(cancelled > 100, `${cancelled} cancelled`);
+  t.true(cancelled > 10, `${cancelled} cancelled`);
 });
 
 test('S4 a client that stands still for longer than its lease hands nothing out that others may have', (t) => {
