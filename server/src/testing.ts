@@ -67,8 +67,8 @@ export async function startTestNode(options: TestNodeOptions = {}): Promise<Test
   };
 }
 
-/** Bytes of a segment: little to prepare. */
-const testSegmentBytes = 1_048_576;
+/** Bytes of a segment: two of the largest entries, and little to prepare. */
+const testSegmentBytes = 8_388_608;
 /** Milliseconds that time moves at once: sessions are kept alive between, as in real time. */
 const stepMs = 20;
 /** Turns of the event loop after each step, for messages and the disk. */

@@ -1,5 +1,5 @@
 /** From the contract's messages to the router's requests: what is missing or out of range is refused. */
-import type { ErrorReason } from '@tuplet/proto';
+import { type ErrorReason, limits } from '@tuplet/proto';
 import type * as contract from '@tuplet/proto/contract';
 import { TupleState } from '@tuplet/proto/contract';
 import type { Attempt, LogIndex, Sequence, SessionId, TupleId } from '../base/ids.ts';
@@ -335,4 +335,12 @@ function positive(value: number, field: string): number {
 function required(bytes: Uint8Array | null, field: string): Uint8Array {
   if (bytes === null) refuse('REQUEST_INVALID', field, 'it is missing');
   return bytes;
+}
+
+/** Holds a message to SPEC's limit; gRPC's own lies a little above. Throws RefusedError. */
+export function checkSize(bytes: Uint8Array): void {
+  if (bytes.length <= limits.messageBytesMax) return;
+  const message = `a request of ${bytes.length} bytes exceeds ${limits.messageBytesMax}`;
+  const limit = limits.messageBytesMax;
+  throw new RefusedError({ reason: 'REQUEST_TOO_LARGE', message, limit });
 }

@@ -56,7 +56,6 @@ export class Gateway {
   readonly #listener: NetServer;
   readonly #sockets: Set<Socket> = new Set();
   readonly #health: HealthImplementation;
-  readonly #stopInjecting: () => void;
   #address = '';
 
   private constructor(options: GatewayOptions) {
@@ -73,7 +72,6 @@ export class Gateway {
     this.#health.addToServer(this.#server);
     new ReflectionService(loadContract()).addToServer(this.#server);
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#stopInjecting = () => injector.destroy();
     this.#listener = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
       socket.on('close', () => this.#sockets.delete(socket));
@@ -108,7 +106,6 @@ export class Gateway {
 
   /** Ends gracefully: calls on their way are answered until `withinMs` is over; then all is cut. */
   async close(withinMs: number): Promise<void> {
-    this.#stopInjecting();
     const drained = new Promise<void>((resolve) => {
       this.#server.tryShutdown(() => resolve());
     });

@@ -1,9 +1,8 @@
 /** The contract's services as grpc-js takes them: bytes in, bytes out; our codecs stand in between. */
 import type { MethodDefinition, Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
-import { limits } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { type AdminPorts, adminHandlers } from './admin.ts';
-import { RefusedError, type RouterCall } from './decode.ts';
+import { checkSize, type RouterCall } from './decode.ts';
 import { Exchange, type ExchangePorts, type ExchangeStream } from './exchange.ts';
 import { type NotifyPorts, notifyHandler } from './notify-handler.ts';
 import { takeHandler, type UnaryMethod, type UnaryPorts, unaryHandler } from './unary.ts';
@@ -65,14 +64,6 @@ function unaryMethod(kind: CallName, method: AnyMethod): UnaryMethod {
       return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     },
   };
-}
-
-/** Holds a message to SPEC's limit; gRPC's own lies a little above. Throws RefusedError. */
-export function checkSize(bytes: Uint8Array): void {
-  if (bytes.length <= limits.messageBytesMax) return;
-  const message = `a request of ${bytes.length} bytes exceeds ${limits.messageBytesMax}`;
-  const limit = limits.messageBytesMax;
-  throw new RefusedError({ reason: 'REQUEST_TOO_LARGE', message, limit });
 }
 
 function add(

@@ -61,23 +61,37 @@ export class MemoryDisk implements Disk {
   }
 }
 
+/** Bytes of a chunk of a file. */
+const chunkBytes = 65_536;
+const zeros = Buffer.alloc(chunkBytes);
+
+/** A file in chunks; those that hold zeros alone, as prepared segments do, take no memory. */
 class MemoryFile implements DiskFile {
-  #bytes: Uint8Array = new Uint8Array(4_096);
+  readonly #chunks: Map<number, Uint8Array> = new Map();
   #size = 0;
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    const end = offset + bytes.length;
-    if (end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
-      larger.set(this.#bytes.subarray(0, this.#size));
-      this.#bytes = larger;
+    for (let done = 0; done < bytes.length; ) {
+      const at = offset + done;
+      const within = at % chunkBytes;
+      const part = bytes.subarray(done, done + chunkBytes - within);
+      this.#writeChunk((at - within) / chunkBytes, within, part);
+      done += part.length;
     }
-    this.#bytes.set(bytes, offset);
-    this.#size = Math.max(this.#size, end);
+    this.#size = Math.max(this.#size, offset + bytes.length);
   }
 
   async read(offset: number, size: number): Promise<Uint8Array> {
-    return this.#bytes.slice(offset, Math.min(this.#size, offset + size));
+    const end = Math.max(offset, Math.min(this.#size, offset + size));
+    const bytes = new Uint8Array(end - offset);
+    for (let at = offset; at < end; ) {
+      const within = at % chunkBytes;
+      const length = Math.min(end - at, chunkBytes - within);
+      const chunk = this.#chunks.get((at - within) / chunkBytes);
+      if (chunk !== undefined) bytes.set(chunk.subarray(within, within + length), at - offset);
+      at += length;
+    }
+    return bytes;
   }
 
   async sync(): Promise<void> {
@@ -90,12 +104,24 @@ class MemoryFile implements DiskFile {
 
   async truncate(size: number): Promise<void> {
     // What lies beyond reads as zeros if the file grows again.
-    this.#bytes.fill(0, Math.min(size, this.#size), this.#size);
-    if (size > this.#bytes.length) await this.write(size - 1, new Uint8Array(1));
+    for (const [index, chunk] of this.#chunks) {
+      if (index * chunkBytes >= size) this.#chunks.delete(index);
+      else if ((index + 1) * chunkBytes > size) chunk.fill(0, size - index * chunkBytes);
+    }
     this.#size = size;
   }
 
   async close(): Promise<void> {
     // Nothing is held.
+  }
+
+  #writeChunk(index: number, within: number, bytes: Uint8Array): void {
+    let chunk = this.#chunks.get(index);
+    if (chunk === undefined) {
+      if (zeros.compare(bytes, 0, bytes.length, 0, bytes.length) === 0) return;
+      chunk = new Uint8Array(chunkBytes);
+      this.#chunks.set(index, chunk);
+    }
+    chunk.set(bytes, within);
   }
 }

@@ -11,6 +11,7 @@ import {
 import {
   type Codec,
   decodeStatus,
+  GrpcCode,
   type Method,
   type ReceivedFailure,
   STATUS_TRAILER,
@@ -168,7 +169,10 @@ export class NotifyClient {
       this.#wake();
     });
     this.failed = new Promise((resolve) => {
-      stream.on('error', (error: ServiceError) => resolve(failureOf(error)));
+      stream.on('error', (error: ServiceError) => {
+        // The test's own cancellation is no failure.
+        if (error.code !== GrpcCode.CANCELLED) resolve(failureOf(error));
+      });
     });
   }
 

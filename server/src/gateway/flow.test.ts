@@ -1,0 +1,149 @@
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { GrpcCode, readStatus } from '@tuplet/proto';
+import * as contract from '@tuplet/proto/contract';
+import { Outcome } from '@tuplet/proto/contract';
+import test from 'ava';
+import { failureOf } from '../../test/gateway/client.ts';
+import { start, turns } from '../../test/gateway/start.ts';
+import { any, template, tuple } from '../../test/router/bench.ts';
+
+const { methods } = contract.TupleSpaceService;
+const space = { name: 'default' };
+const ifExists = { seconds: 0, nanos: 0 };
+const large = 'x'.repeat(100_000);
+
+test('an Exchange whose blocked calls answer a reader that does not read is ended', async (t) => {
+  const { client, connect } = await start(t, {
+    gatewayLimits: { replyBytesPause: 262_144, replyBytesMax: 1_048_576 },
+  });
+  const exchange = connect().exchange();
+  for (let callId = 1; callId <= 50; callId += 1) {
+    const value = { space, template: template('job', any) };
+    exchange.send({ callId, request: { kind: 'read', value } });
+  }
+  exchange.send({ callId: 99, request: { kind: 'count', value: { space } } });
+  await exchange.reply(99);
+  exchange.stream.pause();
+  await client.call(methods.write, { space, tuple: tuple('job', large) });
+  await turns(50);
+  exchange.stream.resume();
+  const error = await exchange.ended;
+  if (error === undefined) return t.fail();
+  t.is(failureOf(error).reason, 'SLOW_CONSUMER');
+  t.is(error.code, GrpcCode.RESOURCE_EXHAUSTED);
+});
+
+test('takes on an Exchange that is ended for a slow reader come back', async (t) => {
+  const { node, client, connect } = await start(t, {
+    gatewayLimits: { replyBytesPause: 262_144, replyBytesMax: 524_288 },
+  });
+  const exchange = connect().exchange();
+  for (let callId = 1; callId <= 30; callId += 1) {
+    const value = { space, template: template('job', any, any) };
+    exchange.send({ callId, request: { kind: 'take', value } });
+  }
+  exchange.send({ callId: 99, request: { kind: 'count', value: { space } } });
+  await exchange.reply(99);
+  exchange.stream.pause();
+  const items = Array.from({ length: 30 }, (_, at) => ({ tuple: tuple('job', at, large) }));
+  await client.call(methods.writeMany, { space, items });
+  await turns(50);
+  await node.advance(3_000);
+  exchange.stream.resume();
+  t.not(await exchange.ended, undefined);
+  const { count } = await client.call(methods.count, { space });
+  t.true(count >= 15, `${count} of 30 came back; the others were on the connection already`);
+});
+
+test('an Exchange of one call a message and many calls a message give the same answers', async (t) => {
+  const { client } = await start(t);
+  const exchange = client.exchange();
+  const write = (callId: number): contract.CallInit => ({
+    callId,
+    request: { kind: 'write', value: { space, tuple: tuple('job', callId) } },
+  });
+  for (let callId = 1; callId <= 50; callId += 1) exchange.send(write(callId));
+  exchange.send(...Array.from({ length: 50 }, (_, at) => write(51 + at)));
+  for (let callId = 1; callId <= 100; callId += 1)
+    t.is((await exchange.reply(callId))?.kind, 'write');
+  const takes = Array.from({ length: 100 }, (_, at) => ({
+    callId: 201 + at,
+    request: {
+      kind: 'take',
+      value: { space, template: template('job', any), wait: ifExists },
+    } as const,
+  }));
+  exchange.send(...takes);
+  const taken = new Set<number>();
+  for (const { callId } of takes) {
+    const reply = await exchange.reply(callId);
+    if (reply?.kind !== 'take') return t.fail(JSON.stringify(reply));
+    t.is(reply.value.outcome, Outcome.FOUND);
+    taken.add(reply.value.found?.tupleId ?? 0);
+  }
+  t.is(taken.size, 100);
+  exchange.stream.end();
+});
+
+test('a request above the limit inside an Exchange ends it with the reason', async (t) => {
+  const { client } = await start(t);
+  const exchange = client.exchange();
+  const calls = [1, 2, 3, 4].map((callId) => ({
+    callId,
+    request: {
+      kind: 'write',
+      value: { space, tuple: tuple('job', 'x'.repeat(925_000)) },
+    } as const,
+  }));
+  exchange.send(...calls);
+  const error = await exchange.ended;
+  if (error === undefined) return t.fail();
+  t.is(failureOf(error).reason, 'REQUEST_TOO_LARGE');
+});
+
+test('a broken message ends the Exchange with the reason', async (t) => {
+  const { node } = await start(t);
+  const client = new Client(node.address, credentials.createInsecure());
+  t.teardown(() => client.close());
+  const stream = client.makeBidiStreamRequest(
+    methods.exchange.path,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => bytes,
+    new Metadata(),
+  );
+  stream.on('data', () => undefined);
+  stream.write(Buffer.from([0x0a, 0x05, 0x01]));
+  const error = await new Promise<Parameters<typeof failureOf>[0]>((resolve) => {
+    stream.on('error', resolve);
+  });
+  t.is(failureOf(error).reason, 'MALFORMED_MESSAGE');
+});
+
+test('connections beyond the bound are closed, and the others go on', async (t) => {
+  const { client, connect } = await start(t, { gatewayLimits: { connectionsMax: 2 } });
+  const second = connect();
+  await client.call(methods.count, { space });
+  await second.call(methods.count, { space });
+  const third = connect();
+  await t.throwsAsync(third.call(methods.count, { space }, 500));
+  t.is((await client.call(methods.count, { space })).count, 0);
+});
+
+test('each reply of an Exchange carries its own error', async (t) => {
+  const { client } = await start(t);
+  const exchange = client.exchange();
+  exchange.send(
+    { callId: 1, request: { kind: 'closeSession', value: { sessionId: 5 } } },
+    { callId: 2, request: { kind: 'take', value: { space } } },
+    { callId: 3, request: { kind: 'write', value: { space, tuple: tuple('job', 1) } } },
+  );
+  const reasons = await Promise.all(
+    [1, 2].map(async (callId) => {
+      const reply = await exchange.reply(callId);
+      return reply?.kind === 'error' ? readStatus(reply.value).reason : reply?.kind;
+    }),
+  );
+  t.deepEqual(reasons, ['SESSION_EXPIRED', 'REQUEST_INVALID']);
+  t.is((await exchange.reply(3))?.kind, 'write');
+  exchange.stream.end();
+});

@@ -1,0 +1,264 @@
+import { EventEmitter } from 'node:events';
+import * as contract from '@tuplet/proto/contract';
+import { EventKind } from '@tuplet/proto/contract';
+import test from 'ava';
+import type { NotifyClient } from '../../test/gateway/client.ts';
+import { start } from '../../test/gateway/start.ts';
+import { any, HandClock, RouterBench, stored, template, tuple } from '../../test/router/bench.ts';
+import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
+import type { SpaceEvent } from '../space/history.ts';
+import { InFlight } from './in-flight.ts';
+import { notifyHandler } from './notify-handler.ts';
+
+const { methods } = contract.TupleSpaceService;
+const space = { name: 'default' };
+const ifExists = { seconds: 0, nanos: 0 };
+const fromNow = { kind: 'now', value: {} } as const;
+
+function kindsOf({ events }: NotifyClient): readonly EventKind[] {
+  return events.map(({ kind }) => kind);
+}
+
+/** Resumption as clients do it: the last cursor, and the latest place of each partition after it. */
+function resumption(stream: NotifyClient): contract.NotifyRequestInit {
+  const last = stream.cursors.at(-1);
+  if (last === undefined) throw new Error('a stream begins with a cursor');
+  const seen = new Map<number, contract.EventPlace>();
+  for (const { place } of stream.events.slice(last.after))
+    if (place !== null) seen.set(place.partition, place);
+  return { space, from: { kind: 'cursor', value: last.cursor }, seen: [...seen.values()] };
+}
+
+test('8.1 notify streams what happens to matching tuples', async (t) => {
+  const { node, client } = await start(t);
+  const stream = client.notify({ space, template: template('job', any), from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  t.is(stream.events.length, 0, '8.6 a cursor comes at the start');
+  await client.call(methods.write, { space, tuple: tuple('other', 1) });
+  await client.call(methods.write, { space, tuple: tuple('job', 1) });
+  const { written } = await client.call(methods.write, { space, tuple: tuple('job', 2) });
+  await client.call(methods.cancel, { space, tupleId: written?.tupleId });
+  const lease = { seconds: 1, nanos: 0 };
+  await client.call(methods.write, { space, tuple: tuple('job', 3), lease });
+  await client.call(methods.take, { space, template: template('job', 1), wait: ifExists });
+  await node.advance(1_500);
+  await stream.until(() => stream.events.length >= 6);
+  const { WRITTEN, CANCELLED, TAKEN, EXPIRED } = EventKind;
+  t.deepEqual(kindsOf(stream), [WRITTEN, WRITTEN, CANCELLED, WRITTEN, TAKEN, EXPIRED]);
+  t.true(stream.events.every(({ last }) => last));
+  stream.stream.cancel();
+});
+
+test('8.2 a replacement is sent if either form matches, with both', async (t) => {
+  const { client } = await start(t);
+  const streams = [1, 2, 3].map((number) =>
+    client.notify({ space, template: template('job', number), from: fromNow }),
+  );
+  for (const stream of streams) await stream.until(() => stream.cursors.length > 0);
+  await client.call(methods.write, { space, tuple: tuple('job', 1) });
+  const target = { kind: 'template', value: template('job', any) } as const;
+  await client.call(methods.replace, { space, target, tuple: tuple('job', 2) });
+  await client.call(methods.write, { space, tuple: tuple('job', 3) });
+  const [one, two, three] = streams;
+  if (!one || !two || !three) return t.fail();
+  await three.until(() => three.events.length > 0);
+  await one.until(() => one.events.length > 1);
+  await two.until(() => two.events.length > 0);
+  t.deepEqual(kindsOf(one), [EventKind.WRITTEN, EventKind.REPLACED]);
+  t.deepEqual(kindsOf(two), [EventKind.REPLACED]);
+  t.deepEqual(kindsOf(three), [EventKind.WRITTEN]);
+  const [replaced] = two.events;
+  t.deepEqual(Buffer.from(replaced?.old ?? []), Buffer.from(tuple('job', 1)));
+  t.deepEqual(Buffer.from(replaced?.tuple?.tuple ?? []), Buffer.from(tuple('job', 2)));
+  for (const { stream } of streams) stream.cancel();
+});
+
+test('only the kinds asked for are sent', async (t) => {
+  const { client } = await start(t);
+  const stream = client.notify({ space, kinds: [EventKind.TAKEN], from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  await client.call(methods.write, { space, tuple: tuple('job', 1) });
+  await client.call(methods.take, { space, template: template('job', any), wait: ifExists });
+  await stream.until(() => stream.events.length > 0);
+  t.deepEqual(kindsOf(stream), [EventKind.TAKEN]);
+  stream.stream.cancel();
+});
+
+test('8.7 a stream that breaks anywhere resumes without gap or repetition', async (t) => {
+  const { client, connect } = await start(t);
+  const total = 400;
+  const seen: string[] = [];
+  let request: contract.NotifyRequestInit = { space, from: fromNow };
+  let stream = client.notify(request);
+  await stream.until(() => stream.cursors.length > 0);
+  for (let number = 0; number < total; number += 1) {
+    const tag = `tag-${number % 7}`;
+    await client.call(methods.write, { space, tuple: tuple(tag, number) });
+    if (number % 53 !== 52) continue;
+    // Breaks with events on their way: how many have come is chance.
+    await stream.until(() => stream.events.length > 0);
+    stream.stream.cancel();
+    for (const { place } of stream.events) seen.push(`${place?.partition}:${place?.revision}`);
+    request = resumption(stream);
+    stream = connect().notify(request);
+    await stream.until(() => stream.cursors.length > 0);
+  }
+  await stream.until(() => seen.length + stream.events.length >= total);
+  for (const { place } of stream.events) seen.push(`${place?.partition}:${place?.revision}`);
+  t.is(seen.length, total);
+  t.is(new Set(seen).size, total);
+  stream.stream.cancel();
+});
+
+test('8.5 the last event of a batch is marked, and no cursor lies inside it', async (t) => {
+  const { client } = await start(t);
+  const stream = client.notify({ space, from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  const items = Array.from({ length: 1_000 }, (_, number) => ({ tuple: tuple('job', number) }));
+  for (let batch = 0; batch < 3; batch += 1) await client.call(methods.writeMany, { space, items });
+  await stream.until(() => stream.events.length >= 3_000);
+  const marked = stream.events.flatMap(({ last }, at) => (last ? [at + 1] : []));
+  t.deepEqual(marked, [1_000, 2_000, 3_000]);
+  for (const { after } of stream.cursors) t.is(after % 1_000, 0);
+  t.true(stream.cursors.length >= 3, '8.6 a cursor at least every 1,000 events');
+  stream.stream.cancel();
+});
+
+test('8.6 cursors come at least every 1,000 events, and with heartbeats', async (t) => {
+  const { node, client } = await start(t);
+  const stream = client.notify({ space, from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  const items = Array.from({ length: 30 }, (_, at) => ({ tuple: tuple(`tag-${at}`, at) }));
+  for (let batch = 0; batch < 100; batch += 1)
+    await client.call(methods.writeMany, { space, items });
+  await stream.until(() => stream.events.length >= 3_000);
+  const places = [0, ...stream.cursors.map(({ after }) => after), stream.events.length];
+  for (const [at, place] of places.entries()) t.true(place - (places[at - 1] ?? 0) <= 1_000);
+  const before = stream.cursors.length;
+  await node.advance(5_100);
+  await stream.until(() => stream.cursors.length > before);
+  t.is(stream.cursors.at(-1)?.after, 3_000);
+  stream.stream.cancel();
+});
+
+test('8.9 a cursor older than the history is refused, never passed over', async (t) => {
+  const { node, client } = await start(t);
+  const stream = client.notify({ space, from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  const [first] = stream.cursors;
+  stream.stream.cancel();
+  await client.call(methods.write, { space, tuple: tuple('job', 1) });
+  // Ten minutes later the event is no longer kept.
+  await node.advance(11 * 60_000);
+  await client.call(methods.write, { space, tuple: tuple('job', 2) });
+  const late = client.notify({
+    space,
+    from: { kind: 'cursor', value: first?.cursor ?? new Uint8Array(0) },
+  });
+  const failure = await late.failed;
+  t.is(failure.reason, 'CURSOR_COMPACTED');
+});
+
+test('a cursor of another cluster, another space or none is refused', async (t) => {
+  const { client } = await start(t);
+  const other = await start(t);
+  const foreign = other.client.notify({ space, from: fromNow });
+  await foreign.until(() => foreign.cursors.length > 0);
+  foreign.stream.cancel();
+  const value = foreign.cursors[0]?.cursor ?? new Uint8Array(0);
+  for (const cursor of [value, new Uint8Array([1, 2, 3]), new Uint8Array(0)]) {
+    const stream = client.notify({ space, from: { kind: 'cursor', value: cursor } });
+    t.is((await stream.failed).reason, 'CURSOR_INVALID');
+  }
+  await other.client.call(contract.AdminService.methods.createSpace, { name: 'jobs' });
+  const elsewhere = other.client.notify({
+    space: { name: 'jobs' },
+    from: { kind: 'cursor', value },
+  });
+  t.is((await elsewhere.failed).reason, 'CURSOR_INVALID');
+});
+
+test('a stream on a space that is dropped ends', async (t) => {
+  const { node, client } = await start(t);
+  await client.call(contract.AdminService.methods.createSpace, { name: 'jobs' });
+  const stream = client.notify({ space: { name: 'jobs' }, from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  await client.call(contract.AdminService.methods.dropSpace, { name: 'jobs' });
+  await node.advance(6_000);
+  t.is((await stream.failed).reason, 'SPACE_NOT_FOUND');
+});
+
+test('8.10 a consumer that does not read slows nobody and misses nothing', async (t) => {
+  const { client, connect } = await start(t);
+  const slow = connect().notify({ space, from: fromNow });
+  await slow.until(() => slow.cursors.length > 0);
+  slow.stream.pause();
+  const large = 'x'.repeat(10_000);
+  const items = Array.from({ length: 100 }, (_, at) => ({ tuple: tuple('job', at, large) }));
+  for (let batch = 0; batch < 6; batch += 1) await client.call(methods.writeMany, { space, items });
+  slow.stream.resume();
+  await slow.until(() => slow.events.length >= 600);
+  t.is(slow.events.length, 600);
+  slow.stream.cancel();
+});
+
+test('8.10 one message is on its way to a consumer that does not read, and no more', (t) => {
+  const clock = new HandClock();
+  let wake: () => void = () => undefined;
+  let reads = 0;
+  const event = (revision: number): SpaceEvent => ({
+    place: { revision: revision as LogIndex, position: 0 },
+    kind: 'written',
+    last: true,
+    stampMs: 0 as StampMs,
+    space: 1 as SpaceId,
+    slot: 0 as Slot,
+    tuple: stored(1, revision, tuple('job', 'x'.repeat(100_000))),
+    old: undefined,
+  });
+  const history = {
+    lastPlace: { revision: 0 as LogIndex, position: 0 },
+    cutPlace: { revision: 0 as LogIndex, position: 0 },
+    read: ({ revision }: { revision: number }) => {
+      reads += 1;
+      return [event(revision + 1)];
+    },
+  };
+  const handler = notifyHandler({
+    spaces: new RouterBench({ partitions: 1 }).router.spaces,
+    histories: {
+      clusterId: '0',
+      historyOf: () => history,
+      onApplied: (_partition, run) => {
+        wake = run;
+        return () => undefined;
+      },
+      nowMs: () => clock.monotonicMs(),
+    },
+    inFlight: new InFlight(10),
+    clock,
+    failed: (error) => t.fail(String(error)),
+  });
+  const taken: (() => void)[] = [];
+  const request = { space: { name: 'jobs' }, from: fromNow };
+  const stream = Object.assign(new EventEmitter(), {
+    request: Buffer.from(contract.NotifyRequest.encode(request)),
+    getPeer: () => 'peer',
+    write: (_bytes: Buffer, done: () => void) => taken.push(done),
+  });
+  handler(stream as unknown as Parameters<typeof handler>[0]);
+  for (let each = 0; each < 100; each += 1) {
+    wake();
+    clock.turn();
+  }
+  t.is(taken.length, 1);
+  t.is(reads, 0, 'the first message is the cursor alone');
+  taken[0]?.();
+  for (let each = 0; each < 100; each += 1) {
+    wake();
+    clock.turn();
+  }
+  t.is(taken.length, 2);
+  t.true(reads <= 4, 'a message of 256 KiB is read from the history, and nothing ahead of it');
+  stream.emit('cancelled');
+});
