@@ -5,12 +5,17 @@
 import { assert, present } from '../base/assert.ts';
 import { copyBytes } from './copy-bytes.ts';
 
-const blockBytes = 16_384;
+/** Blocks grow up to this size, so that a quiet partition holds little and a busy one few objects. */
+const blockBytesMax = 65_536;
+const blockBytesMin = 4_096;
+/** A search looks through so many bytes one by one. */
+const markBytes = 2_048;
 const lengthBytes = 4;
 
 interface Block {
   readonly bytes: Uint8Array;
-  readonly view: DataView;
+  /** Offsets of records, about one in `markBytes`; the first is 0. */
+  readonly marks: number[];
   /** Position of its first byte. */
   readonly start: number;
   /** Bytes in use, whole records. */
@@ -64,7 +69,8 @@ export class ByteLog {
     let block = this.#blocks.at(-1);
     if (block === undefined || block.used + size > block.bytes.length) block = this.#open(size);
     const at = block.used;
-    block.view.setUint32(at, length, true);
+    if (at - (block.marks.at(-1) ?? 0) >= markBytes) block.marks.push(at);
+    writeLength(block.bytes, at, length);
     copyBytes(source, 0, length, block.bytes, at + lengthBytes);
     block.used = at + size;
     const position = this.#end;
@@ -88,7 +94,7 @@ export class ByteLog {
   /** The position of the record after this one; `end` after the youngest. */
   next(position: number): number {
     const block = this.#blockOf(position);
-    return position + lengthBytes + block.view.getUint32(position - block.start, true);
+    return position + lengthBytes + readLength(block.bytes, position - block.start);
   }
 
   /** Cuts the oldest record. */
@@ -98,14 +104,8 @@ export class ByteLog {
     this.#count -= 1;
     this.#payloadBytes -= next - this.#first - lengthBytes;
     this.#first = next;
-    // Blocks are dropped eight at a time, because taking the head off an array moves the rest.
-    let gone = 0;
-    for (const block of this.#blocks) {
-      if (block.start + block.used > this.#first) break;
-      gone += 1;
-      if (gone > 8) break;
-    }
-    if (gone > 8 || gone === this.#blocks.length) this.#blocks = this.#blocks.slice(gone);
+    const oldest = present(this.#blocks[0], 'a record lies in a block');
+    if (oldest.start + oldest.used === this.#first) this.#blocks.shift();
   }
 
   /** The position of the first record for which `reached` holds; it holds for all later ones. */
@@ -119,8 +119,8 @@ export class ByteLog {
       if (reached(recordAt(block, block.start))) high = middle - 1;
       else low = middle;
     }
-    const begin = present(this.#blocks[low], 'the block exists').start;
-    let position = Math.max(begin, this.#first);
+    const block = present(this.#blocks[low], 'the block exists');
+    let position = Math.max(lastMarkBefore(block, reached), this.#first);
     while (position < this.#end && !reached(this.at(position))) position = this.next(position);
     return position;
   }
@@ -131,8 +131,10 @@ export class ByteLog {
   }
 
   #open(size: number): Block {
-    const bytes = new Uint8Array(Math.max(blockBytes, size));
-    const block = { bytes, view: new DataView(bytes.buffer), start: this.#end, used: 0 };
+    const grown = (this.#blocks.at(-1)?.bytes.length ?? 0) * 2;
+    const usual = Math.min(blockBytesMax, Math.max(blockBytesMin, grown));
+    const bytes = new Uint8Array(Math.max(usual, size));
+    const block = { bytes, marks: [0], start: this.#end, used: 0 };
     this.#blocks.push(block);
     return block;
   }
@@ -163,6 +165,31 @@ export function* recordsOf(cut: ByteLogCut): Generator<Uint8Array> {
   }
 }
 
+/** The position of the last marked record that is not yet reached; of the first one if all are. */
+function lastMarkBefore(block: Block, reached: (record: Uint8Array) => boolean): number {
+  let low = 0;
+  let high = block.marks.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    const position = block.start + (block.marks[middle] as number);
+    if (reached(recordAt(block, position))) high = middle - 1;
+    else low = middle;
+  }
+  return block.start + (block.marks[low] as number);
+}
+
+function writeLength(bytes: Uint8Array, at: number, length: number): void {
+  bytes[at] = length;
+  bytes[at + 1] = length >>> 8;
+  bytes[at + 2] = length >>> 16;
+  bytes[at + 3] = length >>> 24;
+}
+
+function readLength(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
+}
+
 function blockIndexOf(blocks: readonly Block[], position: number): number {
   let low = 0;
   let high = blocks.length - 1;
@@ -176,6 +203,6 @@ function blockIndexOf(blocks: readonly Block[], position: number): number {
 
 function recordAt(block: Block, position: number): Uint8Array {
   const at = position - block.start;
-  const size = block.view.getUint32(at, true);
+  const size = readLength(block.bytes, at);
   return block.bytes.subarray(at + lengthBytes, at + lengthBytes + size);
 }

@@ -26,12 +26,12 @@ export const testSpaces: readonly SpaceId[] = [1, 2, 3].map((n) => n as SpaceId)
 /** Sequences of all histories. */
 export const testSequences: readonly Sequence[] = [1, 2, 3, 4, 5, 6, 7].map((n) => n as Sequence);
 /** Request ids of all histories. */
-export const testRequests: readonly string[] = ['0a', '0b', '0c', 'ff00'];
+export const testRequests: readonly string[] = ['0a', '0b', '0c', 'ff00', '01', '02', '03'];
 /** Short times and few results, so that histories reach every bound. */
 export const testLimits: ModelLimits = {
-  endedMarkMs: 400,
-  requestResultMs: 300,
-  requestResultsMax: 3,
+  endedMarkMs: 1_000,
+  requestResultMs: 900,
+  requestResultsMax: 2,
   historyMs: 500,
   batchTuplesMax: 4,
 };
@@ -110,7 +110,7 @@ function sessionOperation(choice: Choice): SessionOperation {
 function operation(choice: Choice): Operation | undefined {
   const way = choice.c % 6;
   if (way === 0) return undefined;
-  if (way === 1) return { kind: 'request', requestId: pick(testRequests, choice.d) };
+  if (way <= 2) return { kind: 'request', requestId: pick(testRequests, choice.d) };
   return sessionOperation(choice);
 }
 
