@@ -68,7 +68,7 @@ const makers: readonly Make[] = [
   makeRenew,
   ...repeat(2, makeExpire),
   ...repeat(4, (_m, c): Command => ({ kind: 'know', session: pick(testSessions, c.a) })),
-  (_m, c): Command => ({ kind: 'end', session: pick(testSessions, c.a) }),
+  (_m, c): Command => ({ kind: c.b % 3 === 0 ? 'end' : 'know', session: pick(testSessions, c.a) }),
   (_m, c): Command => ({ kind: 'open-session', leaseMs: 1_000 + (c.a % 9), name: `n${c.b % 3}` }),
   (_m, c): Command => ({
     kind: 'touch',
