@@ -76,6 +76,20 @@ test('a space has its own routing name; its id is never given again, nor is a dr
   t.true(second.id > first.id);
 });
 
+test('no id comes twice, whatever was dropped between', (t) => {
+  const map = founded();
+  const ids = new Set([map.space('default')?.id]);
+  for (let round = 0; round < 5; round += 1) {
+    for (const name of ['a', 'b', 'c']) ids.add(created(map, name).id);
+    for (const name of ['b', 'a', 'c']) {
+      const id = map.space(name)?.id;
+      apply(map, { kind: 'drop-space', name });
+      if (id !== undefined) apply(map, { kind: 'forget-space', space: id });
+    }
+  }
+  t.is(ids.size, 16);
+});
+
 test('every change of the spaces raises the epoch by one, and a refused one does not', (t) => {
   const map = founded();
   created(map, 'a');
