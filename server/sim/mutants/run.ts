@@ -61,25 +61,30 @@ class Copy {
 
   /** Runs seeds with the mutant in place, until one fails. */
   async try(mutant: Mutant): Promise<Verdict> {
-    const file = join(this.folder, mutant.file);
-    const original = readFileSync(file, 'utf8');
-    const parts = original.split(mutant.find);
     const none = { mutant, seed: 0, checker: '', message: '' };
-    if (parts.length !== 2) {
-      return { ...none, outcome: 'broken', message: `found ${parts.length - 1} times` };
-    }
-    writeFileSync(file, parts.join(mutant.replace));
+    const originals = new Map<string, string>();
     try {
-      return { ...none, ...(await this.#run(mutant)) };
+      for (const { file, find, replace } of mutant.edits) {
+        const path = join(this.folder, file);
+        const text = readFileSync(path, 'utf8');
+        if (!originals.has(path)) originals.set(path, text);
+        const parts = text.split(find);
+        if (parts.length !== 2) {
+          const message = `${file}: found ${parts.length - 1} times: ${find.split('\n')[0]}`;
+          return { ...none, outcome: 'broken', message };
+        }
+        writeFileSync(path, parts.join(replace));
+      }
+      return { ...none, ...(await this.#run()) };
     } finally {
-      writeFileSync(file, original);
+      for (const [path, text] of originals) writeFileSync(path, text);
     }
   }
 
-  async #run(mutant: Mutant): Promise<Omit<Verdict, 'mutant'>> {
+  async #run(): Promise<Omit<Verdict, 'mutant'>> {
     const main = join(this.folder, 'server/dist/sim/main.js');
-    const args = [main, '--hunt', '--seed', String(mutant.seed ?? 1)];
-    args.push('--seeds', String(seedsMax), '--minutes', String(secondsMax / 60));
+    const args = [main, '--hunt', '--seed', '1', '--seeds', String(seedsMax)];
+    args.push('--minutes', String(secondsMax / 60));
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     let errors = '';

@@ -4,17 +4,457 @@
  * product; a mutant that no longer applies fails the run.
  */
 
-/** One bug. */
-export interface Mutant {
-  /** What is wrong; where PROTOCOL §10 lists it, in its words. */
-  readonly name: string;
+/** One place that a bug changes. */
+export interface Edit {
   /** Relative to the repository: in a package's dist. */
   readonly file: string;
   readonly find: string;
   readonly replace: string;
-  /** Where to begin; 1 unless the seeds before are known to miss it. */
-  readonly seed?: number;
 }
 
+/** One bug. */
+export interface Mutant {
+  /** What is wrong; where PROTOCOL §10 lists it, in its words. */
+  readonly name: string;
+  /** Several where one wall stands behind another. */
+  readonly edits: readonly Edit[];
+}
+
+const apply = 'server/dist/src/space/apply.js';
+const sessions = 'server/dist/src/space/sessions.js';
+const snapshot = 'server/dist/src/space/snapshot.js';
+const space = 'server/dist/src/space/space.js';
+const coordinator = 'server/dist/src/coordination/take-coordinator.js';
+const offers = 'server/dist/src/coordination/offers.js';
+const line = 'server/dist/src/coordination/line.js';
+const leader = 'server/dist/src/coordination/leader.js';
+const pinned = 'server/dist/src/coordination/pinned-takes.js';
+const home = 'server/dist/src/coordination/session-home.js';
+const writes = 'server/dist/src/coordination/writes.js';
+const replaces = 'server/dist/src/coordination/replaces.js';
+const reads = 'server/dist/src/coordination/reads.js';
+const sends = 'server/dist/src/coordination/newest-sends.js';
+const expiry = 'server/dist/src/coordination/expiry.js';
+const log = 'server/dist/src/storage/log.js';
+const notify = 'server/dist/src/router/notify.js';
+const engine = 'client/dist/src/engine/engine.js';
+const clientSessions = 'client/dist/src/engine/sessions.js';
+
+function one(name: string, file: string, find: string, replace: string): Mutant {
+  return { name, edits: [{ file, find, replace }] };
+}
+
+const fences: readonly Mutant[] = [
+  one(
+    'no fence',
+    coordinator,
+    "this.#state = operation.attempt > 1 ? 'fencing' : 'waiting';",
+    "this.#state = 'waiting';",
+  ),
+  one(
+    'register after the first FENCED_OK only',
+    coordinator,
+    'if (!each.isFenced)\n                return;',
+    '',
+  ),
+  one(
+    'fence not looked at when applied',
+    sessions,
+    "return operation.attempt < fence ? 'fenced' : 'ok';",
+    "return 'ok';",
+  ),
+  one(
+    'fence in memory only: not in snapshots',
+    snapshot,
+    'return { sequence, fence, change, handed: record.handed',
+    'return { sequence, fence: 0, change, handed: record.handed',
+  ),
+  one(
+    'FENCE hides an earlier result',
+    apply,
+    "return result === undefined ? { kind: 'fenced' } :",
+    "return result === undefined || true ? { kind: 'fenced' } :",
+  ),
+  one(
+    'receipt drops the fence',
+    sessions,
+    'if (record.handed.length === 0 && record.fence === 0)',
+    'if (record.handed.length === 0)',
+  ),
+  one(
+    'same attempt number twice',
+    engine,
+    'operation.attempt += 1;',
+    'operation.attempt = Math.max(1, operation.attempt);',
+  ),
+  one(
+    'pinned retry unfenced',
+    pinned,
+    'if (attempt > 1 && space.fenceOf(session, sequence) < attempt) {',
+    'if (false) {',
+  ),
+];
+
+const acceptance: readonly Mutant[] = [
+  one(
+    'two acceptances in flight',
+    coordinator,
+    "if (this.#state === 'waiting') {\n            this.#state = 'accepting';",
+    "if (this.#state === 'waiting' || this.#state === 'accepting') {\n            this.#state = 'accepting';",
+  ),
+  one(
+    'ACCEPT not tied to its offer',
+    offers,
+    'epoch === this.#context.epoch &&\n            offer === waiter.offer;',
+    'epoch === this.#context.epoch;',
+  ),
+  one(
+    'a hand-over of a tuple that is not visible',
+    apply,
+    "if (row === noRow || !state.tuples.rows.visible(row, state.stampMs))\n            return { kind: 'miss' };\n        rows.push(row);",
+    "if (row === noRow)\n            return { kind: 'miss' };\n        rows.push(row);",
+  ),
+];
+
+const waiting: readonly Mutant[] = [
+  one(
+    'no register after MISS',
+    coordinator,
+    'if (each.isMarked)\n                this.#sendOpen(of);',
+    ';',
+  ),
+  one(
+    'a declined partition is not registered at again',
+    coordinator,
+    'if (declined !== undefined)\n            declined.isMarked = true;',
+    '',
+  ),
+  one('what becomes ready wakes no take', leader, 'this.#fresh.push(space.idOf(row));', ''),
+  one(
+    'what becomes ready wakes no read',
+    leader,
+    "this.#reads.arrived(row, 'ready', bytes, this.#offsets);",
+    '',
+  ),
+  one(
+    'the last waiter first',
+    pinned,
+    'arrivalMs: this.#context.nowMs - (query.waitedMs ?? 0),',
+    'arrivalMs: -this.#context.nowMs,',
+  ),
+  one('a missed hand-over is forgotten', line, 'this.#eager.push(waiter);', ''),
+  one(
+    "a dead router's offers keep their locks",
+    line,
+    "if (waiter.coordinator === coordinator && waiter.state !== 'logged')\n                this.remove(waiter);",
+    "if (waiter.coordinator === coordinator && waiter.state === 'idle')\n                this.remove(waiter);\n            else if (waiter.state === 'offered') waiter.offer = -1;",
+  ),
+];
+
+const sessionEnds: readonly Mutant[] = [
+  one(
+    'nothing given back at the end of a session',
+    sessions,
+    'for (const record of inOrder(known.operations.values()))\n                returned.push(...record.handed);',
+    '',
+  ),
+  one(
+    'end of a session not looked at',
+    sessions,
+    "return this.#ended.has(operation.session) ? 'ended' : 'unknown-session';",
+    "return 'ok';",
+  ),
+  one('a touched partition is not remembered', sessions, 'home.touched.add(partition);', ''),
+  one(
+    'an end is not delivered after a restart',
+    home,
+    'else\n                this.#deliver(session);',
+    '',
+  ),
+  one(
+    'home ends too early',
+    home,
+    'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs);',
+    'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs / 4);',
+  ),
+  one(
+    'a new leader gives no full lease',
+    home,
+    "if (state === 'open')\n                this.#leases.set(session, this.#context.nowMs + leaseMs);",
+    "if (state === 'open')\n                this.#leases.set(session, this.#context.nowMs + 1);",
+  ),
+  one(
+    'client hands out after giving up',
+    clientSessions,
+    'if (session.isOver(nowMs))\n                this.giveUp(session);',
+    '',
+  ),
+  one(
+    'homes of sessions missing in the snapshot',
+    snapshot,
+    'counts.home += 1;\n            this.#writeHome(home);',
+    '',
+  ),
+];
+
+const receipts: readonly Mutant[] = [
+  one(
+    'a receipt lost with its connection is not repeated',
+    clientSessions,
+    'lost: () => session.receipts.lost(batch),',
+    'lost: () => {},',
+  ),
+  one(
+    'a receipt removes nothing',
+    apply,
+    'continue;\n        removeRow(state, row);\n    }\n    raiseFloor(',
+    'continue;\n    }\n    raiseFloor(',
+  ),
+  one(
+    'floor passes an unconfirmed receipt',
+    engine,
+    "operation.stage = 'unconfirmed';",
+    "operation.stage = 'unconfirmed'; session.leave(sequence);",
+  ),
+  one(
+    'a hand-over below the floor is not given back',
+    sessions,
+    'returned.push(...record.handed);\n            this.#drop(known, record);',
+    'this.#drop(known, record);',
+  ),
+  one(
+    'results missing in the snapshot',
+    snapshot,
+    'handed: record.handed.map((row) => state.tuples.idOf(row)) };',
+    'handed: [] };',
+  ),
+  one(
+    'deliveries are not counted',
+    'server/dist/src/space/tuple-store.js',
+    'this.rows.setReturned(row);',
+    'this.rows.setReturned(row); this.rows.setDeliveries?.(row, 0);',
+  ),
+];
+
+const emptiness: readonly Mutant[] = [
+  one(
+    'locked counts as empty',
+    line,
+    'if (found.mayBeEnough && found.hidden !== 0) {',
+    'if (false) {',
+  ),
+  one(
+    'no evidence for "nothing"',
+    coordinator,
+    'else if (this.#waitEndedMs !== undefined && this.#silent().length === 0) {',
+    'else if (this.#waitEndedMs !== undefined) {',
+  ),
+  one(
+    'false empty: a wait that ended looks at nothing',
+    reads,
+    'const found = message.cancelled ? [] :',
+    'const found = message.cancelled || message.waitEnded ? [] :',
+  ),
+  one(
+    'expiry by local clock',
+    reads,
+    'if (view.rows.visible(row, view.stampMs))\n                rows.push(row);',
+    'if (view.rows.visible(row, view.stampMs + 5000))\n                rows.push(row);',
+  ),
+  one(
+    'a count forgets the expired ones to come',
+    reads,
+    'if (view.rows.visible(row, view.stampMs))\n                    count += 1;',
+    'if (view.rows.visible(row, view.stampMs + 5000))\n                    count += 1;',
+  ),
+  {
+    name: 'two write-if-absent',
+    edits: [
+      {
+        file: writes,
+        find: 'const match = this.#inFlight.lastMatch(space, tuple.slot, change.absent);',
+        replace: 'const match = undefined;',
+      },
+      {
+        file: apply,
+        find: 'if (absence !== undefined && state.slots.last(space, absence.slot) !== absence.lastChange) {',
+        replace: 'if (false) {',
+      },
+    ],
+  },
+  one(
+    'a handed tuple counts as absent',
+    writes,
+    'for (const row of this.#handed.ofSlot(space, tuple.slot)) {',
+    'for (const row of []) {',
+  ),
+];
+
+const changes: readonly Mutant[] = [
+  one(
+    'write carried out twice',
+    apply,
+    "const result = resultOf(state, operation);\n    return result === undefined ? undefined : { kind: 'result', result, handOvers: [] };",
+    'return undefined;',
+  ),
+  {
+    name: 'late attempt executed',
+    edits: [
+      {
+        file: sends,
+        find: 'return sequence < (this.#sessions.get(session)?.floor ?? 0);',
+        replace: 'return false;',
+      },
+      {
+        file: sessions,
+        find: "if (sequence < known.floor || sequence < operation.floor)\n            return 'closed';",
+        replace: '',
+      },
+    ],
+  },
+  {
+    name: 'an increment sees no increment in flight',
+    edits: [
+      {
+        file: replaces,
+        find: 'if (form !== undefined)\n            return this.#inForm(row, form);',
+        replace: '',
+      },
+      {
+        file: replaces,
+        find: 'if (!this.#finder.isFree(row))\n            return undefined;',
+        replace: '',
+      },
+      {
+        file: apply,
+        find: "if (rows.revision(row) !== command.revision)\n        return { kind: 'miss' };",
+        replace: '',
+      },
+    ],
+  },
+  one(
+    'hand-over with a write though not admitted',
+    apply,
+    "const admitted = state.sessions.admit(to);\n    if (admitted !== 'ok')\n        return { kind: 'stop', why: admitted };\n    const earlier",
+    'const earlier',
+  ),
+  one(
+    'a write with a hand-over forgets an earlier result',
+    apply,
+    'result: earlier ?? handOver(state, to, [row])',
+    'result: handOver(state, to, [row])',
+  ),
+  one(
+    'a retry acts though it has a result',
+    pinned,
+    "if (result !== undefined) {\n            this.#context.answer(from, call, { kind: 'result', result, m });\n            return;\n        }",
+    '',
+  ),
+];
+
+const time: readonly Mutant[] = [
+  {
+    name: 'expired before its time',
+    edits: [
+      {
+        file: expiry,
+        find: 'const stampMs = this.#context.ports.stampMs();',
+        replace: 'const stampMs = this.#context.ports.stampMs() + 500;',
+      },
+      {
+        file: apply,
+        find: 'if (row === noRow || !rows.isReady(row) || rows.leaseEndMs(row) > state.stampMs)',
+        replace: 'if (row === noRow || !rows.isReady(row))',
+      },
+    ],
+  },
+  one(
+    'given back after its lease, and ready',
+    apply,
+    'const over = tuples.rows.leaseEndMs(row) <= stampMs;',
+    'const over = false;',
+  ),
+  one(
+    'nothing expires',
+    expiry,
+    'if (space.nextDeadlineMs() > stampMs)\n            return;',
+    'return;',
+  ),
+  {
+    name: 'stamps from the wall clock alone',
+    edits: [
+      {
+        file: 'server/dist/src/partition/stamp-clock.js',
+        find: 'Math.max(options.lastStampMs, Math.floor(options.wallMs))',
+        replace: 'Math.floor(options.wallMs)',
+      },
+      {
+        file: space,
+        find: 'if (entry.stampMs > state.stampMs)\n            state.stampMs',
+        replace: 'state.stampMs',
+      },
+    ],
+  },
+];
+
+const durability: readonly Mutant[] = [
+  one(
+    'answer before fsync',
+    log,
+    'await file.write(frame.offset, bytes);\n        await file.sync();',
+    'await file.write(frame.offset, bytes);\n        file.sync().catch(() => {});',
+  ),
+  one(
+    'no fsync at all',
+    log,
+    'await file.write(frame.offset, bytes);\n        await file.sync();',
+    'await file.write(frame.offset, bytes);',
+  ),
+  one(
+    "a snapshot's name is not synced",
+    'server/dist/src/storage/snapshots.js',
+    'await withReserve(reserve, () => disk.syncFolder(snapshotFolder));',
+    '',
+  ),
+  one(
+    "a segment's name is not synced",
+    'server/dist/src/storage/segments.js',
+    'await disk.rename(newName, segmentName(this.#next));\n            await disk.syncFolder(logFolder);',
+    'await disk.rename(newName, segmentName(this.#next));',
+  ),
+];
+
+const notification: readonly Mutant[] = [
+  one(
+    'a resumed stream repeats what was seen',
+    notify,
+    'if (isBefore(at, place))\n            places.set(partition, place);',
+    '',
+  ),
+  one(
+    'a resumed stream begins now',
+    notify,
+    'places.set(each, place);\n        }',
+    'places.set(each, histories.historyOf(each).lastPlace);\n        }',
+  ),
+  one(
+    'history missing in the snapshot',
+    snapshot,
+    'for (const record of recordsOf(this.#history)) {',
+    'for (const record of []) {',
+  ),
+];
+
 /** All of them. */
-export const mutants: readonly Mutant[] = [];
+export const mutants: readonly Mutant[] = [
+  ...fences,
+  ...acceptance,
+  ...waiting,
+  ...sessionEnds,
+  ...receipts,
+  ...emptiness,
+  ...changes,
+  ...time,
+  ...durability,
+  ...notification,
+];
