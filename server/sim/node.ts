@@ -8,6 +8,7 @@ import type { PartitionId } from '../src/base/ids.ts';
 import type { Prng } from '../src/base/prng.ts';
 import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
 import { InFlight } from '../src/gateway/in-flight.ts';
+import { notifyHandler } from '../src/gateway/notify-handler.ts';
 import { hostChecksum } from '../src/host/checksum.ts';
 import { PartitionHost } from '../src/partition/partition-host.ts';
 import { Router } from '../src/router/router.ts';
@@ -15,7 +16,7 @@ import { type BusOptions, type BusWatch, busFor } from './bus.ts';
 import type { SimDisk } from './disk.ts';
 import type { SimNetwork } from './network.ts';
 import { type ClockSkew, type Scheduler, SimProcess } from './scheduler.ts';
-import { SimStream } from './stream.ts';
+import { SimNotifyStream, SimStream } from './stream.ts';
 import type { Tap } from './tap.ts';
 import { simSpaces } from './workload.ts';
 
@@ -165,6 +166,25 @@ export class SimNode {
         limits: exchangeLimits,
       });
       exchange.start();
+      return stream.events;
+    });
+    const notify = notifyHandler({
+      spaces: router.spaces,
+      histories: {
+        clusterId: host.map.cluster.clusterId,
+        historyOf: (partition) => host.spaceOf(partition).history,
+        onApplied: (partition, run) => host.onApplied(partition, run),
+        nowMs: () => clock.monotonicMs(),
+      },
+      inFlight,
+      clock,
+      failed: onBug,
+    });
+    network.netOf(process).listen(`${address}/notify`, (link, from) => {
+      const soon = (run: () => void): void => clock.soon(run);
+      const stream: SimNotifyStream = new SimNotifyStream(link, from, soon, () => {
+        notify(stream as unknown as Parameters<typeof notify>[0]);
+      });
       return stream.events;
     });
   }

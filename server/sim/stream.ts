@@ -90,3 +90,31 @@ export class SimStream extends EventEmitter {
     this.#soon(() => this.emit('close'));
   }
 }
+
+/**
+ * The server's side of a Notify: its request is the first message; each answer is led by a byte 0,
+ * the status that ends the stream by a byte 1.
+ */
+export class SimNotifyStream extends SimStream {
+  request: Buffer = Buffer.alloc(0);
+
+  constructor(link: Link, peer: string, soon: (run: () => void) => void, begin: () => void) {
+    super(link, peer, soon);
+    this.prependListener('error', (error: { readonly metadata?: Details }) => {
+      const [details = Buffer.alloc(0)] = error.metadata?.get('grpc-status-details-bin') ?? [];
+      link.send(Buffer.concat([Buffer.of(1), Buffer.from(details)]));
+    });
+    this.once('data', (bytes: Buffer) => {
+      this.request = bytes;
+      begin();
+    });
+  }
+
+  override write(message: Uint8Array, done?: (error?: Error | null) => void): boolean {
+    return super.write(Buffer.concat([Buffer.of(0), message]), done);
+  }
+}
+
+interface Details {
+  get(name: string): readonly (string | Buffer)[];
+}

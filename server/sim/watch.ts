@@ -3,12 +3,13 @@ import type { PartitionId } from '../src/base/ids.ts';
 import type { CoordinatorId, FromLeader, ToLeader } from '../src/coordination/messages.ts';
 import type { SessionOperation } from '../src/space/command.ts';
 import type { BusWatch } from './bus.ts';
-import type { EventJson } from './check/history.ts';
+import type { EventJson, Violation } from './check/history.ts';
 import { bump, type Counts } from './coverage.ts';
 
 interface SeenCall {
   readonly attempt: number;
   readonly kind: ToLeader['kind'];
+  readonly operation: string;
 }
 
 /** An offer that is not taken up for so long has lapsed (W4). */
@@ -34,6 +35,11 @@ export class PathWatch implements BusWatch {
   readonly #acceptOf = new Map<string, string>();
   readonly #offers = new Map<string, number>();
   readonly #receipts = new Set<string>();
+  /** By operation: the tuples handed to it and not given back, with their partitions. */
+  readonly #handed = new Map<string, Map<number, PartitionId>>();
+  /** By tuple: the operation that it was handed to last. */
+  readonly #holder = new Map<number, string>();
+  readonly violations: Violation[] = [];
   #lastWritten = '';
   /** Whether a snapshot is being made. */
   snapshotting = false;
@@ -65,7 +71,8 @@ export class PathWatch implements BusWatch {
   toLeader(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
     const call = `${from}/${message.call}`;
     if ('operation' in message && message.operation?.kind === 'session') {
-      this.#calls.set(call, { attempt: message.operation.attempt, kind: message.kind });
+      const { operation, kind } = message;
+      this.#calls.set(call, { attempt: operation.attempt, kind, operation: nameOf(operation) });
     }
     switch (message.kind) {
       case 'accept': {
@@ -106,6 +113,7 @@ export class PathWatch implements BusWatch {
       this.#offers.set(`${message.partition}/${message.epoch}/${message.offer}`, this.#nowMs());
       return;
     }
+    if (message.kind === 'result' && seen !== undefined) this.#result(message, seen.operation);
     if (message.kind === 'result' || message.kind === 'stop' || message.kind === 'miss') {
       if (accept !== undefined) this.#accepting.delete(accept);
     }
@@ -129,9 +137,27 @@ export class PathWatch implements BusWatch {
       if (this.#lastWritten === place) this.#bump('a write with a hand-over');
       if (this.diskFull) this.#bump('a take while the disk was full');
     }
-    if (event.kind === 'RETURNED') this.#bump('a session ended and gave back');
+    if (event.kind === 'RETURNED') {
+      this.#bump('a session ended and gave back');
+      const holder = this.#holder.get(event.id);
+      if (holder !== undefined) this.#handed.get(holder)?.delete(event.id);
+    }
     const during = duringEvent[event.kind];
     if (this.snapshotting && during !== undefined) this.#bump(during);
+  }
+
+  /** I2: no operation has tuples of two partitions at once. */
+  #result(message: Extract<FromLeader, { kind: 'result' }>, operation: string): void {
+    if (message.result.kind !== 'handed') return;
+    const handed = this.#handed.get(operation) ?? new Map<number, PartitionId>();
+    this.#handed.set(operation, handed);
+    for (const { id } of message.result.tuples) {
+      handed.set(id, message.partition);
+      this.#holder.set(id, operation);
+    }
+    if (new Set(handed.values()).size <= 1) return;
+    const text = `operation ${operation} was handed tuples ${[...handed.keys()].join(' and ')}`;
+    this.violations.push({ checker: 'one-tuple', message: text, operations: [] });
   }
 
   #lapsed(): void {

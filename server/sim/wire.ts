@@ -75,7 +75,8 @@ function matcherOf(matcher: MatcherJson): MatcherSpec {
   };
 }
 
-function specOf(template: TemplateJson): TemplateSpec {
+/** A template as the encoder takes it. */
+export function specOf(template: TemplateJson): TemplateSpec {
   return template.map(({ matchers, rest }) => ({ matchers: matchers.map(matcherOf), rest }));
 }
 
@@ -217,6 +218,13 @@ export function stampOf(bytes: Uint8Array | undefined): number | null {
   if (bytes === undefined) return null;
   const fields = fieldsOf(bytes);
   return number(fields, 1) * 1000 + Math.round(number(fields, 2) / 1_000_000);
+}
+
+/** A decoded Timestamp in whole milliseconds; null where there is none. */
+export function stampOfTimestamp(
+  at: { readonly seconds: number; readonly nanos: number } | null,
+): number | null {
+  return at === null ? null : at.seconds * 1000 + Math.round(at.nanos / 1_000_000);
 }
 
 function writtenOf(bytes: Uint8Array | undefined): WrittenJson | undefined {

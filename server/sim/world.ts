@@ -9,6 +9,7 @@ import { SimDisk } from './disk.ts';
 import { inflict, pickFault } from './faults.ts';
 import { SimNetwork } from './network.ts';
 import { gatewayAddresses, SimNode } from './node.ts';
+import { Follower } from './notify-client.ts';
 import { type ClockSkew, Scheduler, SimProcess } from './scheduler.ts';
 import { type Settings, settingsOf } from './settings.ts';
 import { Tap } from './tap.ts';
@@ -74,6 +75,8 @@ export class World {
   #crashArmed: { readonly at: 'reply' | 'sync'; readonly downMs: number } | undefined;
   #tornFiles = 0;
   #restarts = 0;
+  #followers = 0;
+  readonly #following = new Set<Follower>();
 
   constructor(seed: number, options: RunOptions = {}) {
     this.settings = settingsOf(seed);
@@ -128,6 +131,7 @@ export class World {
     for (const { name } of simSpaces) this.#tap.observe(name);
     this.#boot();
     for (let each = 0; each < this.settings.clients; each++) this.#addClient();
+    for (let each = 0; each < 2; each++) this.#addFollower();
     this.#scheduleFault();
     this.#scheduler.afterEvent = () => this.#verifyOne();
     const untilUs = this.settings.workMs * 1000;
@@ -363,6 +367,40 @@ export class World {
     for (let lane = 0; lane < this.settings.lanes; lane++) this.#think(live);
   }
 
+  /** A client that follows a space; where its history is cut behind it, another one begins. */
+  #addFollower(): void {
+    const name = `n${++this.#followers}`;
+    const random = new Prng(this.settings.seed, `follower/${name}`);
+    const skew = { driftPpm: 0, wallOriginMs: 0 };
+    const process = new SimProcess(this.#scheduler, name, skew);
+    const all = random.chance(1, 2);
+    const follower: Follower = new Follower({
+      process,
+      net: this.#network.netOf(process),
+      random,
+      recorder: this.#recorder,
+      address: () => random.pick(gatewayAddresses),
+      space: random.pick(simSpaces).name,
+      template: all ? null : [{ matchers: [{ actual: random.pick(['job', 'res']) }], rest: true }],
+      kinds: random.chance(1, 2) ? [] : ['WRITTEN', 'TAKEN', 'RETURNED'],
+      onResume: () => bump(this.counts, 'a notify resumed'),
+      onCompacted: () => {
+        bump(this.counts, 'a cursor had been compacted');
+        this.#following.delete(follower);
+        this.#after(1, () => this.#addFollower());
+      },
+    });
+    this.#following.add(follower);
+    const lose = (): void => {
+      this.#after(random.between(100, 4000), () => {
+        if (!this.#working || !this.#following.has(follower)) return;
+        follower.reconnect();
+        lose();
+      });
+    };
+    lose();
+  }
+
   #think(live: LiveClient): void {
     const { process } = live.client;
     const thinkUs = live.random.between(1, this.settings.thinkMsMax * 1000);
@@ -423,7 +461,7 @@ export class World {
       }
       for (const { name } of simSpaces) this.#survey(name);
     }
-    this.#violations.push(...this.#tap.violations);
+    this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
     this.#violations.push(...checkHistory(historyOf(this.#lines)));
     for (const violation of this.#violations) this.#trace.note(`violation ${violation.message}`);
   }

@@ -3,7 +3,7 @@
  * at an instant of the call, no more and no fewer matches than the answer says (PROTOCOL I5).
  */
 import type { Checker, History, Operation, Violation } from './history.ts';
-import { instantsOf, type Line, timelineOf } from './timeline.ts';
+import { type Interval, instantsOf, type Line, timelineOf } from './timeline.ts';
 import { matches, type TemplateJson, uniqueOf } from './values.ts';
 
 interface Span {
@@ -61,6 +61,48 @@ function nothingFound(history: History, operation: Operation, violations: Violat
     if (span.fewest < min) continue;
     const message = `${operation.operation} found nothing, and partition ${line.partition} always had ${span.fewest} match(es)`;
     violations.push({ checker: 'empty', message, operations: [operation.id] });
+  }
+}
+
+/** What an answer must have passed over because its lease was over stays out of sight. */
+function hiddenFor(line: Line, operation: Operation, hidden: Map<Interval, number>): void {
+  const { first, last } = instantsOf(line, operation);
+  const template = operation.arguments.template ?? null;
+  for (const interval of line.intervals) {
+    if (interval.state !== 'ready' || interval.renewed || interval.hiddenFrom > last) continue;
+    if (interval.from > first || interval.to <= last) continue;
+    if (interval.space !== operation.arguments.space || !matches(template, interval.tuple))
+      continue;
+    hidden.set(
+      interval,
+      Math.min(operation.completed, hidden.get(interval) ?? operation.completed),
+    );
+  }
+}
+
+/** Nobody sees a tuple again that somebody did not see because of time (SPEC §4). */
+function reappeared(history: History, violations: Violation[]): void {
+  for (const line of timelineOf(history).lines.values()) {
+    const hidden = new Map<Interval, number>();
+    for (const operation of history.operations) {
+      const { outcome, arguments: asked } = operation;
+      if (outcome === 'nothing' && waiting.has(operation.operation) && (asked.min ?? 1) === 1) {
+        hiddenFor(line, operation, hidden);
+      }
+    }
+    if (hidden.size === 0) continue;
+    for (const operation of history.operations) {
+      if (!waiting.has(operation.operation)) continue;
+      for (const found of operation.result.found ?? []) {
+        if (found.partition !== line.partition) continue;
+        for (const [interval, since] of hidden) {
+          if (interval.id !== found.id || interval.tupleRevision !== found.revision) continue;
+          if (interval.deliveries !== found.deliveries || operation.invoked <= since) continue;
+          const message = `tuple ${found.id} was seen after it had been hidden by its lease`;
+          violations.push({ checker: 'leases', message, operations: [operation.id] });
+        }
+      }
+    }
   }
 }
 
@@ -136,6 +178,7 @@ export const empty: Checker = {
         nothingFound(history, operation, violations);
       }
     }
+    reappeared(history, violations);
     return violations;
   },
 };

@@ -116,6 +116,15 @@ function intervalsOf(
       if (state === 'none' && event.kind !== 'WRITTEN') continue;
     }
     if (before !== undefined) before.to = at;
+    const over = event.leaseEndMs !== null && event.atMs >= event.leaseEndMs;
+    if (
+      over &&
+      (event.kind === 'TAKEN' || event.kind === 'RETURNED' || event.kind === 'CANCELLED')
+    ) {
+      say(
+        `${event.kind} of tuple ${event.id} at ${event.atMs}, after its lease: ${event.leaseEndMs}`,
+      );
+    }
     if (event.kind === 'RETURNED' && before?.deliveries !== event.deliveries - 1) {
       say(`given back with ${event.deliveries} deliveries after ${before?.deliveries}`);
     }
