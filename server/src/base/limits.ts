@@ -220,8 +220,12 @@ export const streamsPerConnectionMax = 1_024;
 export const connectionsMax = 4_096;
 /** Bytes of replies that wait for a slow reader of an Exchange before no more calls are read. */
 export const replyBytesPause: number = 4 * mebibyte;
-/** Bytes of replies that wait for a slow reader of an Exchange before its stream is ended. */
-export const replyBytesMax: number = 32 * mebibyte;
+/**
+ * Bytes of replies that wait for a slow reader of an Exchange before its stream is ended. Above what
+ * the calls that run at once can come to (256 of 1 MiB), so that only blocked calls, answered all
+ * together, pass it.
+ */
+export const replyBytesMax: number = 320 * mebibyte;
 /** Bytes of replies in one message of an Exchange, unless a single one is larger. */
 export const replyMessageBytes: number = mebibyte;
 /** Bytes by which gRPC's own limit lies above ours, so that ours can say what was wrong. */

@@ -7,6 +7,14 @@ import type { Router } from '../router/router.ts';
 import { checkSize, type RouterCall, requestOf } from './decode.ts';
 import { replyOf } from './encode.ts';
 import type { InFlight } from './in-flight.ts';
+import {
+  mayWait,
+  parkMs,
+  ReplyBudget,
+  repliesTuples,
+  replyOverheadBytes,
+  tupleBytesOf,
+} from './reply-budget.ts';
 import { isStale } from './stale.ts';
 import { failureOf, grpcErrorOf, isRefusal, statusOf } from './status.ts';
 
@@ -43,8 +51,6 @@ interface WaitingReply {
 
 /** Messages handed to the connection and not yet taken by it. */
 const writesMax = 2;
-/** Bytes of a reply besides its tuples. */
-const replyOverheadBytes = 64;
 
 /**
  * One stream of batches. The calls of a message are begun in order; replies that come up in one turn
@@ -57,6 +63,10 @@ export class Exchange {
   readonly #peer: string;
   /** The router's number of each call open here, by the caller's. */
   readonly #open: Map<number, CallId> = new Map();
+  /** Calls received and not begun; then nothing more is read. */
+  readonly #queue: Map<number, RouterCall> = new Map();
+  readonly #budget: ReplyBudget;
+  #parking: NodeJS.Timeout | undefined;
   #replies: WaitingReply[] = [];
   /** Bytes of replies that the connection has not taken yet. */
   #replyBytes = 0;
@@ -70,6 +80,7 @@ export class Exchange {
     this.#stream = stream;
     this.#ports = ports;
     this.#peer = stream.getPeer();
+    this.#budget = new ReplyBudget(ports.limits.replyBytesPause);
   }
 
   /** Listens; everything else follows from events. */
@@ -107,13 +118,41 @@ export class Exchange {
     for (const { callId, request } of calls) {
       if (this.#gone) return;
       if (request?.kind === 'endCall') this.#endCall(request.value.callId);
-      else if (this.#open.has(callId)) {
+      else if (this.#open.has(callId) || this.#queue.has(callId)) {
         this.#fail(callIdReused(callId));
         return;
       } else if (request === null) this.#reply(callId, statusReply(emptyCall));
-      else this.#begin(callId, request);
+      else this.#queue.set(callId, request);
     }
+    this.#beginQueued();
     this.#pauseOrResume();
+  }
+
+  /** Begins calls in order, as long as their replies fit. */
+  #beginQueued(): void {
+    for (const [callId, call] of this.#queue) {
+      if (this.#gone) return;
+      if (this.#replyBytes > this.#ports.limits.replyBytesPause) return;
+      if (repliesTuples(call) && !this.#budget.hasRoom) {
+        this.#parkLater();
+        return;
+      }
+      this.#queue.delete(callId);
+      this.#begin(callId, call);
+    }
+  }
+
+  /** Calls that turn out to wait make room for others. */
+  #parkLater(): void {
+    if (this.#parking !== undefined) return;
+    this.#parking = setTimeout(() => {
+      this.#parking = undefined;
+      this.#budget.park(performance.now());
+      this.#guard(() => {
+        this.#beginQueued();
+        this.#pauseOrResume();
+      });
+    }, parkMs);
   }
 
   #begin(callId: number, call: RouterCall): void {
@@ -122,24 +161,35 @@ export class Exchange {
       this.#reply(callId, statusReply(tooManyInFlight(inFlight.perConnectionMax)));
       return;
     }
+    if (repliesTuples(call)) this.#budget.begin(callId, mayWait(call), performance.now());
     let isOpen = true;
-    const listener = (answer: Answer): void => {
+    const close = (tupleBytes: number): void => {
       isOpen = false;
       this.#open.delete(callId);
+      this.#budget.end(callId, tupleBytes);
       inFlight.end(this.#peer);
-      this.#answered(callId, call, answer);
     };
     try {
-      const number = router.call(requestOf(call), listener);
-      if (isOpen) this.#open.set(callId, number);
+      const number = router.call(requestOf(call), (answer) => {
+        close(tupleBytesOf(answer));
+        this.#answered(callId, call, answer);
+      });
+      if (!isOpen) return;
+      this.#open.set(callId, number);
+      if (this.#halfClosed) router.cancel(number);
     } catch (error) {
-      inFlight.end(this.#peer);
+      if (isOpen) close(0);
       if (!isRefusal(error)) this.#ports.failed(error);
       this.#reply(callId, statusReply(failureOf(error)));
     }
   }
 
   #endCall(callId: number): void {
+    const queued = this.#queue.get(callId);
+    if (queued !== undefined) {
+      this.#queue.delete(callId);
+      this.#begin(callId, queued);
+    }
     const number = this.#open.get(callId);
     // A call that has been answered meanwhile is no mistake.
     if (number !== undefined) this.#ports.router.cancel(number);
@@ -152,7 +202,7 @@ export class Exchange {
     }
     const delivery = answer.kind === 'found' ? answer.delivery : undefined;
     const response = replyOf(call.kind, answer, isStale(call));
-    this.#reply(callId, response, bytesOf(answer), delivery);
+    this.#reply(callId, response, tupleBytesOf(answer), delivery);
   }
 
   #reply(
@@ -172,12 +222,15 @@ export class Exchange {
       this.#fail(slowConsumer);
       return;
     }
-    this.#pauseOrResume();
     if (this.#flushDue) return;
     this.#flushDue = true;
     this.#ports.soon(() => {
       this.#flushDue = false;
-      this.#guard(() => this.#flush());
+      this.#guard(() => {
+        this.#flush();
+        this.#beginQueued();
+        this.#pauseOrResume();
+      });
     });
   }
 
@@ -194,7 +247,7 @@ export class Exchange {
         this.#written(batch, error === null || error === undefined),
       );
     }
-    if (this.#halfClosed && this.#open.size === 0 && this.#replies.length === 0) this.#end();
+    if (this.#halfClosed && this.#isIdle) this.#end();
   }
 
   #nextBatch(): readonly WaitingReply[] {
@@ -214,6 +267,10 @@ export class Exchange {
     return this.#replies.splice(0, count);
   }
 
+  get #isIdle(): boolean {
+    return this.#open.size + this.#queue.size + this.#replies.length === 0;
+  }
+
   /** The connection has taken a batch, or never will. */
   #written(batch: readonly WaitingReply[], taken: boolean): void {
     if (!this.#writing.delete(batch)) return;
@@ -224,16 +281,17 @@ export class Exchange {
     }
     this.#guard(() => {
       this.#flush();
+      this.#beginQueued();
       this.#pauseOrResume();
     });
   }
 
+  /** Reads no more while calls are queued or replies wait. */
   #pauseOrResume(): void {
     if (this.#halfClosed || this.#gone) return;
-    const { replyBytesPause } = this.#ports.limits;
-    if (this.#replyBytes > replyBytesPause) this.#stream.pause();
-    else if (this.#replyBytes <= replyBytesPause / 2 && this.#stream.isPaused())
-      this.#stream.resume();
+    const waits = this.#queue.size > 0 || this.#replyBytes > this.#ports.limits.replyBytesPause;
+    if (waits) this.#stream.pause();
+    else if (this.#stream.isPaused()) this.#stream.resume();
   }
 
   /** The caller sends no more: calls that wait end, the others are still answered. */
@@ -265,6 +323,8 @@ export class Exchange {
       this.#ports.inFlight.end(this.#peer);
     }
     this.#open.clear();
+    this.#queue.clear();
+    clearTimeout(this.#parking);
     for (const { delivery } of this.#replies) delivery?.lost();
     this.#replies = [];
     for (const batch of this.#writing) for (const { delivery } of batch) delivery?.lost();
@@ -275,16 +335,6 @@ export class Exchange {
 
 function statusReply(failure: Failure): contract.ReplyResponseInit {
   return { kind: 'error', value: statusOf(failure) };
-}
-
-function bytesOf(answer: Answer): number {
-  let bytes = 0;
-  if (answer.kind === 'found')
-    for (const tuple of answer.tuples) bytes += tuple.bytes.length + replyOverheadBytes;
-  else if (answer.kind === 'replaced' && answer.change !== undefined)
-    bytes += answer.change.old.bytes.length + answer.change.new.bytes.length;
-  else if (answer.kind === 'outcomes') bytes += answer.outcomes.length * replyOverheadBytes;
-  return bytes;
 }
 
 const emptyCall: Failure = {

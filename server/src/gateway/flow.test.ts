@@ -12,6 +12,81 @@ const space = { name: 'default' };
 const ifExists = { seconds: 0, nanos: 0 };
 const large = 'x'.repeat(100_000);
 
+test('an Exchange whose replies are not read is not read from; nothing is lost', async (t) => {
+  const { client, connect } = await start(t, {
+    gatewayLimits: { replyBytesPause: 262_144, replyBytesMax: 16_777_216 },
+  });
+  await client.call(methods.write, { space, tuple: tuple('counter', 0, large) });
+  const exchange = connect().exchange();
+  exchange.stream.pause();
+  const total = 600;
+  for (let callId = 1; callId <= total; callId += 1) {
+    const value = {
+      space,
+      template: template('counter', any, any),
+      field: 1,
+      delta: new Uint8Array([0x18, 0x02]),
+    };
+    exchange.send({ callId, request: { kind: 'increment', value } });
+  }
+  const counted = async (): Promise<number> => {
+    const value = template('counter', any, any);
+    const { found } = await client.call(methods.read, { space, template: value, wait: ifExists });
+    return found?.revision ?? 0;
+  };
+  // Until it stands still: as many increments as replies may wait.
+  let last = -1;
+  for (let revision = await counted(); revision !== last; revision = await counted()) {
+    last = revision;
+    await turns(100);
+  }
+  t.true(last < 250, `${last} of ${total} were carried out for a reader that does not read`);
+  exchange.stream.resume();
+  for (let callId = 1; callId <= total; callId += 1)
+    t.is((await exchange.reply(callId))?.kind, 'increment');
+  exchange.stream.end();
+});
+
+test('more calls wait on one Exchange than may answer at once', async (t) => {
+  const { client } = await start(t);
+  const exchange = client.exchange();
+  const total = 1_000;
+  for (let callId = 1; callId <= total; callId += 1) {
+    const value = { space, template: template('job', callId) };
+    exchange.send({ callId, request: { kind: 'take', value } });
+  }
+  exchange.send({ callId: 5_000, request: { kind: 'count', value: { space } } });
+  await exchange.reply(5_000);
+  const items = Array.from({ length: total }, (_, at) => ({ tuple: tuple('job', at + 1) }));
+  await client.call(methods.writeMany, { space, items });
+  for (let callId = 1; callId <= total; callId += 1) {
+    const reply = await exchange.reply(callId);
+    t.is(reply?.kind === 'take' ? reply.value.outcome : 0, Outcome.FOUND);
+  }
+  exchange.stream.end();
+});
+
+test('many large tuples read at once arrive all, over one Exchange', async (t) => {
+  const { client } = await start(t);
+  const items = Array.from({ length: 30 }, (_, at) => ({ tuple: tuple('job', at, large) }));
+  await client.call(methods.writeMany, { space, items });
+  const exchange = client.exchange();
+  const calls = Array.from({ length: 500 }, (_, at) => ({
+    callId: at + 1,
+    request: {
+      kind: 'read',
+      value: { space, template: template('job', at % 30, any), wait: ifExists },
+    } as const,
+  }));
+  exchange.send(...calls);
+  for (const { callId } of calls) {
+    const reply = await exchange.reply(callId);
+    if (reply?.kind !== 'read' || reply.value.outcome !== Outcome.FOUND) return t.fail();
+  }
+  exchange.stream.end();
+  t.is(await exchange.ended, undefined);
+});
+
 test('an Exchange whose blocked calls answer a reader that does not read is ended', async (t) => {
   const { client, connect } = await start(t, {
     gatewayLimits: { replyBytesPause: 262_144, replyBytesMax: 1_048_576 },
