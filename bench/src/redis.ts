@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
+import { processCpuUs } from './process-cpu.ts';
 import { filler, type Target, type TargetClient } from './target.ts';
 
 /** Starts Debian's redis-server with `appendfsync always` in a folder of its own; undefined where it is not installed. */
@@ -86,13 +87,4 @@ async function started(server: ChildProcess, port: number): Promise<boolean> {
   const result = await Promise.race([missing, up]);
   probe.disconnect();
   return result;
-}
-
-/** User and system time of a process, from /proc. */
-export function processCpuUs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /, '')
-    .split(' ');
-  const ticks = Number(fields[11]) + Number(fields[12]);
-  return (ticks / 100) * 1_000_000;
 }

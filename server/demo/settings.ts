@@ -1,2 +1,2 @@
 /** Milliseconds after which a dead worker's tile comes back. */
-export const sessionLeaseMs = 3_000;
+export const sessionLeaseMs = 10_000;

@@ -1,0 +1,98 @@
+import type { Target, TargetClient } from './target.ts';
+import { fillKeys, handOff, type Load, type Measured, pairs, readKey, write } from './workload.ts';
+
+/** One workload at one width. */
+export interface Case {
+  readonly name: string;
+  readonly says: string;
+  readonly connections: number;
+  readonly run: (clients: readonly TargetClient[], seconds: number) => Promise<Measured>;
+  readonly prepare?: (client: TargetClient) => Promise<void>;
+}
+
+/** What one case came to on one target. */
+export interface CaseResult {
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  /** CPU of this process, the client's, for each operation. */
+  readonly clientCpuUs: number;
+  readonly serverCpuUs: number;
+}
+
+/** A result with where it comes from. */
+export interface Row extends CaseResult {
+  readonly round: number;
+  readonly workload: string;
+  readonly target: string;
+}
+
+function wide(workload: (load: Load) => Promise<Measured>, lanes: number): Case['run'] {
+  return (clients, seconds) => workload({ clients, lanes, seconds });
+}
+
+function pair(clients: readonly TargetClient[]): readonly [TargetClient, TargetClient] {
+  const [producer, taker] = clients;
+  if (producer === undefined || taker === undefined) throw new Error('two connections');
+  return [producer, taker];
+}
+
+/** All cases, in the order in which they run. */
+export const cases: readonly Case[] = [
+  {
+    name: 'write-64',
+    says: '64 lanes, each awaits one write',
+    connections: 1,
+    run: wide(write, 64),
+  },
+  { name: 'write-256', says: '256 lanes', connections: 1, run: wide(write, 256) },
+  {
+    name: 'write-16x4',
+    says: '16 connections with 4 lanes each',
+    connections: 16,
+    run: wide(write, 64),
+  },
+  {
+    name: 'pairs-64',
+    says: '64 lanes, each writes one and takes any one',
+    connections: 1,
+    run: wide(pairs, 64),
+  },
+  {
+    name: 'hand-off',
+    says: 'one blocked taker on a second connection, 200 writes a second',
+    connections: 2,
+    run: (clients, seconds) => handOff(...pair(clients), { perSecond: 200, seconds }),
+  },
+  {
+    name: 'read-key-64',
+    says: '64 lanes, random keyed reads of 10,000 tuples',
+    connections: 1,
+    run: wide(readKey, 64),
+    prepare: fillKeys,
+  },
+];
+
+/** Runs one case: connects, warms up for a third of the time, measures. */
+export async function runCase(one: Case, target: Target, seconds: number): Promise<CaseResult> {
+  const clients: TargetClient[] = [];
+  for (let i = 0; i < one.connections; i++) clients.push(await target.connect());
+  const [first] = clients;
+  if (first !== undefined) await one.prepare?.(first);
+  await one.run(clients, seconds / 3);
+  const cpu = process.cpuUsage();
+  const serverCpuUs = target.serverCpuUs();
+  const { operations, seconds: took, latency } = await one.run(clients, seconds);
+  const used = process.cpuUsage(cpu);
+  const served = target.serverCpuUs() - serverCpuUs;
+  for (const client of clients) await client.close();
+  return {
+    perSecond: operations / took,
+    p50Ms: latency.percentile(50),
+    p99Ms: latency.percentile(99),
+    maxMs: latency.maxMs,
+    clientCpuUs: (used.user + used.system) / operations,
+    serverCpuUs: served / operations,
+  };
+}

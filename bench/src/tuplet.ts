@@ -1,0 +1,55 @@
+import { type Client, connect, type Space, t } from '@tuplet/client';
+import { processCpuUs } from './process-cpu.ts';
+import { ServerProcess } from './server-process.ts';
+import { filler, type Target, type TargetClient } from './target.ts';
+
+/** Starts `tuplet serve` with its defaults in a folder of its own. */
+export async function startTuplet(folder: string): Promise<Target> {
+  const server = await ServerProcess.start(folder);
+  return {
+    name: 'tuplet',
+    connect: async () => new TupletTarget(await connect(`tuplet://${server.address}`)),
+    serverCpuUs: () => processCpuUs(server.pid),
+    close: () => server.close(),
+  };
+}
+
+/** The default client: sessions, receipts and retries are on. */
+class TupletTarget implements TargetClient {
+  readonly #client: Client;
+  readonly #space: Space;
+
+  constructor(client: Client) {
+    this.#client = client;
+    this.#space = client.space('default');
+  }
+
+  async write(): Promise<void> {
+    await this.#space.write(['job', filler]);
+  }
+
+  async takeAny(): Promise<void> {
+    await this.#space.take(['job', t.any]);
+  }
+
+  async send(stamp: number): Promise<void> {
+    await this.#space.write(['hand-off', stamp, filler]);
+  }
+
+  async receive(): Promise<number> {
+    const [, stamp] = await this.#space.take(['hand-off', t.number, t.any]);
+    return stamp;
+  }
+
+  async put(key: number): Promise<void> {
+    await this.#space.write(['key', key, filler]);
+  }
+
+  async readKey(key: number): Promise<void> {
+    await this.#space.read(['key', key, t.any]);
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+}
