@@ -5,6 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { cell } from './docs/markdown.ts';
 import { repositoryRoot } from './repository.ts';
 
 export interface Conformance {
@@ -67,10 +68,6 @@ function head(count: number): string[] {
     '| anchor | sentence | shown by |',
     '| --- | --- | --- |',
   ];
-}
-
-function cell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('<', '&lt;');
 }
 
 function sentences(): Map<string, string> {
