@@ -26,7 +26,7 @@ function events(...list: { partition: number; revision: number; n: number; last?
 
 const cursor = (n: number): Uint8Array => new Uint8Array([n]);
 
-test('§8 a broken stream is resumed from the last cursor and the places seen since', async (t) => {
+test('§8 a broken stream is resumed from the last cursor and the places seen since [8.7]', async (t) => {
   const { client, fake } = await start(t);
   fake.onNotify = [
     (call) => {
@@ -65,7 +65,7 @@ test('§8 a broken stream is resumed from the last cursor and the places seen si
   );
 });
 
-test('§8 of a batch that was cut off nothing is handed out, and it comes whole after the resume', async (t) => {
+test('§8 of a batch that was cut off nothing is handed out, and it comes whole after the resume [8.5]', async (t) => {
   const { client, fake } = await start(t);
   const batch = events(
     { partition: 1, revision: 5, n: 1, last: false },
@@ -93,7 +93,7 @@ test('§8 of a batch that was cut off nothing is handed out, and it comes whole 
   t.deepEqual(fake.notifies[1]?.seen, []);
 });
 
-test('§8 a history that is gone ends the loop with CURSOR_COMPACTED', async (t) => {
+test('§8 a history that is gone ends the loop with CURSOR_COMPACTED [8.9]', async (t) => {
   const { client, fake } = await start(t);
   fake.onNotify = [(call) => failWith(call, 'CURSOR_COMPACTED', codes.OUT_OF_RANGE)];
   const subscription = client.space('jobs').notify();

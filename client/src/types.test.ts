@@ -42,7 +42,7 @@ async function calls(): Promise<void> {
   t.between(1, 'b');
 }
 
-test('types follow from templates', (tt) => {
+test('types follow from templates [1.17]', (tt) => {
   tt.is(typeof calls, 'function');
   expectTypeOf<
     MatchedTuple<readonly [typeof t.bigint, typeof t.number, typeof t.float]>

@@ -131,7 +131,7 @@ const cases: readonly LimitCase[] = [
 ];
 
 for (const one of cases) {
-  test(`§1 at the limit of ${one.limit} all is well, beyond it ${one.reason}`, (t) => {
+  test(`§1 at the limit of ${one.limit} all is well, beyond it ${one.reason} [1.1, 1.9, 1.10, 1.11, 1.21]`, (t) => {
     t.is(checkTuple(encodeTuple(one.atValue)), 'canonical');
     t.is(checkTuple(one.atBytes), 'canonical');
     t.like(problemOfValue(one.beyondValue), { reason: one.reason, limit: one.limit });
@@ -144,12 +144,12 @@ for (const one of cases) {
   });
 }
 
-test('§1 a tuple without fields is refused', (t) => {
+test('§1 a tuple without fields is refused [1.1]', (t) => {
   t.is(problemOfBytes(new Uint8Array(0)).reason, 'TUPLE_ARITY');
   t.is(problemOfValue([]).reason, 'TUPLE_ARITY');
 });
 
-test('§1 a tuple is as large as its space allows, and not a byte more', (t) => {
+test('§1 a tuple is as large as its space allows, and not a byte more [1.19]', (t) => {
   const bounds = { tupleBytesMax: 200 };
   const fit = encodeTuple(['x'.repeat(194)], bounds);
   t.is(fit.length, 200);
@@ -174,7 +174,7 @@ test('§1 a tuple that grows beyond its limit when it is made canonical is refus
   );
 });
 
-test('§1 timestamps reach from the first to the last 64-bit nanosecond', (t) => {
+test('§1 timestamps reach from the first to the last 64-bit nanosecond [1.8]', (t) => {
   for (const nanoseconds of [2n ** 63n - 1n, -(2n ** 63n), -1n, 0n]) {
     const bytes = encodeTuple([Timestamp.fromNanoseconds(nanoseconds)]);
     t.is(checkTuple(bytes), 'canonical');
@@ -189,14 +189,14 @@ test('§1 timestamps reach from the first to the last 64-bit nanosecond', (t) =>
   t.is(problemOfValue([new Timestamp(0.5)]).reason, 'TIMESTAMP_OUT_OF_RANGE');
 });
 
-test('§1 ints reach from -2^63 to 2^63-1', (t) => {
+test('§1 ints reach from -2^63 to 2^63-1 [1.4]', (t) => {
   for (const int of [2n ** 63n - 1n, -(2n ** 63n)])
     t.deepEqual(decodeTuple(encodeTuple([int])), [int]);
   t.is(problemOfValue([2n ** 63n]).reason, 'VALUE_OUT_OF_RANGE');
   t.is(problemOfValue([-(2n ** 63n) - 1n]).reason, 'VALUE_OUT_OF_RANGE');
 });
 
-test('§1 lone surrogates are refused, short and long, in values and in keys', (t) => {
+test('§1 lone surrogates are refused, short and long, in values and in keys [1.6]', (t) => {
   for (const text of ['\ud800', 'a\udc00', '\udc00\ud800', `${'x'.repeat(100)}\ud800`]) {
     t.like(problemOfValue([0, text]), { reason: 'STRING_NOT_UTF8', field: 'fields[1]' });
     t.is(problemOfValue([new Map([[text, 1]])]).reason, 'STRING_NOT_UTF8');
@@ -257,7 +257,7 @@ const converted: readonly (readonly [string, string, string])[] = [
   ['0a08 4a06 0a04 12020800', '0a0a 4a08 0a06 0a00 12020800', 'empty key left out'],
 ];
 
-test('§1 every valid encoding is stored in the canonical form', (t) => {
+test('§1 every valid encoding is stored in the canonical form [1.13]', (t) => {
   for (const [bytes, canonical, what] of converted) {
     t.is(checkTuple(hex(bytes)), 'valid', what);
     const result = canonicalTuple(hex(bytes));

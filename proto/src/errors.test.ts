@@ -14,7 +14,7 @@ import {
   statusOf,
 } from './index.ts';
 
-test('§10 every reason has a row with a code of gRPC, a text and an action', (t) => {
+test('§10 every reason has a row with a code of gRPC, a text and an action [10.2]', (t) => {
   const rows: unknown = JSON.parse(readFileSync(join(home, 'errors.json'), 'utf8'));
   if (!Array.isArray(rows)) return t.fail();
   t.is(rows.length, Object.keys(errorRows).length);
@@ -26,7 +26,7 @@ test('§10 every reason has a row with a code of gRPC, a text and an action', (t
   }
 });
 
-test('§10 NO_LEADER is definite, OUTCOME_UNKNOWN is not', (t) => {
+test('§10 NO_LEADER is definite, OUTCOME_UNKNOWN is not [10.2]', (t) => {
   t.like(errorRow('NO_LEADER'), { code: 'UNAVAILABLE', definite: true, retryable: true });
   t.like(errorRow('OUTCOME_UNKNOWN'), { code: 'UNAVAILABLE', definite: false, retryable: true });
   t.like(errorRow('SESSION_BUSY'), { code: 'RESOURCE_EXHAUSTED' });
@@ -39,7 +39,7 @@ test('§10 the codes have the numbers of google.rpc.Code', (t) => {
   t.deepEqual(numbers, { ...GrpcCode });
 });
 
-test('§10 a failure travels in google.rpc.Status', (t) => {
+test('§10 a failure travels in google.rpc.Status [10.1]', (t) => {
   const metadata = new Map([['field', 'tuple']]);
   const bytes = encodeStatus({
     reason: 'NO_LEADER',
@@ -57,7 +57,7 @@ test('§10 a failure travels in google.rpc.Status', (t) => {
   });
 });
 
-test('§10 any protobuf library reads the details of a status', (t) => {
+test('§10 any protobuf library reads the details of a status [10.1]', (t) => {
   const bytes = encodeStatus({ reason: 'DISK_FULL', message: 'full', retryAfterMs: 1_500 });
   const status = runtime.lookupType('google.rpc.Status').decode(bytes).toJSON();
   t.like(status, { code: 8, message: 'full' });

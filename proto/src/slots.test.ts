@@ -55,13 +55,13 @@ function plainBucket(values: readonly (Value | undefined)[], spread: number): nu
   return Number(hash64(Uint8Array.from(input)) % BigInt(spread));
 }
 
-test('§6 a tuple without a rule goes by its tag, and equal tags share a slot', (t) => {
+test('§6 a tuple without a rule goes by its tag, and equal tags share a slot [6.2, 6.4]', (t) => {
   t.is(slotOf(['b', 1]), plainSlot('jobs', 0, 'b'));
   t.is(slotOf(['b', 1]), slotOf(['b', 2, 3]));
   t.is(slotOf([2, 'x']), slotOf([new Float(2)]));
 });
 
-test('§6 a rule spreads a tag by its fields, a missing one as a zero byte', (t) => {
+test('§6 a rule spreads a tag by its fields, a missing one as a zero byte [6.3, 6.4]', (t) => {
   t.is(slotOf(['a', 5]), plainSlot('jobs', plainBucket([5], 7), 'a'));
   t.is(slotOf(['a']), plainSlot('jobs', plainBucket([undefined], 7), 'a'));
   t.is(slotOf([new Float(1), 'x', 'y']), plainSlot('jobs', plainBucket(['y', 'x'], 4_096), 1));
@@ -69,7 +69,7 @@ test('§6 a rule spreads a tag by its fields, a missing one as a zero byte', (t)
   t.is(slots.size, 7);
 });
 
-test('§6 another routing name gives other slots, the same name the same', (t) => {
+test('§6 another routing name gives other slots, the same name the same [6.5]', (t) => {
   const tags = Array.from({ length: 50 }, (_, i) => [`tag-${i}`]);
   const here = tags.map((tag) => slotOf(tag));
   t.deepEqual(
@@ -82,7 +82,7 @@ test('§6 another routing name gives other slots, the same name the same', (t) =
   );
 });
 
-test('§6 a template is pinned by actual values, or in of one, in every hashed field', (t) => {
+test('§6 a template is pinned by actual values, or in of one, in every hashed field [6.8]', (t) => {
   const pinned = { kind: 'pinned', slot: slotOf(['a', 5]) } as const;
   t.deepEqual(slotsOf([{ matchers: [actual('a'), actual(5)], rest: true }]), pinned);
   const one: MatcherSpec = { kind: 'any-of', values: [5, new Float(5)] };
@@ -92,7 +92,7 @@ test('§6 a template is pinned by actual values, or in of one, in every hashed f
   t.deepEqual(slotsOf([{ matchers: [actual('a')] }]), { kind: 'pinned', slot: slotOf(['a']) });
 });
 
-test('§6 not, range, prefix, any and formal never pin', (t) => {
+test('§6 not, range, prefix, any and formal never pin [6.9]', (t) => {
   const open: readonly MatcherSpec[] = [
     any,
     { kind: 'formal', formal: Kind.NULL },
@@ -109,7 +109,7 @@ test('§6 not, range, prefix, any and formal never pin', (t) => {
   t.deepEqual(slotsOf([{ matchers: [], rest: true }]), { kind: 'all' });
 });
 
-test('§6 alternatives pin only where all give the same slot', (t) => {
+test('§6 alternatives pin only where all give the same slot [6.8]', (t) => {
   const a = { matchers: [actual('a'), actual(5)] };
   const twice = slotsOf([a, { ...a, rest: true }]);
   t.deepEqual(twice, { kind: 'pinned', slot: slotOf(['a', 5]) });
@@ -120,7 +120,7 @@ test('§6 alternatives pin only where all give the same slot', (t) => {
   t.deepEqual(slotsOf([{ matchers: [tags] }]), { kind: 'slots', slots: both });
 });
 
-test('§6 tags that meet in one slot pin together', (t) => {
+test('§6 tags that meet in one slot pin together [6.8]', (t) => {
   const bySlot = new Map<number, string>();
   let found: readonly [string, string] | undefined;
   for (let i = 0; found === undefined && i < 1_000; i += 1) {
@@ -134,7 +134,7 @@ test('§6 tags that meet in one slot pin together', (t) => {
   t.deepEqual(slotsOf([{ matchers: [tags] }]), { kind: 'pinned', slot: slotOf([found[0]]) });
 });
 
-test('§6 a tuple that a template matches lies in one of its slots', (t) => {
+test('§6 a tuple that a template matches lies in one of its slots [6.10]', (t) => {
   let matched = 0;
   const named = smallTuple.map((fields) => ['a', ...fields]);
   const sources = template.map((alternatives) => [
@@ -184,7 +184,7 @@ test('§6 routing rules hold their limits', (t) => {
   t.is(twice?.reason, 'ROUTING_RULE');
 });
 
-test('§6 partitions own equal blocks of slots', (t) => {
+test('§6 partitions own equal blocks of slots [6.6]', (t) => {
   for (const partitions of [1, 3, 16, 256]) {
     const counts = Array.from({ length: partitions }, () => 0);
     let last = 0;

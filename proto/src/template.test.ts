@@ -74,7 +74,7 @@ const bounds: readonly (readonly [InvalidReason, number, TemplateSpec, TemplateS
   ],
 ];
 
-test('§2 at each limit a template is taken, beyond it refused with the limit', (t) => {
+test('§2 at each limit a template is taken, beyond it refused with the limit [2.8, 2.11]', (t) => {
   for (const [reason, limit, at, beyond] of bounds) {
     t.true(compileTemplate(encodeTemplate(at)) instanceof Template, `${reason} ${limit}`);
     t.like(problemOf(encodeTemplate(beyond)), { reason, limit });
@@ -93,7 +93,7 @@ test('§2 a pattern without matchers needs rest, but not inside a list', (t) => 
   t.true(compileTemplate(encodeTemplate(one(list({ matchers: [] })))) instanceof Template);
 });
 
-test('§2 the bounds of a range are of one family, and never NaN', (t) => {
+test('§2 the bounds of a range are of one family, and never NaN [2.5]', (t) => {
   type Range = Omit<Extract<MatcherSpec, { kind: 'range' }>, 'kind'>;
   const reason = (range: Range): string => {
     const result = compileTemplate(encodeTemplate(one({ kind: 'range', ...range })));
@@ -118,7 +118,7 @@ test('§2 the bounds of a range are of one family, and never NaN', (t) => {
   }
 });
 
-test('§2 NaN is in no range, and -0 and 0 are one bound', (t) => {
+test('§2 NaN is in no range, and -0 and 0 are one bound [2.6]', (t) => {
   const range: MatcherSpec = { kind: 'range', family: Kind.NUMBER };
   t.false(matches(one(range), [Number.NaN]));
   t.true(matches(one(range), [Number.NEGATIVE_INFINITY]));

@@ -41,7 +41,7 @@ const unhex = (text: Json | undefined): Uint8Array =>
 const part = (row: Case, name: string): Json => row[name] ?? null;
 const text = (row: Case, name: string): string => String(row[name]);
 
-test('the vectors have at least 400 cases and are what the tool writes', (t) => {
+test('the vectors have at least 400 cases and are what the tool writes [1.15]', (t) => {
   t.true(names.flatMap(casesOf).length >= 400);
   t.notThrows(() =>
     execFileSync('node', ['tools/vectors.mjs', '--check'], { cwd: home, stdio: 'pipe' }),
@@ -77,7 +77,7 @@ function nanosecondsOf(text: string): bigint {
   return BigInt(Date.parse(`${whole}Z`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
 }
 
-test('§1 stored encodings are what the protobuf runtime writes', (t) => {
+test('§1 stored encodings are what the protobuf runtime writes [1.13]', (t) => {
   for (const row of casesOf('stored')) {
     const message = Tuple.fromObject(forRuntime(part(row, 'tuple')) as object);
     t.is(hex(Tuple.encode(message).finish()), text(row, 'hex'));
@@ -112,12 +112,12 @@ test('rejected encodings are refused with a reason of errors.json', (t) => {
   }
 });
 
-test('§1 key encodings are what the words of the page say', (t) => {
+test('§1 key encodings are what the words of the page say [1.14]', (t) => {
   for (const row of casesOf('key'))
     t.is(hex(naiveKey(valueFromJson(part(row, 'value')))), text(row, 'hex'));
 });
 
-test('§1 the order of the cases is the order of values and of their keys', (t) => {
+test('§1 the order of the cases is the order of values and of their keys [1.12]', (t) => {
   const sign = { less: -1, equal: 0 };
   for (const row of casesOf('order')) {
     const a = valueFromJson(part(row, 'a'));
@@ -128,7 +128,7 @@ test('§1 the order of the cases is the order of values and of their keys', (t) 
   }
 });
 
-test('§6 hashes are those of a second implementation', (t) => {
+test('§6 hashes are those of a second implementation [6.4]', (t) => {
   for (const row of casesOf('hash')) {
     const h = naiveHash([...unhex(text(row, 'hex'))]);
     t.is(h.toString(16).padStart(16, '0'), text(row, 'h'));
@@ -155,7 +155,7 @@ function rulesOf(row: Case): readonly RoutingRule[] {
   }));
 }
 
-test('§6 slots and pinning are those of a second implementation', (t) => {
+test('§6 slots and pinning are those of a second implementation [6.4, 6.8]', (t) => {
   for (const row of casesOf('routing')) {
     const name = text(row, 'routingName');
     if ('tuple' in row) {

@@ -29,7 +29,7 @@ test('a take is cancelled on its own connection by EndCall, and told when the se
   t.is(world.server.tuples.get(id)?.handedTo, undefined);
 });
 
-test('an abort that loses the race resolves with the tuple, which is acknowledged', (t) => {
+test('an abort that loses the race resolves with the tuple, which is acknowledged [3.22]', (t) => {
   const world = makeWorld();
   const take = world.run(asking('take', 'a'));
   const id = world.server.put(new Uint8Array([10, 3, 42, 1, 97, 10, 2, 24, 2]) as never);
@@ -39,7 +39,7 @@ test('an abort that loses the race resolves with the tuple, which is acknowledge
   t.deepEqual(world.server.received, [id]);
 });
 
-test('K1: after a reconnect a take is cancelled by CancelTake under a new attempt', (t) => {
+test('K1: after a reconnect a take is cancelled by CancelTake under a new attempt [4.12]', (t) => {
   const world = makeWorld();
   const take = world.run(asking('take', 'a'));
   world.server.last.break();

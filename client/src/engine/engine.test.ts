@@ -25,7 +25,7 @@ test('calls of one turn travel in one message', (t) => {
   t.true(operations.every((operation) => operation.told.kind === 'written'));
 });
 
-test('a batch is split below 3.5 MiB', (t) => {
+test('a batch is split below 3.5 MiB [1.20]', (t) => {
   const world = makeWorld();
   world.run(writing(['warm', 0]));
   const blob = new Uint8Array(900_000);
@@ -75,7 +75,7 @@ test('4,096 operations are open at most, the others wait, and beyond the bound n
   t.is(world.run(writing(['a', 1])).told.kind, 'written', 'parked takes do not hold a write');
 });
 
-test('a request that no message can hold is refused whole', (t) => {
+test('a request that no message can hold is refused whole [1.20]', (t) => {
   const world = makeWorld();
   const bytes = new Uint8Array(3_670_016);
   const operation = new TestOperation({
@@ -89,7 +89,7 @@ test('a request that no message can hold is refused whole', (t) => {
   t.is(operation.reason, 'REQUEST_TOO_LARGE');
 });
 
-test('K1: each sending has a new attempt, over reconnects and retryable errors', (t) => {
+test('K1: each sending has a new attempt, over reconnects and retryable errors [4.12]', (t) => {
   const world = makeWorld();
   world.run(writing(['warm', 0]));
   const answers = [status(14, 'NO_LEADER'), undefined, status(14, 'NO_LEADER')];
@@ -111,7 +111,7 @@ test('K1: each sending has a new attempt, over reconnects and retryable errors',
   t.deepEqual(attempts, [1, 2, 3, 4]);
 });
 
-test('K2: an answer to an older sending is not heard, not even with a tuple', (t) => {
+test('K2: an answer to an older sending is not heard, not even with a tuple [4.12]', (t) => {
   const world = makeWorld();
   world.put('a', 1);
   let older: { callId: number; request: number } | undefined;
@@ -150,7 +150,7 @@ test('a channel that is gone is not heard any more', (t) => {
   t.is(write.told.kind, 'waiting');
 });
 
-test('K3: a receipt goes out with the next batch, again until it is confirmed', (t) => {
+test('K3: a receipt goes out with the next batch, again until it is confirmed [4.19]', (t) => {
   const world = makeWorld();
   const id = world.put('a', 1);
   world.server.instead = (call) => (call.name === 'acknowledge' ? true : undefined);
@@ -196,7 +196,7 @@ test('K3: a receipt is sent again after a reconnect', (t) => {
   t.deepEqual(world.server.received, [id]);
 });
 
-test('K3: the floor does not pass a take whose receipt is not confirmed', (t) => {
+test('K3: the floor does not pass a take whose receipt is not confirmed [4.19]', (t) => {
   const world = makeWorld();
   world.put('a', 1);
   world.server.instead = (call) => (call.name === 'acknowledge' ? true : undefined);
@@ -229,7 +229,7 @@ test('a take that blocks does not hold the floor of the writes', (t) => {
   );
 });
 
-test('K4: a write whose answer was lost is sent again and written once', (t) => {
+test('K4: a write whose answer was lost is sent again and written once [4.11]', (t) => {
   const world = makeWorld();
   world.run(writing(['warm', 0]));
   world.server.loses = (call) => call.name === 'write';
@@ -242,7 +242,7 @@ test('K4: a write whose answer was lost is sent again and written once', (t) => 
   t.is(world.server.tuples.size, 2);
 });
 
-test('K4: a take whose answer was lost gets the same tuple', (t) => {
+test('K4: a take whose answer was lost gets the same tuple [4.11, 4.18]', (t) => {
   const world = makeWorld();
   const id = world.put('a', 1);
   world.put('a', 2);
@@ -266,7 +266,7 @@ test('the wait that is sent again is what is left of it', (t) => {
   t.is(take.told.kind, 'nothing');
 });
 
-test('an answer that cannot be read is not acknowledged, and its tuple goes back', (t) => {
+test('an answer that cannot be read is not acknowledged, and its tuple goes back [1.18]', (t) => {
   const world = makeWorld();
   const id = world.put('a', 1);
   const take = asking('take', 'a');

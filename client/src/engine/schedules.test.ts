@@ -115,7 +115,7 @@ test('K1–K4 under random breaks, losses and cancels nothing is lost and nothin
   t.true(cancelled > 10, `${cancelled} cancelled`);
 });
 
-test('S4 a client that stands still for longer than its lease hands nothing out that others may have', (t) => {
+test('S4 a client that stands still for longer than its lease hands nothing out that others may have [4.9]', (t) => {
   const property = fc.property(
     fc.array(fc.nat({ max: 12_000 }), { minLength: 5, maxLength: 40 }),
     (pauses) => {

@@ -5,7 +5,7 @@ import { makeWorld } from '../../test/world.ts';
 
 const leaseMs = 10_000;
 
-test('a session is kept alive every third of its lease, from the client alone', (t) => {
+test('a session is kept alive every third of its lease, from the client alone [4.5]', (t) => {
   const world = makeWorld();
   world.run(writing(['a', 1]));
   world.clock.advance(60_000);
@@ -14,7 +14,7 @@ test('a session is kept alive every third of its lease, from the client alone', 
   t.is(world.server.sessions.size, 1);
 });
 
-test('S4: a session is given up exactly one lease after the sending of the last answered keep-alive', (t) => {
+test('S4: a session is given up exactly one lease after the sending of the last answered keep-alive [4.9]', (t) => {
   const world = makeWorld();
   world.run(writing(['a', 1]));
   const take = world.run(asking('take', 'none'));
@@ -31,7 +31,7 @@ test('S4: a session is given up exactly one lease after the sending of the last 
   t.false(take.told.kind === 'failed' && take.told.error.definite);
 });
 
-test('S4: an answer that comes after the lease is not handed out, and the tuple goes back', (t) => {
+test('S4: an answer that comes after the lease is not handed out, and the tuple goes back [4.9]', (t) => {
   const world = makeWorld();
   const take = world.run(asking('take', 'a'));
   // The tuple is on its way, and the event loop stands still for longer than the lease.
@@ -144,7 +144,7 @@ test('K3: receipts of more than 1,000 tuples are split', (t) => {
   t.true(counts.every((count) => count <= 1_000));
 });
 
-test('S4: the lease runs from the sending of OpenSession and KeepSession, not from their answers', (t) => {
+test('S4: the lease runs from the sending of OpenSession and KeepSession, not from their answers [4.9]', (t) => {
   const world = makeWorld();
   const held: (() => void)[] = [];
   world.server.instead = (call, connection) => {

@@ -64,7 +64,7 @@ test('a cluster is founded once', (t) => {
   t.throws(() => apply(map, again), { instanceOf: InvariantError });
 });
 
-test('a space has its own routing name; its id is never given again, nor is a dropped name lost', (t) => {
+test('a space has its own routing name; its id is never given again, nor is a dropped name lost [6.5, 6.12]', (t) => {
   const map = founded();
   const first = created(map, 'orders', { rules: [byUser] });
   t.is(first.routingName, 'orders');
@@ -76,7 +76,7 @@ test('a space has its own routing name; its id is never given again, nor is a dr
   t.true(second.id > first.id);
 });
 
-test('no id comes twice, whatever was dropped between', (t) => {
+test('no id comes twice, whatever was dropped between [6.12]', (t) => {
   const map = founded();
   const ids = new Set([map.space('default')?.id]);
   for (let round = 0; round < 5; round += 1) {
@@ -100,7 +100,7 @@ test('every change of the spaces raises the epoch by one, and a refused one does
   t.is(map.epoch, 3);
 });
 
-test('a chain of likes shares the routing of its first, also when that is dropped (§6)', (t) => {
+test('a chain of likes shares the routing of its first, also when that is dropped (§6) [6.5]', (t) => {
   const map = founded();
   const first = created(map, 'first', { rules: [byUser] });
   const second = created(map, 'second', { like: 'first' });

@@ -61,7 +61,7 @@ function randomTuple(prng: Prng): Value[] {
   return Array.from({ length: prng.between(1, 3) }, () => prng.pick([prng.below(5), 'x', null]));
 }
 
-test('indexes find what a walk finds, oldest first, while tuples come, go, return and change', (t) => {
+test('indexes find what a walk finds, oldest first, while tuples come, go, return and change [3.24, 3.25]', (t) => {
   for (let seed = 1; seed <= 25; seed += 1) {
     const prng = new Prng(seed, 'matching');
     const group = newGroup(1, { tupleIndexRowsMin: 1, tupleIndexesMax: 4 });
@@ -106,7 +106,7 @@ class Standing implements Waiting {
   }
 }
 
-test('a tuple finds the first by arrival among those whose template matches, and all of them', (t) => {
+test('a tuple finds the first by arrival among those whose template matches, and all of them [3.26]', (t) => {
   for (let seed = 1; seed <= 80; seed += 1) {
     const prng = new Prng(seed, 'waiting');
     const index = new WaitingIndex<Standing>();

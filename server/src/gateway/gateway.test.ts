@@ -36,7 +36,7 @@ function inSession(sessionId: number, sequence: number, attempt = 1): contract.O
   return { kind: { kind: 'session', value } };
 }
 
-test('a tuple is written, read, counted and taken', async (t) => {
+test('a tuple is written, read, counted and taken [3.1, 3.4, 3.13]', async (t) => {
   const { client } = await start(t);
   const bytes = tuple('job', 1);
   const { written } = await client.call(methods.write, { space, tuple: bytes });
@@ -56,7 +56,7 @@ test('a tuple is written, read, counted and taken', async (t) => {
   t.is(again.scope, EmptyScope.LINEARIZABLE);
 });
 
-test('3.19 a blocked take is woken by a write', async (t) => {
+test('a blocked take is woken by a write [3.19]', async (t) => {
   const { client } = await start(t);
   const taking = client.begin(methods.take, { space, template: template('job', any) });
   await client.call(methods.count, { space });
@@ -64,7 +64,7 @@ test('3.19 a blocked take is woken by a write', async (t) => {
   t.is((await taking.answer).outcome, Outcome.FOUND);
 });
 
-test('6.11 an unpinned take that is blocked is woken by a write to any partition', async (t) => {
+test('an unpinned take that is blocked is woken by a write to any partition [6.11]', async (t) => {
   const { client } = await start(t);
   for (const tag of ['a', 'b', 'c', 'd']) {
     const taking = client.begin(methods.take, { space, template: template(any, 1) });
@@ -76,7 +76,7 @@ test('6.11 an unpinned take that is blocked is woken by a write to any partition
   t.is(nothing.scope, EmptyScope.EACH_PARTITION);
 });
 
-test('3.18 a wait ends with the normal answer that nothing was found', async (t) => {
+test('a wait ends with the normal answer that nothing was found [3.18]', async (t) => {
   const { node, client } = await start(t);
   const wait = { seconds: 5, nanos: 0 };
   for (const ask of [template('job', any), template(any, any)]) {
@@ -89,7 +89,7 @@ test('3.18 a wait ends with the normal answer that nothing was found', async (t)
   }
 });
 
-test('3.21 a wait ends before its gRPC deadline', async (t) => {
+test('a wait ends before its gRPC deadline [3.21]', async (t) => {
   const { node, client } = await start(t);
   const taking = client.begin(methods.take, { space, template: template('job', any) }, 60_000);
   await client.call(methods.count, { space });
@@ -97,7 +97,7 @@ test('3.21 a wait ends before its gRPC deadline', async (t) => {
   t.is((await taking.answer).outcome, Outcome.NOTHING);
 });
 
-test('3.2 write many writes to several partitions and answers for each tuple', async (t) => {
+test('write many writes to several partitions and answers for each tuple [3.2]', async (t) => {
   const { client } = await start(t);
   const items = ['a', 'b', 'c', 'd', 'e'].map((tag) => ({ tuple: tuple(tag, 1) }));
   const { outcomes } = await client.call(methods.writeMany, { space, items });
@@ -109,7 +109,7 @@ test('3.2 write many writes to several partitions and answers for each tuple', a
   t.is((await client.call(methods.readMany, ask)).found.length, 5);
 });
 
-test('3.6 take many takes up to its maximum', async (t) => {
+test('take many takes up to its maximum [3.6]', async (t) => {
   const { client } = await start(t);
   const items = [1, 2, 3, 4, 5].map((number) => ({ tuple: tuple('job', number) }));
   await client.call(methods.writeMany, { space, items });
@@ -119,14 +119,14 @@ test('3.6 take many takes up to its maximum', async (t) => {
   t.is((await client.call(methods.takeMany, ask)).outcome, Outcome.NOTHING);
 });
 
-test('3.3 write if absent writes once', async (t) => {
+test('write if absent writes once [3.3]', async (t) => {
   const { client } = await start(t);
   const request = { space, tuple: tuple('lock', 1), absent: template('lock', any) };
   t.not((await client.call(methods.writeIfAbsent, request)).written, null);
   t.is((await client.call(methods.writeIfAbsent, request)).written, null);
 });
 
-test('3.8 replace keeps the id and gives a new revision; 3.10 an old revision is refused', async (t) => {
+test('replace keeps the id and gives a new revision; an old revision is refused [3.8, 3.10]', async (t) => {
   const { client } = await start(t);
   const { written } = await client.call(methods.write, { space, tuple: tuple('job', 1) });
   if (written === null) return t.fail();
@@ -148,7 +148,7 @@ test('3.8 replace keeps the id and gives a new revision; 3.10 an old revision is
   t.is(failure.grpcCode, GrpcCode.ABORTED);
 });
 
-test('3.11 increment returns the increased tuple; 3.12 an overflow changes nothing', async (t) => {
+test('increment returns the increased tuple; an overflow changes nothing [3.11, 3.12]', async (t) => {
   const { client } = await start(t);
   await client.call(methods.write, { space, tuple: tuple('counter', 2n ** 63n - 2n) });
   const request = {
@@ -165,7 +165,7 @@ test('3.11 increment returns the increased tuple; 3.12 an overflow changes nothi
   t.is(failure.grpcCode, GrpcCode.OUT_OF_RANGE);
 });
 
-test('3.14 renew prolongs a lease, cancel removes a tuple', async (t) => {
+test('renew prolongs a lease, cancel removes a tuple [3.14]', async (t) => {
   const { node, client } = await start(t);
   const lease = { seconds: 10, nanos: 0 };
   const { written } = await client.call(methods.write, { space, tuple: tuple('job', 1), lease });
@@ -180,7 +180,7 @@ test('3.14 renew prolongs a lease, cancel removes a tuple', async (t) => {
   t.is((await client.call(methods.count, { space })).count, 0);
 });
 
-test('4.27 a tuple whose lease is over is seen no more', async (t) => {
+test('a tuple whose lease is over is seen no more [4.27]', async (t) => {
   const { node, client } = await start(t);
   const lease = { seconds: 1, nanos: 0 };
   await client.call(methods.write, { space, tuple: tuple('job', 1), lease });
@@ -189,7 +189,7 @@ test('4.27 a tuple whose lease is over is seen no more', async (t) => {
   t.is((await client.call(methods.read, ask)).outcome, Outcome.NOTHING);
 });
 
-test('4.3 a stale read says how old it is', async (t) => {
+test('a stale read says how old it is [4.3]', async (t) => {
   const { client } = await start(t);
   await client.call(methods.write, { space, tuple: tuple('job', 1) });
   const ask = { space, template: template('job', any), wait: now };
@@ -197,7 +197,7 @@ test('4.3 a stale read says how old it is', async (t) => {
   t.is((await client.call(methods.read, ask)).age, null);
 });
 
-test('4.18 a tuple taken in a session is handed over until its receipt', async (t) => {
+test('a tuple taken in a session is handed over until its receipt [4.18]', async (t) => {
   const bench = await start(t);
   const { client } = bench;
   const sessionId = await openSession(bench);
@@ -216,7 +216,7 @@ test('4.18 a tuple taken in a session is handed over until its receipt', async (
   t.is((await client.call(methods.count, handed)).count, 0);
 });
 
-test('4.20 a session that ends gives back what was not acknowledged', async (t) => {
+test('a session that ends gives back what was not acknowledged [4.20]', async (t) => {
   const bench = await start(t);
   const { node, client } = bench;
   const sessionId = await openSession(bench);
@@ -232,7 +232,7 @@ test('4.20 a session that ends gives back what was not acknowledged', async (t) 
   t.is(failure.grpcCode, GrpcCode.FAILED_PRECONDITION);
 });
 
-test('4.10 a session is kept and closed', async (t) => {
+test('a session is kept and closed [4.10]', async (t) => {
   const bench = await start(t);
   const { node, client } = bench;
   const lease = { seconds: 5, nanos: 0 };
@@ -250,7 +250,7 @@ test('4.10 a session is kept and closed', async (t) => {
   t.is(failure.reason, 'SESSION_EXPIRED');
 });
 
-test('3.22 a take of a session is cancelled from another connection', async (t) => {
+test('a take of a session is cancelled from another connection [3.22]', async (t) => {
   const bench = await start(t);
   const { node, client } = bench;
   const sessionId = await openSession(bench);
@@ -272,7 +272,7 @@ test('3.22 a take of a session is cancelled from another connection', async (t) 
   t.is((await client.call(methods.count, { space })).count, 1, 'the cancelled take took nothing');
 });
 
-test('4.16 a request id is remembered', async (t) => {
+test('a request id is remembered [4.16]', async (t) => {
   const { client } = await start(t);
   const operation: contract.OperationIdInit = {
     kind: { kind: 'requestId', value: new Uint8Array([1, 2, 3]) },
@@ -359,7 +359,7 @@ const invalid: readonly (readonly [
 ];
 
 for (const [at, [reason, field, call]] of invalid.entries()) {
-  test(`10.3 INVALID_ARGUMENT names the field: ${reason} at ${field} (${at})`, async (t) => {
+  test(`INVALID_ARGUMENT names the field: ${reason} at ${field} (${at}) [10.3]`, async (t) => {
     const { client } = await start(t);
     const failure = await call(client);
     t.is(failure.reason, reason as typeof failure.reason);
@@ -380,7 +380,7 @@ test('a message that is none is refused with its reason', async (t) => {
   t.is(failure.grpcCode, GrpcCode.INVALID_ARGUMENT);
 });
 
-test('10.7 a field that is not offered is refused, not passed over', async (t) => {
+test('a field that is not offered is refused, not passed over [10.7]', async (t) => {
   const { client } = await start(t);
   const encode = (request: contract.WriteRequestInit): Uint8Array =>
     Buffer.concat([methods.write.request.encode(request), Buffer.from([0x28, 0x01])]);
@@ -389,7 +389,7 @@ test('10.7 a field that is not offered is refused, not passed over', async (t) =
   t.is(failure.reason, 'UNKNOWN_FIELD');
 });
 
-test('1.20 a request above 3.5 MiB is refused whole', async (t) => {
+test('a request above 3.5 MiB is refused whole [1.20]', async (t) => {
   const { client } = await start(t);
   const items = [1, 2, 3, 4].map((number) => ({
     tuple: tuple('job', number, 'x'.repeat(920_000)),

@@ -29,7 +29,7 @@ function resumption(stream: NotifyClient): contract.NotifyRequestInit {
   return { space, from: { kind: 'cursor', value: last.cursor }, seen: [...seen.values()] };
 }
 
-test('8.1 notify streams what happens to matching tuples', async (t) => {
+test('notify streams what happens to matching tuples [8.1]', async (t) => {
   const { node, client } = await start(t);
   const stream = client.notify({ space, template: template('job', any), from: fromNow });
   await stream.until(() => stream.cursors.length > 0);
@@ -49,7 +49,7 @@ test('8.1 notify streams what happens to matching tuples', async (t) => {
   stream.stream.cancel();
 });
 
-test('8.2 a replacement is sent if either form matches, with both', async (t) => {
+test('a replacement is sent if either form matches, with both [8.2]', async (t) => {
   const { client } = await start(t);
   const streams = [1, 2, 3].map((number) =>
     client.notify({ space, template: template('job', number), from: fromNow }),
@@ -84,7 +84,7 @@ test('only the kinds asked for are sent', async (t) => {
   stream.stream.cancel();
 });
 
-test('8.7 a stream that breaks anywhere resumes without gap or repetition', async (t) => {
+test('a stream that breaks anywhere resumes without gap or repetition [8.7]', async (t) => {
   const { client, connect } = await start(t);
   const total = 400;
   const seen: string[] = [];
@@ -110,7 +110,7 @@ test('8.7 a stream that breaks anywhere resumes without gap or repetition', asyn
   stream.stream.cancel();
 });
 
-test('8.5 the last event of a batch is marked, and no cursor lies inside it', async (t) => {
+test('the last event of a batch is marked, and no cursor lies inside it [8.5]', async (t) => {
   const { client } = await start(t);
   const stream = client.notify({ space, from: fromNow });
   await stream.until(() => stream.cursors.length > 0);
@@ -124,7 +124,7 @@ test('8.5 the last event of a batch is marked, and no cursor lies inside it', as
   stream.stream.cancel();
 });
 
-test('8.6 cursors come at least every 1,000 events, and with heartbeats', async (t) => {
+test('cursors come at least every 1,000 events, and with heartbeats [8.6]', async (t) => {
   const { node, client } = await start(t);
   const stream = client.notify({ space, from: fromNow });
   await stream.until(() => stream.cursors.length > 0);
@@ -141,7 +141,7 @@ test('8.6 cursors come at least every 1,000 events, and with heartbeats', async 
   stream.stream.cancel();
 });
 
-test('8.9 a cursor older than the history is refused, never passed over', async (t) => {
+test('a cursor older than the history is refused, never passed over [8.9]', async (t) => {
   const { node, client } = await start(t);
   const stream = client.notify({ space, from: fromNow });
   await stream.until(() => stream.cursors.length > 0);
@@ -188,7 +188,7 @@ test('a stream on a space that is dropped ends', async (t) => {
   t.is((await stream.failed).reason, 'SPACE_NOT_FOUND');
 });
 
-test('8.10 a consumer that does not read slows nobody and misses nothing', async (t) => {
+test('a consumer that does not read slows nobody and misses nothing [8.10]', async (t) => {
   const { client, connect } = await start(t);
   const slow = connect().notify({ space, from: fromNow });
   await slow.until(() => slow.cursors.length > 0);
@@ -202,7 +202,7 @@ test('8.10 a consumer that does not read slows nobody and misses nothing', async
   slow.stream.cancel();
 });
 
-test('8.10 one message is on its way to a consumer that does not read, and no more', (t) => {
+test('one message is on its way to a consumer that does not read, and no more [8.10]', (t) => {
   const clock = new HandClock();
   let wake: () => void = () => undefined;
   let reads = 0;

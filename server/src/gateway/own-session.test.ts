@@ -13,7 +13,7 @@ async function handed({ client }: GatewayBench): Promise<number> {
   return (await client.call(methods.count, { space, states: [TupleState.HANDED] })).count;
 }
 
-test('4.23 a take without a session is acknowledged once its answer is on the connection', async (t) => {
+test('a take without a session is acknowledged once its answer is on the connection [4.23]', async (t) => {
   const bench = await start(t);
   const { client } = bench;
   for (let number = 0; number < 50; number += 1)
@@ -44,7 +44,7 @@ test('a tuple for a take whose caller has gone comes back at once', async (t) =>
   }
 });
 
-test('4.21 a tuple that was handed over when the connection broke comes back', async (t) => {
+test('a tuple that was handed over when the connection broke comes back [4.21]', async (t) => {
   const bench = await start(t);
   const { node, client, connect } = bench;
   let back = 0;

@@ -69,7 +69,7 @@ function judge(trace: string): { early: number[]; answers: number } {
   return { early, answers };
 }
 
-test('each of 1,000 answers leaves after an fdatasync that followed its frame', (t) => {
+test('each of 1,000 answers leaves after an fdatasync that followed its frame [4.1]', (t) => {
   const root = fs.mkdtempSync(join(tmpdir(), 'tuplet-strace-'));
   t.teardown(() => fs.rmSync(root, { recursive: true, force: true }));
   const out = join(root, 'trace');

@@ -7,7 +7,7 @@ import { PartitionHost } from './partition-host.ts';
 const p1 = 1 as PartitionId;
 const p2 = 2 as PartitionId;
 
-test('a new data folder founds a cluster of 16 partitions with the space default', async (t) => {
+test('a new data folder founds a cluster of 16 partitions with the space default [6.6]', async (t) => {
   const world = new HostWorld();
   const host = await world.start();
   t.is(host.map.cluster.partitions, 16);
@@ -16,7 +16,7 @@ test('a new data folder founds a cluster of 16 partitions with the space default
   await world.close(host);
 });
 
-test('a founded cluster refuses another count of partitions, and keeps its own', async (t) => {
+test('a founded cluster refuses another count of partitions, and keeps its own [6.6]', async (t) => {
   const world = new HostWorld();
   const first = await world.start({ partitions: 3 });
   const { clusterId } = first.map.cluster;
@@ -34,7 +34,7 @@ test('a founded cluster refuses another count of partitions, and keeps its own',
   }
 });
 
-test('counts of partitions outside of 1 to 256 are refused before anything is touched', async (t) => {
+test('counts of partitions outside of 1 to 256 are refused before anything is touched [6.6]', async (t) => {
   const world = new HostWorld();
   for (const partitions of [0, 257, 1.5, Number.NaN]) {
     await t.throwsAsync(world.start({ partitions }), { name: 'StartError' }, String(partitions));
@@ -64,7 +64,7 @@ test('a write is answered once it is durable and applied, and counted then', asy
   await world.close(host);
 });
 
-test('while a sync hangs nothing that rests on it is answered or seen (§4: durable before acknowledged)', async (t) => {
+test('while a sync hangs nothing that rests on it is answered or seen (§4: durable before acknowledged) [4.1]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 1 });
   const router = world.router(host);
@@ -167,7 +167,7 @@ test('a term is durable before anything is proposed in it', async (t) => {
   t.true(cuts > 5, `${cuts} cuts`);
 });
 
-test('stamps never fall, though the wall clock jumps back between two lives (§4: time)', async (t) => {
+test('stamps never fall, though the wall clock jumps back between two lives (§4: time) [4.24]', async (t) => {
   const world = new HostWorld();
   const first = await world.start({ partitions: 1 });
   const router = world.router(first);
@@ -188,7 +188,7 @@ test('stamps never fall, though the wall clock jumps back between two lives (§4
   await world.close(second);
 });
 
-test('a wall clock that jumps while the node runs moves no stamp (§4: time)', async (t) => {
+test('a wall clock that jumps while the node runs moves no stamp (§4: time) [4.24]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 1 });
   const router = world.router(host);
@@ -209,7 +209,7 @@ test('a wall clock that is ahead at a start moves the stamps up to it (§4: time
   await world.close(host);
 });
 
-test('what was acknowledged is there after any crash, and nothing is there twice (§4)', async (t) => {
+test('what was acknowledged is there after any crash, and nothing is there twice (§4) [4.1]', async (t) => {
   let acknowledged = 0;
   for (let seed = 1; seed <= 24; seed += 1) {
     const world = new HostWorld(seed);

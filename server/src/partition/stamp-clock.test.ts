@@ -3,14 +3,14 @@ import fc from 'fast-check';
 import type { StampMs } from '../base/ids.ts';
 import { StampClock } from './stamp-clock.ts';
 
-test('stamps begin at the larger of the last stamp and the wall clock (§4: time)', (t) => {
+test('stamps begin at the larger of the last stamp and the wall clock (§4: time) [4.24]', (t) => {
   const behind = new StampClock({ lastStampMs: 5_000 as StampMs, wallMs: 4_000.9, nowMs: 10.5 });
   t.is(behind.stampMs(10.5) as number, 5_000);
   const ahead = new StampClock({ lastStampMs: 5_000 as StampMs, wallMs: 6_000.9, nowMs: 10.5 });
   t.is(ahead.stampMs(10.5) as number, 6_000);
 });
 
-test('stamps go on with monotonic time, and are whole and never fall (§4: time)', (t) => {
+test('stamps go on with monotonic time, and are whole and never fall (§4: time) [4.24]', (t) => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 2 ** 45 }),

@@ -62,7 +62,7 @@ test('a blocked take gets the tuple in the entry of the write that brings it (T4
   await world.close(host);
 });
 
-test('a take sent again after a power cut gets the tuple that was handed to its first sending (T3)', async (t) => {
+test('a take sent again after a power cut gets the tuple that was handed to its first sending (T3) [4.11, 4.18]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 2 });
   const router = world.router(host);
@@ -76,7 +76,7 @@ test('a take sent again after a power cut gets the tuple that was handed to its 
   t.deepEqual(taken(second), first);
 });
 
-test('a session whose lease ends gives back what it was handed, in other partitions too (E8, S2)', async (t) => {
+test('a session whose lease ends gives back what it was handed, in other partitions too (E8, S2) [4.7, 4.20]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 2 });
   const router = world.router(host);
@@ -90,7 +90,7 @@ test('a session whose lease ends gives back what it was handed, in other partiti
   await world.close(host);
 });
 
-test('a tuple whose lease ends goes within 100 ms, on an idle node too (§4: expiry)', async (t) => {
+test('a tuple whose lease ends goes within 100 ms, on an idle node too (§4: expiry) [4.27]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 1 });
   const router = world.router(host);
@@ -102,7 +102,7 @@ test('a tuple whose lease ends goes within 100 ms, on an idle node too (§4: exp
   await world.close(host);
 });
 
-test('while the disk is full takes, receipts and expiry go on, and retries of writes get their result (§10)', async (t) => {
+test('while the disk is full takes, receipts and expiry go on, and retries of writes get their result (§10) [10.4]', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 1 });
   const router = world.router(host);

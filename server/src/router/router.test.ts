@@ -53,14 +53,14 @@ test('a write goes to the partition of its slot and is answered with what was wr
   t.is(bench.router.openCalls, 0);
 });
 
-test('6.12 a space that the map does not have is not found', (t) => {
+test('a space that the map does not have is not found [6.12]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call({ ...write(), space: { name: 'none' } } as Request);
   t.is(reasonOf(answers[0]), 'SPACE_NOT_FOUND');
   t.deepEqual(bench.sent(), []);
 });
 
-test('6.7 a call routed by an older epoch of the map is refused', (t) => {
+test('a call routed by an older epoch of the map is refused [6.7]', (t) => {
   const bench = new RouterBench();
   bench.epoch = 4;
   const old = bench.call({ ...write(), space: { id: 1, mapEpoch: 3 } } as Request);
@@ -69,7 +69,7 @@ test('6.7 a call routed by an older epoch of the map is refused', (t) => {
   t.is(bench.sent().length, 1);
 });
 
-test('1.21 a tuple that is none names the field, and nothing is sent', (t) => {
+test('a tuple that is none names the field, and nothing is sent [1.21]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call({
     kind: 'write-many',
@@ -86,7 +86,7 @@ test('1.21 a tuple that is none names the field, and nothing is sent', (t) => {
   t.deepEqual(bench.sent(), []);
 });
 
-test('1.19 a tuple larger than its space allows is refused with the limit', (t) => {
+test('a tuple larger than its space allows is refused with the limit [1.19]', (t) => {
   const bench = new RouterBench();
   const settings = { ...space.settings, tupleBytesMax: 64 };
   bench.spaces.push({ ...space, id: 2 as SpaceId, name: 'small', settings });
@@ -101,7 +101,7 @@ test('1.19 a tuple larger than its space allows is refused with the limit', (t) 
   t.is(answers[0]?.kind === 'failed' ? answers[0].failure.limit : 0, 64);
 });
 
-test('3.2 write many has an outcome for each tuple, also where one partition fails', (t) => {
+test('write many has an outcome for each tuple, also where one partition fails [3.2]', (t) => {
   const bench = new RouterBench({ partitions: 16 });
   const tuples = ['a', 'b', 'c', 'd', 'e', 'f'].map((tag) => ({
     bytes: tuple(tag, 1),
@@ -155,7 +155,7 @@ test('a change without identity is never sent twice: its outcome is not known', 
   t.deepEqual(bench.sent(), []);
 });
 
-test('4.11 a change of a session is sent again to the next leadership, with a higher m', (t) => {
+test('a change of a session is sent again to the next leadership, with a higher m [4.11]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(write({ operation: operation() }));
   const first = bench.one('mutate');
@@ -177,7 +177,7 @@ test('a leader that surely proposed nothing is followed by the next one, without
   t.deepEqual(answers, []);
 });
 
-test('3.31 a partition without a leader is named, and never passes for empty', (t) => {
+test('a partition without a leader is named, and never passes for empty [3.31]', (t) => {
   const bench = new RouterBench();
   bench.lead(2, undefined);
   const { answers } = bench.call(read({ template: template(any, any), waitMs: 100 }));
@@ -216,7 +216,7 @@ test('a result of another kind shows that the identity was used twice', (t) => {
   t.is(reasonOf(answers[0]), 'OPERATION_MISMATCH');
 });
 
-test('3.3 write if absent needs a template pinned to the slot of the tuple', (t) => {
+test('write if absent needs a template pinned to the slot of the tuple [3.3]', (t) => {
   const bench = new RouterBench();
   const request = (absent: Uint8Array): Request => ({
     kind: 'write-if-absent',
@@ -233,7 +233,7 @@ test('3.3 write if absent needs a template pinned to the slot of the tuple', (t)
   t.deepEqual(answers, [{ kind: 'written', tuple: undefined }]);
 });
 
-test('3.9 a replacement in another slot is refused', (t) => {
+test('a replacement in another slot is refused [3.9]', (t) => {
   const bench = new RouterBench();
   const request = (bytes: Uint8Array): Request => ({
     kind: 'replace',
@@ -266,7 +266,7 @@ test('an increment of a field that routes the tuple is refused', (t) => {
   t.is(bench.one('mutate').change.kind, 'increment');
 });
 
-test('a pinned read waits at one partition; "nothing" is linearizable', (t) => {
+test('a pinned read waits at one partition; "nothing" is linearizable [3.28]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read());
   const first = bench.one('read');
@@ -280,7 +280,7 @@ test('a pinned read waits at one partition; "nothing" is linearizable', (t) => {
   t.deepEqual(answers, [{ kind: 'nothing', scope: 'linearizable' }]);
 });
 
-test('3.20 after the wait an answer comes within 50 ms, if not the one hoped for', (t) => {
+test('after the wait an answer comes within 50 ms, if not the one hoped for [3.20]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read());
   bench.clock.advance(1_049);
@@ -289,7 +289,7 @@ test('3.20 after the wait an answer comes within 50 ms, if not the one hoped for
   t.is(reasonOf(answers[0]), 'OUTCOME_UNKNOWN');
 });
 
-test('6.10 an unpinned read asks every partition; the first tuple wins, the others are told', (t) => {
+test('an unpinned read asks every partition; the first tuple wins, the others are told [6.10]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read({ template: template(any, any) }));
   const asked = bench.sent();
@@ -310,7 +310,7 @@ test('6.10 an unpinned read asks every partition; the first tuple wins, the othe
   t.true(withdrawn.every(({ message }) => message.kind === 'read' && message.cancelled));
 });
 
-test('3.29 an unpinned "nothing" needs the word of every partition', (t) => {
+test('an unpinned "nothing" needs the word of every partition [3.29]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read({ template: template(any, any), waitMs: 0 }));
   for (const [at, { to, message }] of bench.sent().entries()) {
@@ -320,7 +320,7 @@ test('3.29 an unpinned "nothing" needs the word of every partition', (t) => {
   t.deepEqual(answers, [{ kind: 'nothing', scope: 'each-partition' }]);
 });
 
-test('3.7 an unpinned read of many collects what there is, up to its maximum', (t) => {
+test('an unpinned read of many collects what there is, up to its maximum [3.7]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read({ template: template(any, any), max: 3 }));
   const [one, two, three, four] = bench.sent();
@@ -350,7 +350,7 @@ test('an unpinned read of many that finds nothing waits for the first tuple', (t
   t.is(answers[0]?.kind, 'found');
 });
 
-test('an answer of many tuples stops at its bytes, with at least one', (t) => {
+test('an answer of many tuples stops at its bytes, with at least one [1.20]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(read({ template: template(any, any), max: 10, waitMs: 0 }));
   const large = 'x'.repeat(900_000);
@@ -362,7 +362,7 @@ test('an answer of many tuples stops at its bytes, with at least one', (t) => {
   t.is(answer?.kind === 'found' ? answer.tuples.length : 0, 3);
 });
 
-test('3.33 a count sums one instant of each partition', (t) => {
+test('a count sums one instant of each partition [3.33]', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call({
     kind: 'count',
@@ -375,7 +375,7 @@ test('3.33 a count sums one instant of each partition', (t) => {
   t.deepEqual(answers, [{ kind: 'counted', count: 10 }]);
 });
 
-test('3.22 a cancelled read answers at once and takes its waiters away', (t) => {
+test('a cancelled read answers at once and takes its waiters away [3.22]', (t) => {
   const bench = new RouterBench();
   const { number, answers } = bench.call(read({ waitMs: Number.POSITIVE_INFINITY }));
   bench.sent();
@@ -407,7 +407,7 @@ test('100,000 blocked calls have one timer', (t) => {
   t.is(reasonOf(answers[0]), 'OVERLOADED');
 });
 
-test('4.19 receipts go to the partitions that their tuples name; those confirmed are answered', (t) => {
+test('receipts go to the partitions that their tuples name; those confirmed are answered [4.19]', (t) => {
   const bench = new RouterBench();
   const receipts = [1, 2, 2].map((partition, at) => ({
     sequence: (at + 1) as Sequence,
@@ -428,7 +428,7 @@ test('4.19 receipts go to the partitions that their tuples name; those confirmed
   t.deepEqual(answers, [{ kind: 'received', receipts: receipts.slice(1) }]);
 });
 
-test('4.5 a session is kept and closed at the home that its id names', (t) => {
+test('a session is kept and closed at the home that its id names [4.5]', (t) => {
   const bench = new RouterBench();
   const session = (3 * 2 ** 44 + 1) as SessionId;
   const kept = bench.call({ kind: 'keep-session', session });

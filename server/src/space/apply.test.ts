@@ -137,7 +137,7 @@ test('E3: a write-if-absent is void once its slot has changed', (t) => {
   t.deepEqual(d.ready(), ['a', 'c']);
 });
 
-test('E4: a fence refuses all lower attempts for ever, and hides no earlier result', (t) => {
+test('E4: a fence refuses all lower attempts for ever, and hides no earlier result [4.13]', (t) => {
   const d = new Driver();
   d.know(away);
   const id = d.write('a');
@@ -199,7 +199,7 @@ test('E5: a receipt counts although its own message raises the floor past it', (
   t.deepEqual(d.events(), ['written a', 'taken a']);
 });
 
-test('§2: every entry of a session raises its floor; unacknowledged tuples below come back', (t) => {
+test('§2: every entry of a session raises its floor; unacknowledged tuples below come back [4.21]', (t) => {
   const d = new Driver();
   d.know(away);
   d.know(other);
@@ -226,7 +226,7 @@ test('§2: every entry of a session raises its floor; unacknowledged tuples belo
   t.is(d.space.fenceOf(away, op(away, 3).sequence), 0);
 });
 
-test('E6: a partition joins those touched only while the session is open at home', (t) => {
+test('E6: a partition joins those touched only while the session is open at home [4.6]', (t) => {
   const d = new Driver();
   const opened = d.do({ kind: 'open-session', leaseMs: 5_000, name: 'worker' });
   const session = (2 ** 44 + 1) as SessionId;
@@ -247,7 +247,7 @@ test('E6: a partition joins those touched only while the session is open at home
   t.deepEqual(next, { kind: 'session-opened', session: session + 1, leaseMs: 5_000 } as never);
 });
 
-test('E7, S3: a session that has ended is not known again while its mark stands', (t) => {
+test('E7, S3: a session that has ended is not known again while its mark stands [4.7]', (t) => {
   const d = new Driver({ endedMarkMs: 600_000 });
   d.end(away);
   t.deepEqual(d.do({ kind: 'know', session: away }), { kind: 'session', open: false });
@@ -258,7 +258,7 @@ test('E7, S3: a session that has ended is not known again while its mark stands'
   t.is(d.space.session(away), 'unknown');
 });
 
-test('E8: the end gives everything back in its old place and forgets the session', (t) => {
+test('E8: the end gives everything back in its old place and forgets the session [3.25, 4.20]', (t) => {
   const d = new Driver();
   d.know(away);
   d.know(other);
@@ -278,7 +278,7 @@ test('E8: the end gives everything back in its old place and forgets the session
   t.is(d.space.stored(d.space.rowOf(a)).deliveries, 1);
 });
 
-test('E9: only ready tuples whose lease is over expire', (t) => {
+test('E9: only ready tuples whose lease is over expire [4.28]', (t) => {
   const d = new Driver();
   d.know(away);
   const [a, b, c] = [
@@ -299,7 +299,7 @@ test('E9: only ready tuples whose lease is over expire', (t) => {
   t.is(d.space.rowOf(c), -1 as never);
 });
 
-test('SPEC §4: a tuple whose deadline is at the stamp is invisible, for ever', (t) => {
+test('SPEC §4: a tuple whose deadline is at the stamp is invisible, for ever [4.25]', (t) => {
   const d = new Driver();
   d.know(away);
   const id = d.write('a', { leaseMs: 10 });
@@ -329,7 +329,7 @@ test('a lease runs from the entry’s stamp, and a renewal replaces it, handed o
   t.is(d.space.nextDeadlineMs(), Number.POSITIVE_INFINITY);
 });
 
-test('SPEC §3: a replacement keeps id, age and lease, and its revision is its position', (t) => {
+test('SPEC §3: a replacement keeps id, age and lease, and its revision is its position [3.8, 3.15]', (t) => {
   const d = new Driver();
   const id = d.write('a', { leaseMs: 50 });
   d.write('b');
@@ -383,7 +383,7 @@ test('a dropped space’s batch is bounded in bytes, with one tuple at least', (
   t.deepEqual(d.ready(), ['ef']);
 });
 
-test('SPEC §4: what a session holds here is counted, and nothing open is forgotten', (t) => {
+test('SPEC §4: what a session holds here is counted, and nothing open is forgotten [4.17]', (t) => {
   const d = new Driver();
   d.know(away);
   const id = d.write('twelve bytes');
@@ -412,7 +412,7 @@ test('entries are applied in order, each once', (t) => {
   t.throws(() => d.space.apply(3 as LogIndex, lead), { message: /in order/ });
 });
 
-test('the stamp never falls, whatever an entry says', (t) => {
+test('the stamp never falls, whatever an entry says [4.24]', (t) => {
   const d = new Driver();
   d.do({ kind: 'lead' }, 100);
   d.do({ kind: 'lead' }, -500);

@@ -7,7 +7,7 @@ function place(revision: number, position: number): EventPlace {
   return { revision: revision as LogIndex, position };
 }
 
-test('SPEC §8: each kind of event comes in commit order, the last of an entry marked', (t) => {
+test('SPEC §8: each kind of event comes in commit order, the last of an entry marked [8.4, 8.5]', (t) => {
   const d = new Driver();
   d.know(away);
   const write = { kind: 'write', operation: undefined, space: home, absence: undefined } as const;
@@ -70,7 +70,7 @@ test('reading begins after any place, stops at a number or size, and gives one e
   t.deepEqual(history.read(place(999, 0), 7, 1e9), []);
 });
 
-test('SPEC §8: history is cut by size and by time, and an older place is said to be compacted', (t) => {
+test('SPEC §8: history is cut by size and by time, and an older place is said to be compacted [8.8, 8.9]', (t) => {
   const d = new Driver({ historyBytesMax: 1_000, historyMs: 600_000 });
   for (let i = 0; i < 50; i += 1) d.write('x'.repeat(60));
   const { history } = d.space;

@@ -20,7 +20,7 @@ function write(d: Driver, operation: Operation, afterMs = 0) {
   );
 }
 
-test('SPEC §4: the result of a request is remembered for 5 minutes', (t) => {
+test('SPEC §4: the result of a request is remembered for 5 minutes [4.16]', (t) => {
   const d = new Driver();
   write(d, request(1));
   write(d, request(1), 299_999);
@@ -31,13 +31,13 @@ test('SPEC §4: the result of a request is remembered for 5 minutes', (t) => {
   t.is(d.ready().length, 3);
 });
 
-test('SPEC §4: beyond their number the oldest results go, and only those', (t) => {
+test('SPEC §4: beyond their number the oldest results go, and only those [4.16]', (t) => {
   const d = new Driver({ requestResultsMax: 40 });
   for (let n = 0; n < 100; n += 1) write(d, request(n));
   for (let n = 0; n < 100; n += 1) t.is(d.space.result(request(n)) !== undefined, n >= 60);
 });
 
-test('SPEC §4: beyond their size the oldest results go', (t) => {
+test('SPEC §4: beyond their size the oldest results go [4.16]', (t) => {
   const d = new Driver({ requestResultBytesMax: 2_000 });
   for (let n = 0; n < 100; n += 1) write(d, request(n));
   const kept = Array.from({ length: 100 }, (_, n) => d.space.result(request(n)) !== undefined);

@@ -29,7 +29,7 @@ function run(t: ExecutionContext, name: string, url: string): Run {
   return { output, interrupt: () => child.kill('SIGINT') };
 }
 
-test('the producer and two workers of the examples work together', async (t) => {
+test('the producer and two workers of the examples work together [3.5]', async (t) => {
   const node = await startTestNode();
   t.teardown(() => node.close());
   // A worker that comes before the space would end with SPACE_NOT_FOUND.

@@ -29,7 +29,7 @@ async function start(t: ExecutionContext): Promise<House> {
   return { node, client, space: client.space('jobs') };
 }
 
-test('§1 every kind of value is read as it was written', async (t) => {
+test('§1 every kind of value is read as it was written [1.13, 1.16]', async (t) => {
   const { space } = await start(t);
   const at = Timestamp.fromNanoseconds(-1n);
   const bytes = new Uint8Array([0, 255]);
@@ -68,7 +68,7 @@ test('§1 every kind of value is read as it was written', async (t) => {
   t.is(await space.count(), 1);
 });
 
-test('§1 t.int, t.bigint and t.number read ints as their types say', async (t) => {
+test('§1 t.int, t.bigint and t.number read ints as their types say [1.17]', async (t) => {
   const { space } = await start(t);
   await space.write(['n', 2n ** 60n]);
   t.is(await space.readIfExists(['n', m.int]), undefined);
@@ -79,7 +79,7 @@ test('§1 t.int, t.bigint and t.number read ints as their types say', async (t) 
   t.deepEqual(await space.take(['small', m.bigint]), ['small', 5n]);
 });
 
-test('§2 each matcher matches what it says', async (t) => {
+test('§2 each matcher matches what it says [2.7, 2.8, 2.9, 2.10, 2.11]', async (t) => {
   const { space } = await start(t);
   await space.writeMany([
     ['m', 5],
@@ -98,7 +98,7 @@ test('§2 each matcher matches what it says', async (t) => {
   t.is((await space.readMany(['m', m.not(5)], { waitMs: 0 })).length, 3);
 });
 
-test('§3 a blocked take is woken by a write, pinned or not', async (t) => {
+test('§3 a blocked take is woken by a write, pinned or not [3.19, 6.11]', async (t) => {
   const { space } = await start(t);
   const pinned = space.take(['job', m.int]);
   const unpinned = space.take([m.string, 'second']);
@@ -108,7 +108,7 @@ test('§3 a blocked take is woken by a write, pinned or not', async (t) => {
   t.deepEqual(await unpinned, ['task', 'second']);
 });
 
-test('§3 many tuples are written, read and taken', async (t) => {
+test('§3 many tuples are written, read and taken [3.2, 3.6]', async (t) => {
   const { space } = await start(t);
   const outcomes = await space.writeMany(Array.from({ length: 100 }, (_, i) => ['many', i]));
   t.true(outcomes.every((outcome) => outcome.kind === 'written'));
@@ -123,7 +123,7 @@ test('§3 many tuples are written, read and taken', async (t) => {
   t.deepEqual(await space.takeMany(['many', m.int], { waitMs: 0 }), []);
 });
 
-test('§3 write if absent, replace, increment, renew and cancel', async (t) => {
+test('§3 write if absent, replace, increment, renew and cancel [3.3, 3.8, 3.10, 3.11, 3.14]', async (t) => {
   const { space } = await start(t);
   t.truthy(await space.writeIfAbsent(['lock', 'a'], ['lock', m.any]));
   t.is(await space.writeIfAbsent(['lock', 'b'], ['lock', m.any]), undefined);
@@ -148,7 +148,7 @@ test('§3 write if absent, replace, increment, renew and cancel', async (t) => {
   t.is(await space.renew(current, 60_000), undefined);
 });
 
-test('§3 an abort answers "cancelled", and the tuple stays', async (t) => {
+test('§3 an abort answers "cancelled", and the tuple stays [3.22]', async (t) => {
   const { space } = await start(t);
   for (const template of [
     ['job', m.any],
@@ -165,7 +165,7 @@ test('§3 an abort answers "cancelled", and the tuple stays', async (t) => {
   t.is(await space.count(['job', 1]), 1);
 });
 
-test('§3 races of abort and write keep every tuple', async (t) => {
+test('§3 races of abort and write keep every tuple [3.22, 3.30]', async (t) => {
   const { space } = await start(t);
   let taken = 0;
   for (let round = 0; round < 200; round += 1) {
@@ -186,7 +186,7 @@ test('§3 races of abort and write keep every tuple', async (t) => {
   t.true(taken > 0, 'some takes won');
 });
 
-test('§4 what a closed client took is gone, what it was blocked in is cancelled', async (t) => {
+test('§4 what a closed client took is gone, what it was blocked in is cancelled [4.19]', async (t) => {
   const { node, space } = await start(t);
   const other = await connect(node.url);
   const jobs = other.space('jobs');
@@ -200,7 +200,7 @@ test('§4 what a closed client took is gone, what it was blocked in is cancelled
   t.deepEqual(await space.take(['none', m.int]), ['none', 1]);
 });
 
-test('§6 a space that was dropped is SPACE_NOT_FOUND; one of the same name is another', async (t) => {
+test('§6 a space that was dropped is SPACE_NOT_FOUND; one of the same name is another [6.12]', async (t) => {
   const { client, space } = await start(t);
   await space.write(['a', 1]);
   await client.admin.dropSpace('jobs');
@@ -210,7 +210,7 @@ test('§6 a space that was dropped is SPACE_NOT_FOUND; one of the same name is a
   t.is(await client.space('jobs').count(), 0);
 });
 
-test('§6 spaces are created with rules, listed and described', async (t) => {
+test('§6 spaces are created with rules, listed and described [6.1]', async (t) => {
   const { client } = await start(t);
   const rules = [{ tag: 'job', spread: 8, fields: [1] }];
   await client.admin.createSpace('spread', { rules });
@@ -222,7 +222,7 @@ test('§6 spaces are created with rules, listed and described', async (t) => {
   t.is(error.reason, 'SPACE_EXISTS');
 });
 
-test('§8 a notification tells in order what happened', async (t) => {
+test('§8 a notification tells in order what happened [8.1, 8.4]', async (t) => {
   const { space } = await start(t);
   const subscription = space.notify(['n', m.any]);
   await subscription.ready;
@@ -242,7 +242,7 @@ test('§8 a notification tells in order what happened', async (t) => {
   ]);
 });
 
-test('§8 a notification goes on from its position without gap or repetition', async (t) => {
+test('§8 a notification goes on from its position without gap or repetition [8.3, 8.7]', async (t) => {
   const { space } = await start(t);
   const first = space.notify(['n', m.int]);
   await first.ready;
@@ -262,7 +262,7 @@ test('§8 a notification goes on from its position without gap or repetition', a
   t.deepEqual(seen, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test('§10 an error names its reason, code and field', async (t) => {
+test('§10 an error names its reason, code and field [1.21, 10.1]', async (t) => {
   const { space } = await start(t);
   const tooLong = Array.from({ length: 65 }, () => 1);
   const error = await t.throwsAsync(space.write(tooLong), { instanceOf: TupletError });
