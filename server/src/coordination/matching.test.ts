@@ -6,7 +6,6 @@ import type { Query } from './messages.ts';
 import {
   any,
   type Group,
-  handed,
   newGroup,
   newTuple,
   operation,
@@ -14,7 +13,6 @@ import {
   query,
   range,
   read,
-  register,
   take,
   template,
   testSpace,
@@ -179,24 +177,4 @@ test('ranges over ints, floats, strings and timestamps find their waiters, at ev
     );
     t.is(index.all(testSpace, bytes, offsets.scan(bytes)).length, expected.length, String(value));
   }
-});
-
-test('W2: waiters get tuples in order of arrival, and the oldest tuple first', (t) => {
-  const group = newGroup();
-  const session = withSession(group);
-  for (let q = 1; q <= 3; q += 1) {
-    group.receive(
-      1,
-      q === 2
-        ? register(operation(session, q), template('job', any))
-        : take(group, operation(session, q), template('job', any)),
-    );
-  }
-  put(group, newTuple('job', 1), newTuple('job', 2), newTuple('job', 3));
-  const offers = group.take('offer');
-  t.is(offers.length, 1);
-  group.settle();
-  t.is(group.take('result').length, 0);
-  t.is(group.space.counts().handed, 2);
-  t.is(handed(undefined).length, 0);
 });

@@ -201,6 +201,27 @@ export function withSession(group: Group, counter = 1): SessionId {
   return session;
 }
 
+/** A session opened at this group as its home, and not yet known to it. */
+export function openSession(group: Group, leaseMs = 10_000): SessionId {
+  group.receive(98, { kind: 'open-session', call: 1, leaseMs, name: '' });
+  group.settle();
+  const [said] = group.take('session-opened');
+  assert(said !== undefined, 'a session is opened');
+  return said.session;
+}
+
+/** Delivers what leaders say to each other until nothing is under way. */
+export function talk(...groups: readonly Group[]): void {
+  for (let turns = 0; turns < 100; turns += 1) {
+    const messages = groups.flatMap((group) => group.between.splice(0));
+    for (const group of groups) group.settle();
+    if (messages.length === 0 && groups.every(({ between }) => between.length === 0)) return;
+    for (const { to, message } of messages) {
+      groups.find(({ partition }) => partition === to)?.receiveLeader(message);
+    }
+  }
+}
+
 /** Puts an entry into the log that nobody waits for. */
 export function applyDirectly(group: Group, command: Command): void {
   const index = (group.space.appliedIndex + group.pending.length + 1) as LogIndex;
@@ -317,8 +338,10 @@ export function read(call: number, matching: Template, more: Partial<Read> = {})
 export function put(group: Group, ...tuples: readonly NewTuple[]): TupleId[] {
   group.receive(99, write(group, undefined, ...tuples));
   group.settle();
-  const said = group.take('result').find(({ call }) => call === 1_000_000);
-  assert(said?.result.kind === 'written', 'a write without identity writes');
+  const at = group.said.findIndex(({ message }) => message.call === 1_000_000);
+  const [{ message: said } = { message: undefined }] = group.said.splice(at, 1);
+  assert(said?.kind === 'result', 'a write without identity is answered');
+  assert(said.result.kind === 'written', 'it writes');
   return said.result.tuples.map(({ id }) => id);
 }
 

@@ -1,0 +1,274 @@
+import test from 'ava';
+import type { PartitionId, Term } from '../base/ids.ts';
+import {
+  any,
+  Group,
+  handed,
+  newGroup,
+  newTuple,
+  openSession,
+  operation,
+  put,
+  register,
+  take,
+  talk,
+  template,
+  withSession,
+  write,
+} from './testing-bed.ts';
+
+const job = template('job', any);
+
+function pair(): { home: Group; other: Group; session: ReturnType<typeof openSession> } {
+  const home = newGroup(1);
+  const other = newGroup(2);
+  return { home, other, session: openSession(home) };
+}
+
+test('L1: a leader that does not serve yet answers nothing but that', (t) => {
+  const group = new Group(1);
+  group.elect(0, false);
+  const session = withSession(group);
+  group.receive(1, register(operation(session, 1), job));
+  group.receive(1, write(group, undefined, newTuple('job', 1)));
+  t.deepEqual(group.kinds(), ['not-leader', 'not-leader']);
+  t.is(group.pending.length, 0);
+  group.leader?.serve(group.nowMs);
+  group.receive(1, register(operation(session, 1), job));
+  t.deepEqual(group.kinds(), ['empty']);
+});
+
+test('L2: what a leader finds in its log is applied without an answer', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  group.receive(1, write(group, operation(session, 1), newTuple('job', 1)));
+  group.elect(1);
+  t.deepEqual(group.kinds(), []);
+  group.receive(1, write(group, operation(session, 1), newTuple('job', 1)));
+  t.deepEqual(group.kinds(), ['result']);
+  t.is(group.space.counts().ready, 1);
+});
+
+test('S1: requests of an unknown session are parked until TOUCH is applied at home and KNOW here', (t) => {
+  const { home, other, session } = pair();
+  other.receive(1, write(other, operation(session, 1), newTuple('job', 1)));
+  t.is(other.pending.length, 0);
+  t.deepEqual(
+    other.between.map(({ to, message }) => [to, message.kind]),
+    [[1, 'ask-open']],
+  );
+  const ask = other.between.splice(0)[0];
+  if (ask !== undefined) home.receiveLeader(ask.message);
+  t.deepEqual(home.between, [], 'OPEN is not said before TOUCH is applied');
+  home.commit();
+  t.true(home.space.home(session)?.touched.has(other.partition));
+  t.deepEqual(
+    home.between.map(({ message }) => message.kind),
+    ['open'],
+  );
+  talk(home, other);
+  t.deepEqual(other.kinds(), ['result']);
+});
+
+test('S1: the home is asked again while it does not answer', (t) => {
+  const { other, session } = pair();
+  other.receive(1, register(operation(session, 1), job));
+  other.between.length = 0;
+  other.pass(190);
+  t.is(other.between.length, 0);
+  other.pass(30);
+  t.deepEqual(
+    other.between.map(({ message }) => message.kind),
+    ['ask-open'],
+  );
+});
+
+test('S1: a session that its home does not know, or has ended, stops what is parked', (t) => {
+  const { home, other, session } = pair();
+  home.receive(98, { kind: 'close-session', call: 2, session });
+  home.settle();
+  talk(home, other);
+  other.receive(1, register(operation(session, 1), job));
+  talk(home, other);
+  t.deepEqual(
+    other.take('stop').map(({ why }) => why),
+    ['unknown-session'],
+  );
+});
+
+test('S1: a session is known at its own home by the same way', (t) => {
+  const group = newGroup();
+  const session = openSession(group);
+  group.receive(1, write(group, operation(session, 1), newTuple('job', 1)));
+  talk(group);
+  t.deepEqual(group.kinds(), ['result']);
+  t.true(group.space.home(session)?.touched.has(group.partition));
+});
+
+test('S1: more parked requests than the bound are refused', (t) => {
+  const group = newGroup(2, { parkedRequestsMax: 1 });
+  const session = openSession(newGroup(1));
+  group.receive(1, register(operation(session, 1), job));
+  group.receive(1, register(operation(session, 2), job));
+  t.deepEqual(
+    group.take('refused').map(({ reason }) => reason),
+    ['WAITERS_EXHAUSTED'],
+  );
+});
+
+test('S3: an OPEN is taken only for a question of the own epoch, and only while asked', (t) => {
+  const { other, session } = pair();
+  other.receiveLeader({ kind: 'open', session, epoch: other.epoch });
+  t.is(other.pending.length, 0);
+  other.receive(1, register(operation(session, 1), job));
+  other.receiveLeader({ kind: 'open', session, epoch: (other.epoch - 1) as Term });
+  other.receiveLeader({ kind: 'not-open', session, epoch: (other.epoch - 1) as Term });
+  t.is(other.pending.length, 0);
+  t.deepEqual(other.kinds(), []);
+});
+
+test('S3: an OPEN that comes after the end is defeated by the mark', (t) => {
+  const { home, other, session } = pair();
+  other.receive(1, register(operation(session, 1), job));
+  const ask = other.between.splice(0)[0];
+  if (ask !== undefined) home.receiveLeader(ask.message);
+  home.commit();
+  const [open] = home.between.splice(0);
+  home.receive(98, { kind: 'close-session', call: 2, session });
+  talk(home, other);
+  t.is(other.space.session(session), 'ended');
+  if (open !== undefined) other.receiveLeader(open.message);
+  other.settle();
+  t.is(other.space.session(session), 'ended');
+  t.deepEqual(
+    other.take('stop').map(({ why }) => why),
+    ['ended'],
+  );
+});
+
+test('S2: the home ends a session when its lease is over, and no earlier', (t) => {
+  const { home, session } = pair();
+  home.pass(9_000);
+  home.receive(98, { kind: 'keep-session', call: 2, session });
+  t.deepEqual(
+    home.take('session-kept').map(({ leaseMs }) => leaseMs),
+    [10_000],
+  );
+  home.pass(9_900);
+  t.is(home.pending.length, 0);
+  home.pass(200);
+  t.deepEqual(
+    home.proposed.map(({ kind }) => kind),
+    ['end'],
+  );
+});
+
+test('S2: a new leader of the home starts every session with its full lease', (t) => {
+  const { home, session } = pair();
+  home.pass(9_000);
+  home.elect();
+  home.pass(9_900);
+  t.is(home.pending.length, 0);
+  home.pass(200);
+  home.settle();
+  t.is(home.space.home(session), undefined, 'ended, and forgotten since nobody was touched');
+});
+
+test('S2: keeping alive is confirmed, and refused to a session whose end is on its way', (t) => {
+  const { home, session } = pair();
+  home.holdsConfirmations = true;
+  home.receive(98, { kind: 'keep-session', call: 2, session });
+  t.deepEqual(home.kinds(), []);
+  home.holdsConfirmations = false;
+  home.pass(10_100);
+  home.receive(98, { kind: 'keep-session', call: 3, session });
+  t.deepEqual(
+    home.take('stop').map(({ call }) => call),
+    [3],
+  );
+});
+
+test('S2: END is delivered again to each touched partition until it is applied there, then forgotten', (t) => {
+  const { home, other, session } = pair();
+  put(other, newTuple('job', 1));
+  other.receive(1, take(other, operation(session, 1), job));
+  talk(home, other);
+  t.is(other.space.counts().handed, 1);
+  home.receive(98, { kind: 'close-session', call: 2, session });
+  home.settle();
+  t.deepEqual(home.kinds(), ['done']);
+  t.deepEqual(
+    home.between.splice(0).map(({ message }) => message.kind),
+    ['deliver-end'],
+  );
+  home.pass(190);
+  t.deepEqual(home.between.splice(0), []);
+  home.pass(30);
+  t.is(home.space.home(session)?.state, 'ended');
+  talk(home, other);
+  t.is(other.space.counts().ready, 1, 'E8: the tuple is given back');
+  t.is(home.space.home(session), undefined);
+});
+
+test('S2: a new leader of the home goes on delivering ends', (t) => {
+  const { home, other, session } = pair();
+  other.receive(1, write(other, operation(session, 1), newTuple('job', 1)));
+  talk(home, other);
+  home.receive(98, { kind: 'close-session', call: 2, session });
+  home.settle();
+  home.between.length = 0;
+  home.elect();
+  talk(home, other);
+  t.is(other.space.session(session), 'ended');
+  t.is(home.space.home(session), undefined);
+});
+
+test('S2: an end that is applied already is confirmed again without an entry', (t) => {
+  const { other, session } = pair();
+  const message = { kind: 'deliver-end', session, home: 1 as PartitionId } as const;
+  other.receiveLeader(message);
+  other.receiveLeader(message);
+  t.is(other.pending.length, 1, 'one entry while it is in flight');
+  other.settle();
+  other.receiveLeader(message);
+  t.is(other.pending.length, 0);
+  t.is(other.between.length, 2);
+});
+
+test('E8: the end of a session stops its waiters and frees what it was offered', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  const other = withSession(group, 2);
+  put(group, newTuple('job', 1));
+  group.receive(1, register(operation(session, 1), job));
+  group.receive(1, take(group, operation(session, 2), template('none')));
+  group.receive(1, take(group, operation(other, 3), job));
+  group.kinds();
+  group.receiveLeader({ kind: 'deliver-end', session, home: 9 as PartitionId });
+  group.settle();
+  t.deepEqual(
+    group.take('stop').map(({ call, why }) => [call, why]),
+    [
+      [1, 'ended'],
+      [2, 'ended'],
+    ],
+  );
+  t.is(handed(group.take('result')[0]).length, 1);
+});
+
+test('E5: a receipt is always an entry, and RECEIVED comes when it is applied', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  const [tuple] = put(group, newTuple('job', 1));
+  group.receive(1, take(group, operation(session, 1), job));
+  group.settle();
+  group.kinds();
+  if (tuple === undefined) return;
+  const { sequence, floor } = operation(session, 1);
+  const receipts = [{ sequence, tuple }];
+  group.receive(1, { kind: 'acknowledge', call: 4, session, floor, receipts });
+  t.deepEqual(group.kinds(), []);
+  group.commit();
+  t.deepEqual(group.kinds(), ['received']);
+  t.is(group.space.counts().handed, 0);
+});
