@@ -32,7 +32,6 @@ export interface NodeOptions {
   readonly watch: BusWatch;
   readonly partitions: number;
   readonly snapshotTailBytes: number;
-  readonly historyBytesMax: number;
   readonly segmentBytes: number;
   /** A promise of the code was broken. */
   readonly onBug: (error: unknown) => void;

@@ -41,7 +41,6 @@ export interface Settings {
   readonly bus: BusOptions;
   readonly workload: WorkloadOptions;
   readonly snapshotTailBytes: number;
-  readonly historyBytesMax: number;
   readonly syncMsMax: number;
   readonly wallJumps: boolean;
 }
@@ -98,7 +97,6 @@ export function settingsOf(seed: number): Settings {
       paddingBytes: random.pick([0, 0, 600]),
     },
     snapshotTailBytes: random.pick([300, 1500, 6000, 30_000]),
-    historyBytesMax: random.pick([3000, 20_000, 8_388_608]),
     syncMsMax: random.pick([0.5, 3, 12]),
     wallJumps: random.chance(2, 3),
   };

@@ -53,6 +53,11 @@ interface Known {
 /** One for a run; attached to each life of the node. */
 export class Tap {
   readonly violations: Violation[] = [];
+  /**
+   * A restart cut events that nobody had seen yet: its wall clock had jumped past the time that
+   * history is kept. What was observed is then not the whole committed history.
+   */
+  isBlind = false;
   readonly #recorder: Recorder;
   readonly #streams: Map<string, number> = new Map();
   readonly #known: Map<PartitionId, Known> = new Map();
@@ -74,8 +79,8 @@ export class Tap {
   attach(host: PartitionHost, partitions: readonly PartitionId[]): void {
     for (const partition of partitions) {
       this.#replayed(host, partition);
-      this.#read(host, partition);
-      host.onApplied(partition, () => this.#read(host, partition));
+      this.#read(host, partition, true);
+      host.onApplied(partition, () => this.#read(host, partition, false));
     }
   }
 
@@ -102,12 +107,13 @@ export class Tap {
     }
   }
 
-  #read(host: PartitionHost, partition: PartitionId): void {
+  #read(host: PartitionHost, partition: PartitionId, atStart: boolean): void {
     const known = this.#knownOf(partition);
     const { history } = host.spaceOf(partition);
     const events = history.read(known.last, readMax, readBytesMax);
     if (events === 'compacted') {
-      this.#say(`partition ${partition} cut events before anybody could see them`);
+      if (atStart) this.isBlind = true;
+      else this.#say(`partition ${partition} cut events before anybody could see them`);
       known.last = history.cutPlace;
       return;
     }

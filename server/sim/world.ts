@@ -266,7 +266,7 @@ export class World {
   }
 
   #makeNode(seed: number): SimNode {
-    const { bus, snapshotTailBytes, historyBytesMax } = this.settings;
+    const { bus, snapshotTailBytes } = this.settings;
     return new SimNode({
       scheduler: this.#scheduler,
       network: this.#network,
@@ -278,7 +278,6 @@ export class World {
       watch: this.#watch,
       partitions,
       snapshotTailBytes,
-      historyBytesMax,
       segmentBytes,
       onBug: (error) => this.#bug(error),
       onFatal: (error) => {
@@ -462,7 +461,10 @@ export class World {
       for (const { name } of simSpaces) this.#survey(name);
     }
     this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
-    this.#violations.push(...checkHistory(historyOf(this.#lines)));
+    const lines = this.#tap.isBlind
+      ? this.#lines.filter((line) => !('process' in line) || line.process !== 'observer')
+      : this.#lines;
+    this.#violations.push(...checkHistory(historyOf(lines)));
     for (const violation of this.#violations) this.#trace.note(`violation ${violation.message}`);
   }
 

@@ -110,7 +110,8 @@ class Copy {
 }
 
 function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
-  const what = outcome === 'killed' ? `seed ${seed} by ${checker}` : `${outcome} ${message}`;
+  const killer = `seed ${String(seed).padEnd(4)} ${checker.padEnd(13)} ${message.slice(0, 70)}`;
+  const what = outcome === 'killed' ? killer : `${outcome} ${message}`;
   return `  ${mutant.name.padEnd(52)}${what}\n`;
 }
 
