@@ -2096,7 +2096,7 @@ export const ReadManyRequest: Codec<ReadManyRequest, ReadManyRequestInit> = code
 export interface ReadManyResponse {
   /** How it ended. */
   readonly outcome: Outcome;
-  /** The tuples found; of one partition, at one point in time. */
+  /** The tuples found; those of one partition at one point in time. */
   readonly found: readonly StoredTuple[];
   /** What "nothing" says. */
   readonly scope: EmptyScope;

@@ -176,7 +176,11 @@ class OwnSession {
       if (!this.#keeping && now - this.#keptMs >= this.#leaseMs / 3) this.#keep(now);
     }
     for (let each = this.#first; each !== undefined; each = each.next) {
-      if (each.state === 'delivered' && each.sentMs > 0 && now - each.sentMs >= receiptAgainMs)
+      if (
+        each.state === 'delivered' &&
+        Number.isFinite(each.sentMs) &&
+        now - each.sentMs >= receiptAgainMs
+      )
         this.#due.push(each);
     }
     this.flush();

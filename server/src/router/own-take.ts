@@ -118,12 +118,12 @@ export class OwnTake implements Call {
     const { reason, partition } = answer.kind === 'failed' ? answer.failure : nothingFailed;
     if (reason === 'OUTCOME_UNKNOWN' && partition !== undefined) operation.lost([partition]);
     else operation.empty();
-    // A session of ours that ended gave back what it held: the take begins again in another.
-    if (reason === 'SESSION_EXPIRED' && !this.#cancelled && !this.#abandoned) {
-      this.start();
-      return;
-    }
-    if (moved && answer.kind === 'cancelled' && !this.#cancelled && !this.#abandoned) {
+    const listened = !this.#cancelled && !this.#abandoned;
+    // A session of ours that ended gave back what it held, and one that retires will: the take
+    // begins again in another, whatever became of it there.
+    const over =
+      answer.kind === 'cancelled' || reason === 'OUTCOME_UNKNOWN' || reason === 'NO_LEADER';
+    if (listened && (reason === 'SESSION_EXPIRED' || (moved && over))) {
       this.start();
       return;
     }
