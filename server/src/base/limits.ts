@@ -73,7 +73,7 @@ export const tupleIndexesMax = 16;
 /** Ready tuples of a space below which no index is worth its building. */
 export const tupleIndexRowsMin = 64;
 /** Rows that are put into an index being built in one go: about 1 ms. */
-export const tupleIndexSliceRows = 4_000;
+export const tupleIndexSliceRows = 2_000;
 /** Shapes among the waiters of a space that have lines of their own; further ones share one line. */
 export const waiterShapesMax = 64;
 /** Values of an `any_of` under which a waiter stands in several lines; beyond, in the general one. */

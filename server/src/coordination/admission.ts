@@ -42,14 +42,10 @@ export class Admission {
 
   /** S1: parks a request of a session that is neither known nor ended, and asks its home. */
   park(parked: Parked): void {
-    const { operation, from, message } = parked;
+    const { operation } = parked;
     if (this.#parkedCount >= this.#context.limits.parkedRequestsMax) {
-      this.#context.answer(from, message.call, {
-        kind: 'refused',
-        reason: 'WAITERS_EXHAUSTED',
-        message: `${this.#parkedCount} requests wait for their sessions in this partition`,
-        m: numberOf(message),
-      });
+      const message = `${this.#parkedCount} requests wait for their sessions in this partition`;
+      this.#refuse(parked, 'WAITERS_EXHAUSTED', message);
       return;
     }
     this.#parkedCount += 1;
@@ -77,6 +73,13 @@ export class Admission {
     if (epoch !== this.#context.epoch) return;
     const asking = this.#asking.get(session);
     if (asking === undefined || asking.isKnowing) return;
+    const { known } = this.#context.space.sessionCounts;
+    if (known >= this.#context.limits.knownSessionsMax) {
+      for (const parked of this.#takeParked(session)) {
+        this.#refuse(parked, 'SESSIONS_EXHAUSTED', `this partition serves ${known} sessions`);
+      }
+      return;
+    }
     asking.isKnowing = true;
     this.#context.propose({ kind: 'know', session }, () => this.#go(session));
   }
@@ -86,9 +89,7 @@ export class Admission {
     if (epoch !== this.#context.epoch) return;
     const asking = this.#asking.get(session);
     if (asking === undefined || asking.isKnowing) return;
-    this.#asking.delete(session);
-    this.#parkedCount -= asking.parked.length;
-    for (const { from, message } of asking.parked) {
+    for (const { from, message } of this.#takeParked(session)) {
       this.#context.answer(from, message.call, { kind: 'stop', why: 'unknown-session' });
     }
   }
@@ -128,11 +129,23 @@ export class Admission {
 
   /** KNOW or END is applied: the parked requests go on, and are answered by what is applied. */
   #go(session: SessionId): void {
-    const asking = this.#asking.get(session);
-    if (asking === undefined) return;
+    for (const parked of this.#takeParked(session)) this.#resume(parked);
+  }
+
+  #takeParked(session: SessionId): readonly Parked[] {
+    const parked = this.#asking.get(session)?.parked ?? [];
     this.#asking.delete(session);
-    this.#parkedCount -= asking.parked.length;
-    for (const parked of asking.parked) this.#resume(parked);
+    this.#parkedCount -= parked.length;
+    return parked;
+  }
+
+  #refuse({ from, message }: Parked, reason: string, text: string): void {
+    this.#context.answer(from, message.call, {
+      kind: 'refused',
+      reason,
+      message: text,
+      m: numberOf(message),
+    });
   }
 
   #ask(session: SessionId): void {

@@ -27,6 +27,8 @@ const defaultLimits: LeaderLimits = {
   blockedMutationsMax,
   sessionOperationsMax: shared.sessionOperationsMax,
   sessionBytesMax: shared.sessionBytesMax,
+  homeSessionsMax: shared.homeSessionsMax,
+  knownSessionsMax: shared.knownSessionsMax,
   tupleIndexesMax,
   tupleIndexRowsMin,
 };

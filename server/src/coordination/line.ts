@@ -72,10 +72,10 @@ export class Line {
 
   /** Gives a fresh tuple to the first in line whose template matches it. */
   fresh(tuple: TupleId): void {
+    if (this.#idle.count === 0) return;
     const view = this.#context.space;
     const row = view.rowOf(tuple);
     if (row < 0 || !view.rows.visible(row, view.stampMs) || !this.#finder.isFree(row)) return;
-    if (this.#idle.count === 0) return;
     const bytes = view.bytesOf(row);
     const waiter = this.#idle.first(
       view.rows.space(row),

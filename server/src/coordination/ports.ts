@@ -79,6 +79,8 @@ export interface SpaceView {
   session(session: SessionId): 'known' | 'ended' | 'unknown';
   home(session: SessionId): HomeView | undefined;
   homeSessions(): Iterable<readonly [SessionId, HomeView]>;
+  /** Sessions served here, and sessions whose home this is. */
+  readonly sessionCounts: { readonly known: number; readonly home: number };
   /** PROTOCOL §2. */
   admit(operation: SessionOperation): 'ok' | Refusal;
   result(operation: Operation): Result | undefined;
@@ -94,6 +96,9 @@ export interface SpaceView {
   idOf(row: RowNumber): TupleId;
   /** A view, valid until the next `apply`. */
   bytesOf(row: RowNumber): Uint8Array;
+  /** The memory that holds a row's bytes, from `startOf` on, `rows.size` long: to match without a view. */
+  chunkOf(row: RowNumber): Uint8Array;
+  startOf(row: RowNumber): number;
   /** A copy. */
   stored(row: RowNumber): StoredTuple;
   /** Ready rows of a space, oldest first; -1 at the end. */
@@ -123,6 +128,8 @@ export interface LeaderLimits {
   readonly blockedMutationsMax: number;
   readonly sessionOperationsMax: number;
   readonly sessionBytesMax: number;
+  readonly homeSessionsMax: number;
+  readonly knownSessionsMax: number;
   readonly tupleIndexesMax: number;
   readonly tupleIndexRowsMin: number;
 }

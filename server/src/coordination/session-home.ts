@@ -44,6 +44,16 @@ export class SessionHome {
   }
 
   open(from: CoordinatorId, { call, leaseMs, name }: OpenSession): void {
+    const { space, limits } = this.#context;
+    if (space.sessionCounts.home >= limits.homeSessionsMax) {
+      this.#context.answer(from, call, {
+        kind: 'refused',
+        reason: 'SESSIONS_EXHAUSTED',
+        message: `${space.sessionCounts.home} sessions have their home in this partition`,
+        m: 0,
+      });
+      return;
+    }
     this.#context.propose({ kind: 'open-session', leaseMs, name }, (outcome) => {
       if (outcome.kind !== 'session-opened') return;
       const { session } = outcome;

@@ -272,3 +272,21 @@ test('E5: a receipt is always an entry, and RECEIVED comes when it is applied', 
   t.deepEqual(group.kinds(), ['received']);
   t.is(group.space.counts().handed, 0);
 });
+
+test('more sessions than a home or a partition may serve are refused', (t) => {
+  const home = newGroup(1, { homeSessionsMax: 1 });
+  const session = openSession(home);
+  home.receive(98, { kind: 'open-session', call: 2, leaseMs: 1_000, name: '' });
+  t.deepEqual(
+    home.take('refused').map(({ reason }) => reason),
+    ['SESSIONS_EXHAUSTED'],
+  );
+  const other = newGroup(2, { knownSessionsMax: 1 });
+  withSession(other);
+  other.receive(1, register(operation(session, 1), job));
+  talk(home, other);
+  t.deepEqual(
+    other.take('refused').map(({ reason }) => reason),
+    ['SESSIONS_EXHAUSTED'],
+  );
+});

@@ -28,9 +28,19 @@ const matchOdd: Template = template(any, any, 1);
 const matchCounter: Template = template('counter', any);
 const matchLock: Template = template('lock', any);
 
-/** Faults and choices that a schedule may still make. */
-function newBudget(): Record<string, number> {
-  return {
+/** What a schedule is made of: which operations, and how many of each fault and choice. */
+interface Profile {
+  readonly operations: readonly string[];
+  readonly templates: readonly Template[];
+  readonly partitionsMin: number;
+  readonly budget: Readonly<Record<string, number>>;
+}
+
+const mixed: Profile = {
+  operations: ['take', 'take', 'take', 'pinned', 'pinned', 'write', 'write', 'lock', 'count'],
+  templates: [matchAll, matchAll, matchEven, matchOdd],
+  partitionsMin: 1,
+  budget: {
     elect: 4,
     stepDown: 4,
     lose: 3,
@@ -45,8 +55,46 @@ function newBudget(): Record<string, number> {
     relink: 2,
     gone: 1,
     resend: 2,
-  };
-}
+  },
+};
+
+/** Unpinned takes that compete for few tuples, with offers that lapse and cross. */
+const contended: Profile = {
+  operations: ['take', 'take', 'take', 'write'],
+  templates: [matchAll],
+  partitionsMin: 2,
+  budget: {
+    elect: 4,
+    lose: 3,
+    repeat: 4,
+    time: 5,
+    waitEnd: 3,
+    relink: 6,
+    retry: 2,
+    cancel: 1,
+    resend: 1,
+  },
+};
+
+/** Operations of one partition, sent again and again while leaders change. */
+const pinned: Profile = {
+  operations: ['pinned', 'pinned', 'write', 'count', 'lock'],
+  templates: [matchAll],
+  partitionsMin: 1,
+  budget: {
+    elect: 6,
+    lose: 2,
+    repeat: 12,
+    retry: 6,
+    waitEnd: 4,
+    cancel: 3,
+    relink: 6,
+    giveUp: 1,
+    resend: 2,
+  },
+};
+
+const profiles: readonly Profile[] = [mixed, contended, pinned];
 
 /** Faults that happen when something is delivered. */
 const onTheWay: ReadonlySet<string> = new Set(['lose', 'repeat']);
@@ -56,12 +104,15 @@ class Simulation {
   readonly #invariants: Invariants;
   readonly #gateways: SimGateway[] = [];
   readonly #clients: SimClient[] = [];
-  readonly #budget = newBudget();
+  readonly #profile: Profile;
+  readonly #budget: Record<string, number>;
   #steps = 0;
   #contents = 0;
 
   constructor(seed: number) {
     this.#world = new World(seed);
+    this.#profile = this.#world.prng.pick(profiles);
+    this.#budget = { ...this.#profile.budget };
     this.#invariants = new Invariants(this.#world);
     this.#world.watcher = this.#invariants;
     this.#build();
@@ -85,7 +136,7 @@ class Simulation {
 
   #build(): void {
     const { prng } = this.#world;
-    const partitions = prng.between(1, 3);
+    const partitions = prng.between(this.#profile.partitionsMin, 3);
     const clients = prng.between(1, 4);
     const homes = Array.from({ length: clients }, () => prng.between(1, partitions));
     for (let p = 1; p <= partitions; p += 1) {
@@ -147,24 +198,14 @@ class Simulation {
   #operations(partitions: number): SimOperation[] {
     const { prng } = this.#world;
     return Array.from({ length: prng.between(1, 4) }, (_, i) => {
-      const kind = prng.pick([
-        'take',
-        'take',
-        'take',
-        'pinned',
-        'pinned',
-        'write',
-        'write',
-        'lock',
-        'count',
-      ]);
+      const kind = prng.pick(this.#profile.operations);
       const isPinned = kind !== 'take';
       const all = Array.from({ length: partitions }, (__, p) => (p + 1) as PartitionId);
       const change = this.#change(kind);
       const one = kind === 'lock' || kind === 'count' ? (1 as PartitionId) : prng.pick(all);
       const query: Query = {
         space: testSpace as SpaceId,
-        template: prng.pick([matchAll, matchAll, matchEven, matchOdd]),
+        template: prng.pick(this.#profile.templates),
         max: 1,
         min: 1,
       };
@@ -217,13 +258,13 @@ class Simulation {
     const { prng, bag } = this.#world;
     const at = prng.below(bag.length);
     const event = bag[at] as Event;
-    if (event.canRepeat && prng.chance(1, 25) && this.#spend('repeat')) {
+    if (event.canRepeat && prng.chance(1, 12) && this.#spend('repeat')) {
       this.#world.note(`twice: ${event.name}`);
       event.run();
       return;
     }
     bag.splice(at, 1);
-    if (event.lost !== undefined && prng.chance(1, 25) && this.#spend('lose')) {
+    if (event.lost !== undefined && prng.chance(1, 20) && this.#spend('lose')) {
       this.#world.note(`lost: ${event.name}`);
       event.lost();
       return;

@@ -168,7 +168,7 @@ export class SimGroup {
   }
 
   #any(): Replica {
-    if (this.deposed !== undefined && this.#world.prng.chance(1, 3)) return this.deposed;
+    if (this.deposed !== undefined && this.#world.prng.chance(1, 2)) return this.deposed;
     return this.present;
   }
 

@@ -81,8 +81,10 @@ export class TupleMatcher {
     for (let rows = 0; rows < budgetRows && build.next >= 0; rows += 1) {
       const row = build.next;
       build.next = this.#space.nextReady(row);
-      const bytes = this.#space.bytesOf(row);
-      build.index.insert(row, bytes, this.#offsets.scan(bytes));
+      const chunk = this.#space.chunkOf(row);
+      const start = this.#space.startOf(row);
+      const end = start + this.#space.rows.size(row);
+      build.index.insert(row, chunk, this.#offsets.scan(chunk, start, end));
     }
     if (build.next < 0) {
       this.#builds.shift();

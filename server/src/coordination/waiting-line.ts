@@ -60,25 +60,28 @@ const rankBits = 52;
 const rankMax = 2 ** rankBits;
 
 /**
- * Those who wait under one hash of one shape. Places without a range stand in `#all`; those with one
+ * Those who wait under one hash of one shape. Places without a range stand in the line itself; those with one
  * in the smallest dyadic block of ranks that holds their range. Blocks are numbered as the nodes of
  * a binary heap, so that a rank lies in 53 of them: one a level, of which only levels in use are
  * looked at.
  */
-export class WaitingLine {
-  readonly #all = new PlaceList(1);
+export class WaitingLine extends PlaceList {
   #bins: Map<number, PlaceList> | undefined;
   /** How many bins are in use of each level. */
   #levels: Map<number, number> | undefined;
 
-  get isEmpty(): boolean {
-    return this.#all.head === undefined && (this.#bins === undefined || this.#bins.size === 0);
+  constructor() {
+    super(1);
   }
 
-  insert(place: LinePlace): void {
+  get isEmpty(): boolean {
+    return this.head === undefined && (this.#bins === undefined || this.#bins.size === 0);
+  }
+
+  override insert(place: LinePlace): void {
     const level = levelOf(place.lower, place.upper);
     if (level === rankBits) {
-      this.#all.insert(place);
+      super.insert(place);
       return;
     }
     this.#bins ??= new Map();
@@ -93,11 +96,15 @@ export class WaitingLine {
     bin.insert(place);
   }
 
-  remove(place: LinePlace): void {
+  override remove(place: LinePlace): void {
     const { list } = place;
-    if (list === undefined) return;
+    if (list === this) super.remove(place);
+    else if (list !== undefined) this.#removeFrom(list, place);
+  }
+
+  #removeFrom(list: PlaceList, place: LinePlace): void {
     list.remove(place);
-    if (list === this.#all || list.head !== undefined) return;
+    if (list.head !== undefined) return;
     this.#bins?.delete(list.block);
     const level = levelOf(place.lower, place.upper);
     const left = (this.#levels?.get(level) ?? 1) - 1;
@@ -111,7 +118,7 @@ export class WaitingLine {
     best: Waiting | undefined,
     matches: (waiting: Waiting) => boolean,
   ): Waiting | undefined {
-    let found = firstIn(this.#all, key, best, matches);
+    let found = firstIn(this, key, best, matches);
     if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return found;
     const rank = rankOf(key);
     for (const level of this.#levels.keys()) {
@@ -123,7 +130,7 @@ export class WaitingLine {
 
   /** Calls `visit` with everyone whose range holds the key. */
   each(key: number, visit: (waiting: Waiting) => void): void {
-    eachIn(this.#all, key, visit);
+    eachIn(this, key, visit);
     if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return;
     const rank = rankOf(key);
     for (const level of this.#levels.keys()) {

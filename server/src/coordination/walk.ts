@@ -46,8 +46,10 @@ export class Walk {
 
   #matches(row: RowNumber): boolean {
     if (this.#template === undefined) return true;
-    const bytes = this.#view.bytesOf(row);
-    return matchTuple(this.#template, bytes, offsets.scan(bytes));
+    const chunk = this.#view.chunkOf(row);
+    const start = this.#view.startOf(row);
+    const end = start + this.#view.rows.size(row);
+    return matchTuple(this.#template, chunk, offsets.scan(chunk, start, end));
   }
 
   #fromList(): RowNumber {
