@@ -96,7 +96,7 @@ export function settingsOf(seed: number): Settings {
       leasePercent: random.pick([0, 10, 30]),
       paddingBytes: random.pick([0, 0, 600]),
     },
-    snapshotTailBytes: random.pick([300, 1500, 6000, 30_000]),
+    snapshotTailBytes: random.pick([150, 300, 1500, 30_000]),
     syncMsMax: random.pick([0.5, 3, 12]),
     wallJumps: random.chance(2, 3),
   };

@@ -48,6 +48,15 @@ interface Known {
   last: EventPlace;
   /** By place: what was seen there. */
   readonly events: Map<string, string>;
+  /** Sessions whose end was applied here. */
+  ended: number;
+}
+
+/** Who hears of what the tap sees for the first time. */
+export interface TapListener {
+  event(event: EventJson): void;
+  /** A partition has applied the end of a session. */
+  sessionEnded(): void;
 }
 
 /** One for a run; attached to each life of the node. */
@@ -61,12 +70,11 @@ export class Tap {
   readonly #recorder: Recorder;
   readonly #streams: Map<string, number> = new Map();
   readonly #known: Map<PartitionId, Known> = new Map();
-  /** Each event as it is seen for the first time. */
-  readonly #onEvent: (event: EventJson) => void;
+  readonly #listener: TapListener;
 
-  constructor(recorder: Recorder, onEvent: (event: EventJson) => void) {
+  constructor(recorder: Recorder, listener: TapListener) {
     this.#recorder = recorder;
-    this.#onEvent = onEvent;
+    this.#listener = listener;
   }
 
   /** Observes a space of this name, from its first event on. */
@@ -87,7 +95,8 @@ export class Tap {
   #knownOf(partition: PartitionId): Known {
     const known = this.#known.get(partition);
     if (known !== undefined) return known;
-    const fresh: Known = { last: { revision: 0 as never, position: 0 }, events: new Map() };
+    const last = { revision: 0 as never, position: 0 };
+    const fresh: Known = { last, events: new Map(), ended: 0 };
     this.#known.set(partition, fresh);
     return fresh;
   }
@@ -109,7 +118,9 @@ export class Tap {
 
   #read(host: PartitionHost, partition: PartitionId, atStart: boolean): void {
     const known = this.#knownOf(partition);
-    const { history } = host.spaceOf(partition);
+    const { history, sessionCounts } = host.spaceOf(partition);
+    if (sessionCounts.ended > known.ended) this.#listener.sessionEnded();
+    known.ended = sessionCounts.ended;
     const events = history.read(known.last, readMax, readBytesMax);
     if (events === 'compacted') {
       if (atStart) this.isBlind = true;
@@ -125,7 +136,7 @@ export class Tap {
       if (stream === undefined) continue;
       const json = eventOf(partition, space, event);
       this.#recorder.event(stream, 'observer', json);
-      this.#onEvent(json);
+      this.#listener.event(json);
     }
   }
 

@@ -56,6 +56,11 @@ export class PathWatch implements BusWatch {
     this.#epochOf = epochOf;
   }
 
+  /** A partition has applied the end of a session. */
+  sessionEnded(): void {
+    if (this.snapshotting) this.#bump('a snapshot during the end of a session');
+  }
+
   /** The node is gone with everything on its way. */
   restarted(): void {
     this.#accepting.clear();

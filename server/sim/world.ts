@@ -100,7 +100,7 @@ export class World {
       () => this.#scheduler.nowMs,
       (partition) => this.#node.host?.epochOf(partition),
     );
-    this.#tap = new Tap(this.#recorder, (event) => this.#watch.event(event));
+    this.#tap = new Tap(this.#recorder, this.#watch);
     this.#node = this.#makeNode(seed);
   }
 
@@ -167,9 +167,16 @@ export class World {
     this.#crashArmed = { at: 'sync', downMs };
   }
 
+  /** A client ends: killed, or now and then in order. */
   killClient(): void {
     const chosen = this.#pickClient();
     if (chosen === undefined) return;
+    if (this.#random.chance(1, 4)) {
+      chosen.client.close();
+      this.#clients.splice(this.#clients.indexOf(chosen), 1);
+      this.#after(this.#random.between(1, 500), () => this.#addClient());
+      return;
+    }
     const { process } = chosen.client;
     process.kill();
     this.#network.processGone(process);
@@ -324,7 +331,7 @@ export class World {
 
   #jumpWall(): void {
     const backwards = this.#random.chance(1, 2);
-    const byMs = this.#random.between(1, this.#random.pick([2000, 60_000, hourMs]));
+    const byMs = this.#random.between(1, this.#random.pick([2000, hourMs, 2 * hourMs]));
     this.#nodeSkew.wallOriginMs += backwards ? -byMs : byMs;
     this.#fault('wall clock jumped');
     bump(this.counts, 'a stamp across a restart');

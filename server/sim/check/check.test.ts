@@ -459,6 +459,17 @@ test('a waiter served before an older one of the same template fails', (t) => {
   t.deepEqual(story.complaints, ['first-come']);
 });
 
+test('a history that nobody observed is judged by its answers alone', (t) => {
+  const story = new Story();
+  const found = story.write('1', { event: false });
+  const unseen = story.lines.filter((line) => !('process' in line) || line.process !== 'observer');
+  t.deepEqual(checkLines(unseen), []);
+  story.take('c1', found);
+  story.take('c2', found);
+  const doubled = story.lines.filter((line) => !('process' in line) || line.process !== 'observer');
+  t.deepEqual([...new Set(checkLines(doubled).map(({ checker }) => checker))], ['hand-over']);
+});
+
 test('a history survives its JSON lines', (t) => {
   const story = new Story();
   story.take('c1', story.write('1'));
