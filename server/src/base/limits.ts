@@ -47,6 +47,12 @@ export const snapshotTailBytes: number = 4 * mebibyte;
 export const snapshotTailShare = 2;
 /** Bytes cut from a group between two turns: well under 5 ms of work. */
 export const snapshotCutBytes: number = 256 * kibibyte;
+/** Milliseconds that a tick moves tuples together to give memory back: a tenth of a busy tick. */
+export const compactMs = 1;
+/** Rows that a tick looks at for that, where the clock does not stop it: a million a few seconds. */
+export const compactRows = 16_384;
+/** Rows between two looks at the clock: of 16 KiB at most, where tuples share chunks, so 1 MiB moves. */
+export const compactPieceRows = 64;
 /** Milliseconds until the next snapshot is tried after one found no room. */
 export const snapshotRetryMs = 1_000;
 /** Segments with frames, besides what groups at work hold, before those that idle must cut a snapshot. */
@@ -81,6 +87,8 @@ export const waiterPlacesMax = 16;
 
 assert(inFlightBytesTotalMax >= inFlightBytesMax, 'one partition may fill its own pipeline');
 assert(idleTickMs >= tickMs, 'an idle node ticks less');
+assert(compactMs < tickMs, 'compaction leaves time for calls');
+assert(compactPieceRows <= compactRows, 'a tick compacts at least a piece');
 
 /** Highest group: 0 is the cluster map, 1..256 are partitions. */
 export const groupMax = 256;

@@ -18,6 +18,7 @@ import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import type { Space } from '../space/space.ts';
 import type { Checksum } from '../storage/entry.ts';
 import type { Storage } from '../storage/storage.ts';
+import { Compactor } from './compactor.ts';
 import { LoneGroupLog } from './group-log.ts';
 import { beginsWork, type InboxTotal, sendingOf } from './inbox.ts';
 import { type MapAnswer, MapGroup } from './map-group.ts';
@@ -98,6 +99,7 @@ export class PartitionHost {
   readonly #routers = new Routers();
   readonly #loop: TurnLoop;
   readonly #snapshotter: Snapshotter;
+  readonly #compactor: Compactor;
   readonly #mapGroup: MapGroup;
   readonly #partitions: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
@@ -138,6 +140,7 @@ export class PartitionHost {
       onFatal: (error) => this.#fail(error),
       onWarning: (message) => options.onWarning?.(message),
     });
+    this.#compactor = new Compactor(options.clock, this.#partitions);
     this.map = this.#mapPort();
   }
 
@@ -456,6 +459,7 @@ export class PartitionHost {
   #tick(nowMs: number): void {
     this.#drops?.tick(nowMs);
     this.#snapshotter.poke();
+    this.#compactor.tick();
   }
 
   #forget(space: SpaceId): void {
