@@ -35,9 +35,16 @@ function script(root: string): string {
     await log.close();`;
 }
 
-/** Answers in a trace that no sync covers, and how many there are at all. */
+/** Answers in a trace that no sync of their file covers, and how many there are at all. */
 function judge(trace: string): { early: number[]; answers: number } {
-  const written = new Set<string>();
+  /** By descriptor: a sync of a segment that is being prepared covers nothing of the log's. */
+  const writtenTo = new Map<string, Set<string>>();
+  const writtenIn = (call: string): Set<string> => {
+    const descriptor = /\((\d+)/.exec(call)?.[1] ?? '';
+    const written = writtenTo.get(descriptor) ?? new Set<string>();
+    writtenTo.set(descriptor, written);
+    return written;
+  };
   const synced = new Set<string>();
   /** What a thread's call on its way will mean when it returns. */
   const calls = new Map<string, () => void>();
@@ -47,10 +54,12 @@ function judge(trace: string): { early: number[]; answers: number } {
     const [, thread = '', call = ''] = /^(\d+)\s+(.*)$/.exec(line) ?? [];
     if (call.startsWith('pwrite64(')) {
       const entries = call.match(/entry \d+;/g) ?? [];
+      const written = writtenIn(call);
       calls.set(thread, () => {
         for (const entry of entries) written.add(entry);
       });
     } else if (call.startsWith('fdatasync(')) {
+      const written = writtenIn(call);
       const covered = [...written];
       written.clear();
       calls.set(thread, () => {
