@@ -205,6 +205,31 @@ test('E3: a hand-over that is void at apply leaves the tuple ready for the next 
   t.deepEqual(group.take('result').flatMap((said) => handed(said)).length, 1);
 });
 
+test('E3: a write that had its result already hands nothing over, and the waiter keeps its place', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  const first = operation(session, 1);
+  group.receive(2, write(group, first, newTuple('job', 1)));
+  group.receive(1, take(group, operation(session, 2), job));
+  group.settle();
+  group.kinds();
+  group.receive(1, take(group, operation(session, 3), job));
+  group.receive(
+    2,
+    write(group, { ...first, attempt: 2 as typeof first.attempt }, newTuple('job', 1)),
+  );
+  group.settle();
+  t.deepEqual(
+    group.take('result').map(({ call }) => call),
+    [1],
+  );
+  put(group, newTuple('job', 2));
+  t.deepEqual(
+    group.take('result').map(({ call }) => call),
+    [3],
+  );
+});
+
 test('T5: the end of the wait says NOTHING when no match is ready, with the newest m', (t) => {
   const group = newGroup();
   const session = withSession(group);
