@@ -32,6 +32,8 @@ export interface NodeOptions {
   readonly random?: Random;
   /** Bytes of a segment of the log; default 64 MiB. */
   readonly segmentBytes?: number;
+  /** Bytes of events that each partition keeps for `notify` (SPEC §8); 0: none. Default: 8 MiB. */
+  readonly historyBytesMax?: number;
   /** Bounds that tests make smaller. */
   readonly routerLimits?: Partial<RouterLimits>;
   /** Bounds that tests make smaller. */
@@ -71,6 +73,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     checksum: hostChecksum,
     segmentBytes: options.segmentBytes ?? logSegmentBytes,
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+    ...(options.historyBytesMax === undefined
+      ? {}
+      : { spaceLimits: { historyBytesMax: options.historyBytesMax } }),
     onFatal: options.onFatal ?? ((error) => endProcess(logger, error)),
     onWarning: (message) => logger.warn(message),
   });

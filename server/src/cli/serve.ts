@@ -8,6 +8,7 @@ interface ServeOptions {
   readonly data: string;
   readonly listen: string;
   readonly partitions?: number;
+  readonly historyBytes?: number;
   readonly logLevel: string;
 }
 
@@ -25,6 +26,11 @@ export function addServe(program: Command): void {
     .option('-d, --data <folder>', 'where the data lies; made where there is none', './tuplet-data')
     .option('-l, --listen <host:port>', 'address to listen at', listenArgument, defaultListen)
     .option('--partitions <count>', 'partitions of a new cluster, 1 to 256', countArgument)
+    .option(
+      '--history-bytes <count>',
+      'of events kept for notify in each partition; 0: none (default: 8 MiB)',
+      bytesArgument,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info')
     .addHelpText('after', examples)
     .action(async (options: ServeOptions) => serve(options));
@@ -34,7 +40,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const dataDir = resolve(options.data);
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
-  const { listen, partitions } = options;
+  const { listen, partitions, historyBytes } = options;
   let node: RunningNode;
   try {
     node = await startNode({
@@ -42,6 +48,7 @@ async function serve(options: ServeOptions): Promise<void> {
       listen,
       logger,
       ...(partitions === undefined ? {} : { partitions }),
+      ...(historyBytes === undefined ? {} : { historyBytesMax: historyBytes }),
     });
   } catch (error) {
     process.stderr.write(`tuplet: cannot serve: ${messageOf(error)}\n`);
@@ -82,4 +89,11 @@ function countArgument(text: string): number {
   if (!Number.isInteger(count) || count < 1 || count > 256)
     throw new InvalidArgumentError('a cluster has 1 to 256 partitions');
   return count;
+}
+
+function bytesArgument(text: string): number {
+  const bytes = Number(text);
+  if (text === '' || !Number.isSafeInteger(bytes) || bytes < 0)
+    throw new InvalidArgumentError('a number of bytes, or 0 for none');
+  return bytes;
 }

@@ -42,6 +42,29 @@ test('counts of partitions outside of 1 to 256 are refused before anything is to
   t.deepEqual(world.disk.files(), []);
 });
 
+test('a life without history says so to whoever resumes, also from events of the life before [8.9]', async (t) => {
+  const world = new HostWorld();
+  const write = async (host: PartitionHost): Promise<void> => {
+    const router = world.router(host);
+    await world.answer(router, router.write(p1, ['a']));
+  };
+  const first = await world.start({ partitions: 1 });
+  await write(first);
+  await write(first);
+  const { history } = first.spaceOf(p1);
+  t.is(history.count, 2);
+  const place = history.lastPlace;
+  await world.close(first);
+
+  const without = await world.start({ spaceLimits: { historyBytesMax: 0 } });
+  await write(without);
+  const none = without.spaceOf(p1).history;
+  t.is(none.count, 0);
+  t.is(none.read(place, 10, 1_000), 'compacted');
+  t.deepEqual(none.read(none.lastPlace, 10, 1_000), []);
+  await world.close(without);
+});
+
 test('a second host is refused the data folder of a running one', async (t) => {
   const world = new HostWorld();
   const host = await world.start();

@@ -16,6 +16,7 @@ import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-comma
 import { partitionIds } from '../cluster/slots.ts';
 import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import type { Space } from '../space/space.ts';
+import type { SpaceLimits } from '../space/space-state.ts';
 import type { Checksum } from '../storage/entry.ts';
 import type { Storage } from '../storage/storage.ts';
 import { Compactor } from './compactor.ts';
@@ -51,6 +52,8 @@ export interface HostOptions {
    * A walk over everything at each cut: for tests and the simulator.
    */
   readonly hashesCuts?: boolean;
+  /** Bounds of every partition's state that differ from `base/limits.ts`; the same in every life. */
+  readonly spaceLimits?: Partial<SpaceLimits>;
   /** Nothing can be made durable any more: the process must end. Called once; no answer follows. */
   readonly onFatal: (error: Error) => void;
   /** Sentences for the operator. */

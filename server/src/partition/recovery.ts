@@ -8,6 +8,7 @@ import { decodeMapEntry, decodeMapState } from '../cluster/map-codec.ts';
 import { readEntry } from '../space/entry-codec.ts';
 import { SnapshotLoader } from '../space/snapshot-load.ts';
 import { Space } from '../space/space.ts';
+import type { SpaceLimits } from '../space/space-state.ts';
 import type { LogEntry, RecoveredGroup } from '../storage/entry.ts';
 import type { SnapshotSummary } from '../storage/snapshot-file.ts';
 import { Storage, type StorageOptions } from '../storage/storage.ts';
@@ -42,10 +43,20 @@ export class RecoveredState {
   map: ClusterMap = new ClusterMap();
   readonly spaces: Map<PartitionId, Space> = new Map();
   readonly pasts: Map<GroupId, GroupPast & NextTerm> = new Map();
+  readonly #limits: Partial<SpaceLimits>;
+
+  constructor(limits: Partial<SpaceLimits> = {}) {
+    this.#limits = limits;
+  }
+
+  /** The bounds of every partition's state, where they differ from `base/limits.ts`. */
+  get limits(): Partial<SpaceLimits> {
+    return this.#limits;
+  }
 
   /** What was recovered of a partition, or an empty one. Its caller owns it. */
   spaceOf(partition: PartitionId): Space {
-    return this.spaces.get(partition) ?? new Space({ partition });
+    return this.spaces.get(partition) ?? new Space({ partition, limits: this.#limits });
   }
 
   /** What a group has behind it. */
@@ -67,12 +78,15 @@ export class RecoveredState {
 export async function openData(
   disk: Disk,
   clock: Clock,
-  options: StorageOptions & { readonly onWarning?: (message: string) => void },
+  options: StorageOptions & {
+    readonly spaceLimits?: Partial<SpaceLimits>;
+    readonly onWarning?: (message: string) => void;
+  },
 ): Promise<OpenedData> {
   const { storage, recovered, warnings } = await Storage.open(disk, clock, options);
   for (const warning of warnings) options.onWarning?.(warning);
   try {
-    const state = new RecoveredState();
+    const state = new RecoveredState(options.spaceLimits);
     const slice = new Slice(clock);
     for (const group of recovered) {
       const id = group.hardState.group;
@@ -106,10 +120,10 @@ async function loadSpace(
 ): Promise<SnapshotSummary | undefined> {
   const partition = group as PartitionId;
   if (storage.snapshots.newest(group) === undefined) {
-    state.spaces.set(partition, new Space({ partition }));
+    state.spaces.set(partition, state.spaceOf(partition));
     return undefined;
   }
-  const loader = new SnapshotLoader({});
+  const loader = new SnapshotLoader(state.limits);
   const summary = await storage.snapshots.load(group, (chunk) => loader.add(chunk));
   const space = new Space(loader.finish());
   if (summary?.stateHash !== 0n) checkHash(group, summary?.stateHash, space.stateHash());

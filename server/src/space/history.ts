@@ -222,7 +222,9 @@ export class EventHistory {
   }
 
   #cutFirst(): void {
-    this.#cut = placeOf(this.#log.at(this.#log.first));
+    const place = placeOf(this.#log.at(this.#log.first));
+    // A life with a history may be followed by one without, which has said `cut` of a younger event.
+    if (comparePlaces(place, this.#cut) > 0) this.#cut = place;
     this.#log.cutFirst();
     this.#oldestStampMs =
       this.#log.count === 0
