@@ -86,8 +86,14 @@ export interface SpaceView {
   result(operation: Operation): Result | undefined;
   /** 0: none. */
   fenceOf(session: SessionId, sequence: Sequence): number;
-  /** What a session holds here: unfinished operations with a result, and the bytes of these. */
-  sessionLoad(session: SessionId): { readonly operations: number; readonly bytes: number };
+  /**
+   * What a session holds here: unfinished operations with a result, and the bytes of these; with a
+   * floor, without what lies below it.
+   */
+  sessionLoad(
+    session: SessionId,
+    floor?: Sequence,
+  ): { readonly operations: number; readonly bytes: number };
   /** Log index of the last entry that added or changed a tuple there; 0 if none; may be too high. */
   slotLastChange(space: SpaceId, slot: Slot): LogIndex;
   readonly rows: RowsView;

@@ -113,9 +113,19 @@ export class Sessions {
     return { known: this.#known.size, home: this.#home.size, ended: this.#ended.size };
   }
 
-  load(session: SessionId): SessionLoad {
+  /** What a session holds; with a floor, what it would hold once that is raised. */
+  load(session: SessionId, floor: Sequence = firstSequence): SessionLoad {
     const known = this.#known.get(session);
-    return { operations: known?.operations.size ?? 0, bytes: known?.bytes ?? 0 };
+    if (known === undefined) return { operations: 0, bytes: 0 };
+    let { bytes } = known;
+    let operations = known.operations.size;
+    if (floor <= known.floor) return { operations, bytes };
+    for (const record of known.operations.values()) {
+      if (record.sequence >= floor) continue;
+      operations -= 1;
+      bytes -= record.bytes;
+    }
+    return { operations, bytes };
   }
 
   operation(operation: SessionOperation): OperationRecord | undefined {

@@ -137,9 +137,9 @@ export class Space {
     return this.#state.sessions.fenceOf(session, sequence);
   }
 
-  /** What a session holds here: the leader refuses beyond SPEC §4's bounds with SESSION_BUSY. */
-  sessionLoad(session: SessionId): SessionLoad {
-    return this.#state.sessions.load(session);
+  /** What a session holds here: the leader refuses beyond SPEC §4's bounds with SESSION_BUSY. With a floor: without what lies below it. */
+  sessionLoad(session: SessionId, floor?: Sequence): SessionLoad {
+    return this.#state.sessions.load(session, floor);
   }
 
   /**
