@@ -69,7 +69,7 @@ test('C1: the first attempt registers everywhere, with rising r', (t) => {
   );
 });
 
-test('C1: a later attempt fences everywhere first, and registers when all have fenced', (t) => {
+test('C1: a later attempt fences everywhere first, and registers when all have fenced [4.13]', (t) => {
   const { caller, take } = coordinator(2);
   t.deepEqual(caller.kinds(), ['fence 1', 'fence 2']);
   hear(take, one, { kind: 'fenced' });
@@ -158,7 +158,7 @@ test('C5: who does not lead yet is asked again', (t) => {
   t.deepEqual(caller.kinds(), ['register 1']);
 });
 
-test('C6: "nothing" is answered when the wait has ended and EMPTY has come from all', (t) => {
+test('C6: "nothing" is answered when the wait has ended and EMPTY has come from all [3.29]', (t) => {
   const { caller, take } = coordinator();
   hear(take, one, { kind: 'empty' });
   take.waitEnded(100);
@@ -178,7 +178,7 @@ test('C6: EMPTY is remembered through an acceptance that misses', (t) => {
   t.deepEqual(caller.answers, [{ kind: 'nothing' }]);
 });
 
-test('C6: when the limit passes first the answer is UNAVAILABLE, or OUTCOME_UNKNOWN while accepting or fencing', (t) => {
+test('C6: when the limit passes first the answer is UNAVAILABLE, or OUTCOME_UNKNOWN while accepting or fencing [3.20]', (t) => {
   const waiting = coordinator();
   hear(waiting.take, one, { kind: 'empty' });
   waiting.take.waitEnded(100);
@@ -200,7 +200,7 @@ test('C6: when the limit passes first the answer is UNAVAILABLE, or OUTCOME_UNKN
   t.deepEqual(fencing.caller.answers, [{ kind: 'outcome-unknown', partitions: [two] }]);
 });
 
-test('C7: a cancel is answered at once while waiting, after MISS while accepting, after all fences while fencing', (t) => {
+test('C7: a cancel is answered at once while waiting, after MISS while accepting, after all fences while fencing [3.30]', (t) => {
   const waiting = coordinator();
   waiting.take.cancel(10);
   t.deepEqual(waiting.caller.answers, [{ kind: 'cancelled' }]);

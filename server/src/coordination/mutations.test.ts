@@ -100,7 +100,7 @@ test('a write if absent whose slot changed otherwise than foreseen is decided ag
   t.is(group.take('result').length, 3);
 });
 
-test('§3: a match that is handed over counts as present', (t) => {
+test('§3: a match that is handed over counts as present [3.17]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   put(group, newTuple('lock', 1));
@@ -189,7 +189,7 @@ test('what a cancel in flight removes is not built on', (t) => {
   t.deepEqual(group.kinds().sort(), ['result', 'result', 'unchanged']);
 });
 
-test('§3: "unchanged" waits until what hides a match is decided', (t) => {
+test('§3: "unchanged" waits until what hides a match is decided [3.28]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   put(group, newTuple('counter', 5));

@@ -95,7 +95,7 @@ test('W2: an offer locks its tuple; the next waiter gets the next tuple', (t) =>
   t.is(group.leader?.stats().offers, 2);
 });
 
-test('W2: waiters are served in order of arrival, pinned or not', (t) => {
+test('W2: waiters are served in order of arrival, pinned or not [3.26]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.receive(1, register(operation(session, 1), job));
@@ -109,7 +109,7 @@ test('W2: waiters are served in order of arrival, pinned or not', (t) => {
   t.is(group.space.counts().handed, 1);
 });
 
-test('W2: a call that waited elsewhere before takes the place that it had', (t) => {
+test('W2: a call that waited elsewhere before takes the place that it had [3.26]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.receive(1, take(group, operation(session, 1), job));
@@ -122,7 +122,7 @@ test('W2: a call that waited elsewhere before takes the place that it had', (t) 
   );
 });
 
-test('W3: EMPTY is said once, when nothing is ready, and not because of a lock', (t) => {
+test('W3: EMPTY is said once, when nothing is ready, and not because of a lock [3.29]', (t) => {
   const { group, op, offer } = offered();
   const other = operation(op.session, 2);
   group.receive(2, register(other, job));
@@ -268,7 +268,7 @@ test('W6: CANCEL removes the waiter and its offer, unless the acceptance is logg
   t.is(handed(second.group.take('result')[0]).length, 1);
 });
 
-test('E4: a fence is an entry, answers the earlier result, and stops waiters of lower attempts', (t) => {
+test('E4: a fence is an entry, answers the earlier result, and stops waiters of lower attempts [4.13]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.receive(1, register(operation(session, 1), job));

@@ -66,7 +66,7 @@ test('T2: the numbers are kept until the floor passes; beyond 4,096 the session 
   t.deepEqual(group.kinds(), ['nothing']);
 });
 
-test('an operation below the floor that any message of its client told is stopped', (t) => {
+test('an operation below the floor that any message of its client told is stopped [4.15]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.receive(1, take(group, operation(session, 5, { floor: 5 }), job, { waitEnded: true }));
@@ -79,7 +79,7 @@ test('an operation below the floor that any message of its client told is stoppe
   );
 });
 
-test('T3: an attempt above 1 logs its fence first, even where a result exists', (t) => {
+test('T3: an attempt above 1 logs its fence first, even where a result exists [4.13]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   put(group, newTuple('job', 1));
@@ -240,7 +240,7 @@ test('T5: the end of the wait says NOTHING when no match is ready, with the newe
   t.is(group.leader?.stats().waiters, 0);
 });
 
-test('T5: the end of the wait waits until what hides a match is decided', (t) => {
+test('T5: the end of the wait waits until what hides a match is decided [3.28]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   put(group, newTuple('job', 1));
@@ -260,7 +260,7 @@ test('T5: the end of the wait waits until what hides a match is decided', (t) =>
   t.deepEqual(group.kinds().sort(), ['nothing', 'result']);
 });
 
-test('T5: a cancel removes a waiter, and is answered with the tuple where a hand-over is in flight', (t) => {
+test('T5: a cancel removes a waiter, and is answered with the tuple where a hand-over is in flight [3.30]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.receive(1, take(group, operation(session, 1), job));
@@ -280,7 +280,7 @@ test('T5: a cancel removes a waiter, and is answered with the tuple where a hand
   );
 });
 
-test('L3: NOTHING leaves only when the leadership is confirmed, and nothing is handed over meanwhile', (t) => {
+test('L3: NOTHING leaves only when the leadership is confirmed, and nothing is handed over meanwhile [3.28]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   group.holdsConfirmations = true;
@@ -311,7 +311,7 @@ test('a take of many waits until `min` match, and does not keep others from what
   t.is(handed(group.take('result').find(({ call }) => call === 1)).length, 3);
 });
 
-test('SESSION_BUSY: a session with too many results gets no further take, and keeps what it has', (t) => {
+test('SESSION_BUSY: a session with too many results gets no further take, and keeps what it has [4.17]', (t) => {
   const group = newGroup(1, { sessionOperationsMax: 2 });
   const session = withSession(group);
   put(group, newTuple('job', 1), newTuple('job', 2), newTuple('job', 3));
@@ -343,7 +343,7 @@ test('a tuple whose lease ends before the entry would be applied is neither hand
   t.deepEqual(group.kinds(), ['nothing']);
 });
 
-test('E9: tuples expire within 100 ms of their deadline, a thousand an entry', (t) => {
+test('E9: tuples expire within 100 ms of their deadline, a thousand an entry [4.25, 4.27]', (t) => {
   const group = newGroup();
   for (let i = 0; i < 3; i += 1) {
     put(group, ...Array.from({ length: 500 }, (_, n) => ({ ...newTuple('job', n), leaseMs: 50 })));

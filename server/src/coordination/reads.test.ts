@@ -17,7 +17,7 @@ import {
 
 const job = template('job', any);
 
-test('a read gives the oldest match and leaves it, also one that an offer has reserved', (t) => {
+test('a read gives the oldest match and leaves it, also one that an offer has reserved [3.32]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   const [id] = put(group, newTuple('job', 1), newTuple('job', 2));
@@ -30,7 +30,7 @@ test('a read gives the oldest match and leaves it, also one that an offer has re
   t.is(group.space.counts().ready, 2);
 });
 
-test('one written tuple wakes all matching reads and one take', (t) => {
+test('one written tuple wakes all matching reads and one take [3.27]', (t) => {
   const group = newGroup();
   const session = withSession(group);
   for (let call = 1; call <= 3; call += 1) group.receive(2, read(call, job));
@@ -107,7 +107,7 @@ test('reads and counts look at the states that they name', (t) => {
   );
 });
 
-test('a tuple whose lease is over is neither read nor counted', (t) => {
+test('a tuple whose lease is over is neither read nor counted [4.25]', (t) => {
   const group = newGroup();
   put(group, { ...newTuple('job', 1), leaseMs: 50 });
   group.nowMs += 60;

@@ -49,7 +49,7 @@ test('L2: what a leader finds in its log is applied without an answer', (t) => {
   t.is(group.space.counts().ready, 1);
 });
 
-test('S1: requests of an unknown session are parked until TOUCH is applied at home and KNOW here', (t) => {
+test('S1: requests of an unknown session are parked until TOUCH is applied at home and KNOW here [4.6]', (t) => {
   const { home, other, session } = pair();
   other.receive(1, write(other, operation(session, 1), newTuple('job', 1)));
   t.is(other.pending.length, 0);
@@ -83,7 +83,7 @@ test('S1: the home is asked again while it does not answer', (t) => {
   );
 });
 
-test('S1: a session that its home does not know, or has ended, stops what is parked', (t) => {
+test('S1: a session that its home does not know, or has ended, stops what is parked [4.6]', (t) => {
   const { home, other, session } = pair();
   home.receive(98, { kind: 'close-session', call: 2, session });
   home.settle();
@@ -127,7 +127,7 @@ test('S3: an OPEN is taken only for a question of the own epoch, and only while 
   t.deepEqual(other.kinds(), []);
 });
 
-test('S3: an OPEN that comes after the end is defeated by the mark', (t) => {
+test('S3: an OPEN that comes after the end is defeated by the mark [4.7]', (t) => {
   const { home, other, session } = pair();
   other.receive(1, register(operation(session, 1), job));
   const ask = other.between.splice(0)[0];
@@ -163,7 +163,7 @@ test('S2: the home ends a session when its lease is over, and no earlier', (t) =
   );
 });
 
-test('S2: a new leader of the home starts every session with its full lease', (t) => {
+test('S2: a new leader of the home starts every session with its full lease [4.8]', (t) => {
   const { home, session } = pair();
   home.pass(9_000);
   home.elect();
@@ -188,7 +188,7 @@ test('S2: keeping alive is confirmed, and refused to a session whose end is on i
   );
 });
 
-test('S2: END is delivered again to each touched partition until it is applied there, then forgotten', (t) => {
+test('S2: END is delivered again to each touched partition until it is applied there, then forgotten [4.7]', (t) => {
   const { home, other, session } = pair();
   put(other, newTuple('job', 1));
   other.receive(1, take(other, operation(session, 1), job));

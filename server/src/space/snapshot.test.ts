@@ -177,7 +177,7 @@ test('the hash tells states apart that differ in one thing only', (t) => {
   add((d) => d.receipt(away, 2, (2 ** 44 + 1) as TupleId));
 });
 
-test('a loaded space gives new ids, remembers requests and gives back what is not acknowledged', (t) => {
+test('a loaded space gives new ids, remembers requests and gives back what is not acknowledged [4.14]', (t) => {
   const d = full();
   const copy = Space.load(chunksOf(d.space, 500));
   const twin = new Driver();
