@@ -53,7 +53,7 @@ export function settingsOf(seed: number): Settings {
   return {
     seed,
     clients: random.between(3, 6),
-    lanes: random.between(3, 7),
+    lanes: random.between(4, 9),
     thinkMsMax: random.pick([5, 40, 150]),
     operations: random.between(520, 820),
     workMs: 40_000,
@@ -73,7 +73,7 @@ export function settingsOf(seed: number): Settings {
       'full-disk': often(1, 2),
       'disk-error': often(0, 1),
       'pause-node': often(1, 3),
-      cancel: random.between(6, 14),
+      cancel: random.between(10, 24),
     },
     network: {
       delayUsMin: 50,
@@ -82,22 +82,22 @@ export function settingsOf(seed: number): Settings {
       lateUsMax: 60_000,
       windowBytes: 262_144,
     },
-    bus: random.chance(1, 2)
+    bus: random.chance(1, 3)
       ? { lateOneIn: 0, lateMsMax: 1, twiceOneIn: 0 }
       : {
-          lateOneIn: random.pick([6, 20, 80]),
-          lateMsMax: random.pick([2, 30, 300]),
+          lateOneIn: random.pick([4, 12, 60]),
+          lateMsMax: random.pick([2, 30, 450]),
           twiceOneIn: random.pick([10, 40]),
         },
     workload: {
       waitPercent: random.between(20, 70),
-      foreverPercent: random.between(0, 15),
+      foreverPercent: random.between(5, 35),
       unpinnedPercent: random.between(15, 60),
-      leasePercent: random.pick([0, 10, 30]),
+      leasePercent: random.pick([0, 15, 50]),
       paddingBytes: random.pick([0, 0, 600]),
     },
     snapshotTailBytes: random.pick([150, 300, 1500, 30_000]),
-    syncMsMax: random.pick([0.5, 3, 12]),
+    syncMsMax: random.pick([0.5, 5, 40]),
     wallJumps: random.chance(2, 3),
   };
 }

@@ -181,7 +181,7 @@ export class World {
     process.kill();
     this.#network.processGone(process);
     this.#recorder.end(process.name, 'killed');
-    this.#fault('client killed');
+    this.#fault('client killed', 0, process.name);
     this.#clients.splice(this.#clients.indexOf(chosen), 1);
     this.#after(this.#random.between(1, 500), () => this.#addClient());
   }
@@ -198,13 +198,13 @@ export class World {
   breakLink(): void {
     const chosen = this.#pickClient();
     if (chosen === undefined || !this.#network.breakOne(chosen.client.process)) return;
-    this.#fault('connection broken');
+    this.#fault('connection broken', 2000, chosen.client.process.name);
   }
 
   stallLink(forMs: number): void {
     const chosen = this.#pickClient();
     if (chosen === undefined || !this.#network.stallOne(chosen.client.process, forMs)) return;
-    this.#fault('connection stalled', forMs);
+    this.#fault('connection stalled', forMs, chosen.client.process.name);
   }
 
   killGateway(downMs: number): void {
@@ -515,9 +515,9 @@ export class World {
     this.#onLine?.(line);
   }
 
-  #fault(name: string, forMs = 0): void {
+  #fault(name: string, forMs = 0, process?: string): void {
     bump(this.counts, name);
-    this.#recorder.fault(name, { forMs });
+    this.#recorder.fault(name, process === undefined ? { forMs } : { forMs, process });
   }
 
   #bug(error: unknown): void {

@@ -10,7 +10,9 @@ const settleNs = 1_000 * nsPerMs;
 /** A wait's end is answered within 50 ms (SPEC §3); the rest is the way of request and answer. */
 const endAnsweredMs = 50 + 150;
 /** A request is surely with the partition's leader after so long, if nothing was disturbed. */
-const arrivedNs = 200 * nsPerMs;
+const arrivedNs = 1_000 * nsPerMs;
+/** What a fault held up is through so long after it. */
+const afterFaultNs = 1_000 * nsPerMs;
 
 /** I8 and I9: at rest no living client waits while a free match exists, and no ended wait goes unanswered. */
 export const waiters: Checker = {
@@ -52,10 +54,18 @@ export const waiters: Checker = {
   },
 };
 
-function disturbed(history: History, from: number, to: number): boolean {
+/** Whether something was done to everybody, or to one of the processes, that may have held them up. */
+function disturbed(
+  history: History,
+  from: number,
+  to: number,
+  processes: readonly string[],
+): boolean {
   return history.faults.some(
     (fault) =>
-      fault.time <= to && fault.time + (fault.forMs ?? 0) * nsPerMs >= from - 3_000 * nsPerMs,
+      fault.time <= to &&
+      fault.time + (fault.forMs ?? 0) * nsPerMs >= from - afterFaultNs &&
+      (fault.process === undefined || processes.includes(fault.process)),
   );
 }
 
@@ -69,7 +79,11 @@ export const waitEnds: Checker = {
       if (!waiting.has(operation.operation) || waitMs === null || waitMs === undefined) continue;
       if (history.ends.has(operation.process)) continue;
       const due = operation.invoked + (waitMs + endAnsweredMs) * nsPerMs;
-      if (operation.completed <= due || disturbed(history, operation.invoked, due)) continue;
+      if (
+        operation.completed <= due ||
+        disturbed(history, operation.invoked, due, [operation.process])
+      )
+        continue;
       if (history.quietAt === undefined || due > history.quietAt) continue;
       const message = `${operation.operation} waited ${waitMs} ms and was answered ${Math.round((operation.completed - due) / nsPerMs)} ms too late`;
       violations.push({ checker: 'wait-ends', message, operations: [operation.id] });
@@ -117,7 +131,9 @@ export const firstCome: Checker = {
           const tuple = early.result.found?.[0]?.tuple ?? [];
           const meant = late.arguments.space === early.arguments.space;
           if (!meant || !matches(late.arguments.template ?? null, tuple)) continue;
-          if (disturbed(history, late.invoked, late.completed)) continue;
+          if (disturbed(history, late.invoked, late.completed, [late.process, early.process])) {
+            continue;
+          }
           const message = `take of ${early.process} was served before an earlier one of ${late.process}`;
           violations.push({ checker: 'first-come', message, operations: [early.id, late.id] });
         }

@@ -230,9 +230,9 @@ const receipts: readonly Mutant[] = [
   ),
   one(
     'deliveries are not counted',
-    'server/dist/src/space/tuple-store.js',
-    'this.rows.setReturned(row);',
-    'this.rows.setReturned(row); this.rows.setDeliveries?.(row, 0);',
+    'server/dist/src/space/rows.js',
+    'const deliveries = Math.min(this.deliveries(row) + 1, deliveriesMax);',
+    'const deliveries = this.deliveries(row);',
   ),
 ];
 
@@ -440,8 +440,8 @@ const notification: readonly Mutant[] = [
   one(
     'history missing in the snapshot',
     snapshot,
-    'for (const record of recordsOf(this.#history)) {',
-    'for (const record of []) {',
+    'counts.events = yield* this.#writeLog(this.#history, ItemField.event);',
+    '',
   ),
 ];
 
