@@ -14,6 +14,8 @@ export interface ServerProcessOptions {
   readonly arguments?: readonly string[];
   /** How long a start may take, in milliseconds. */
   readonly startMs?: number;
+  /** Hears what the server says on its error output, all its lives long. */
+  readonly log?: (text: string) => void;
 }
 
 /** A real server in a process of its own, on loopback; it keeps port and data through its lives. */
@@ -56,6 +58,8 @@ export class ServerProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
+    const { log } = this.#options;
+    if (log !== undefined) child.stderr.on('data', (chunk: Buffer) => log(chunk.toString()));
     this.#address = await served(child, this.#options.startMs ?? 60_000);
   }
 

@@ -1,0 +1,178 @@
+/** What is done to the server and its clients in a round. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Line } from '../sim/check/history.ts';
+import type { Prng } from '../src/base/prng.ts';
+import type { ServerProcess } from '../test/process/server-process.ts';
+import type { Crew } from './crew.ts';
+import { nowNs } from './journal.ts';
+
+const nsPerMs = 1_000_000;
+/** Milliseconds between two looks at whether the round is over. */
+const lookMs = 200;
+
+/** What was done. */
+export interface FaultCounts {
+  serverKills: number;
+  /** Of these: the server served again, on the same data and port. */
+  recovered: number;
+  clientKills: number;
+  /** Clients stopped for longer than their lease; some of them killed meanwhile. */
+  clientStops: number;
+  killedWhileStopped: number;
+  /** Watchers killed, and their streams resumed by another process. */
+  watcherKills: number;
+  /** Milliseconds from the start of a process to its serving, added up. */
+  recoveryMs: number;
+}
+
+/** Nothing yet. */
+export function noFaults(): FaultCounts {
+  return {
+    serverKills: 0,
+    recovered: 0,
+    clientKills: 0,
+    clientStops: 0,
+    killedWhileStopped: 0,
+    watcherKills: 0,
+    recoveryMs: 0,
+  };
+}
+
+/** What the faults need of their round. */
+export interface FaultOptions {
+  readonly record: (line: Line) => void;
+  readonly failed: (message: string) => void;
+  readonly sessionLeaseMs: number;
+  /** Asked between faults: whether the round has done enough. */
+  readonly isEnough: () => boolean;
+}
+
+/** Does everything at once, at times that the seed chooses. */
+export class Faults {
+  readonly #server: ServerProcess;
+  readonly #crew: Crew;
+  readonly #random: Prng;
+  readonly #options: FaultOptions;
+  readonly #counts: FaultCounts = noFaults();
+  /** Clients that one fault has in its hand. */
+  readonly #busy = new Set<number>();
+  #leastUntilMs = 0;
+  #mostUntilMs = 0;
+
+  constructor(server: ServerProcess, crew: Crew, random: Prng, options: FaultOptions) {
+    this.#server = server;
+    this.#crew = crew;
+    this.#random = random;
+    this.#options = options;
+  }
+
+  /**
+   * For `leastMs`, and up to `mostMs` until the round has done enough; when it resolves the server
+   * serves and nobody stands still.
+   */
+  async run(leastMs: number, mostMs: number): Promise<FaultCounts> {
+    this.#leastUntilMs = performance.now() + leastMs;
+    this.#mostUntilMs = performance.now() + mostMs;
+    await Promise.all([
+      this.#killServer(),
+      this.#killClients(),
+      this.#stopClients(),
+      this.#killWatchers(),
+    ]);
+    while (!this.#isOver()) await pause(lookMs);
+    return this.#counts;
+  }
+
+  /** Waits between two faults; false where the round is over first. */
+  async #wait(leastMs: number, mostMs: number): Promise<boolean> {
+    const waitMs = this.#random.between(leastMs, mostMs);
+    const untilMs = performance.now() + waitMs;
+    while (performance.now() < untilMs) {
+      if (this.#isOver()) return false;
+      await pause(Math.min(lookMs, Math.max(1, untilMs - performance.now())));
+    }
+    return true;
+  }
+
+  #isOver(): boolean {
+    const nowMs = performance.now();
+    if (nowMs < this.#leastUntilMs) return false;
+    return nowMs >= this.#mostUntilMs || this.#options.isEnough();
+  }
+
+  async #killServer(): Promise<void> {
+    while (await this.#wait(500, 3_500)) {
+      const time = nowNs();
+      const code = await this.#server.kill();
+      if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
+      this.#counts.serverKills += 1;
+      await pause(this.#random.below(300));
+      const startNs = nowNs();
+      await this.#server.restart();
+      const servesNs = nowNs();
+      this.#counts.recovered += 1;
+      this.#counts.recoveryMs += Math.round((servesNs - startNs) / nsPerMs);
+      this.#fault('crash', time, { forMs: Math.ceil((servesNs - time) / nsPerMs) });
+      this.#fault('restart', servesNs);
+    }
+  }
+
+  async #killClients(): Promise<void> {
+    while (await this.#wait(2_000, 8_000)) {
+      const at = this.#free();
+      if (at === undefined) continue;
+      this.#busy.add(at);
+      await this.#crew.replaceClient(at);
+      this.#counts.clientKills += 1;
+      this.#busy.delete(at);
+    }
+  }
+
+  async #stopClients(): Promise<void> {
+    const stops: Promise<void>[] = [];
+    while (await this.#wait(1_000, 5_000)) {
+      const at = this.#free();
+      if (at !== undefined) stops.push(this.#stopOne(at));
+    }
+    await Promise.all(stops);
+  }
+
+  /** Stops a client for longer than its lease; kills one in four while it stands still. */
+  async #stopOne(at: number): Promise<void> {
+    const client = this.#crew.clients[at];
+    if (client === undefined) return;
+    this.#busy.add(at);
+    const forMs = this.#options.sessionLeaseMs + this.#random.between(300, 2_000);
+    await client.stop();
+    this.#fault('pause', nowNs(), { process: client.name, forMs });
+    this.#counts.clientStops += 1;
+    await pause(forMs);
+    if (this.#random.chance(1, 4)) {
+      await this.#crew.replaceClient(at);
+      this.#counts.clientKills += 1;
+      this.#counts.killedWhileStopped += 1;
+    } else client.resume();
+    this.#busy.delete(at);
+  }
+
+  async #killWatchers(): Promise<void> {
+    while (await this.#wait(2_000, 6_000)) {
+      await this.#crew.replaceWatcher(this.#random.below(this.#crew.watchers.length));
+      this.#counts.watcherKills += 1;
+    }
+  }
+
+  /** A client that no other fault has in its hand. */
+  #free(): number | undefined {
+    const free = [...this.#crew.clients.keys()].filter((at) => !this.#busy.has(at));
+    return free.length === 0 ? undefined : this.#random.pick(free);
+  }
+
+  #fault(
+    fault: string,
+    time: number,
+    what: { readonly process?: string; readonly forMs?: number } = {},
+  ): void {
+    this.#options.record({ kind: 'fault', fault, time, ...what });
+  }
+}

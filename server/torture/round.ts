@@ -1,0 +1,177 @@
+/** One round: a fresh server, clients and watchers, faults, and a history to be judged. */
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Client, connect } from '@tuplet/client';
+import { historyOf, type Line, type Violation } from '../sim/check/history.ts';
+import { simSpaces } from '../sim/workload.ts';
+import { Prng } from '../src/base/prng.ts';
+import { ServerProcess } from '../test/process/server-process.ts';
+import { type Counts, countsOf, floors } from './counts.ts';
+import { Crew } from './crew.ts';
+import { type FaultCounts, Faults, noFaults } from './faults.ts';
+import { nowNs } from './journal.ts';
+import { mergeFolder } from './merge.ts';
+import { survey } from './survey.ts';
+import { complaint, judge } from './verdict.ts';
+
+/** Milliseconds after which a client's sessions end without it. */
+const sessionLeaseMs = 3_000;
+/** Milliseconds in which everything must have come to rest when faults stop. */
+const restMsMax = 60_000;
+/** A round goes on so many times longer at most, where the machine is too slow for its floor. */
+const patience = 4;
+/** Milliseconds of rest before the survey; the checkers count on one second of it. */
+const quietMs = 1_500;
+/** The id of the survey of the first space; those of clients begin at a million. */
+const surveyId = 900_000;
+
+/** How a round is run. */
+export interface RoundSettings {
+  readonly number: number;
+  readonly seed: number;
+  readonly seconds: number;
+  readonly clients: number;
+  /** Where everything of the round lies. */
+  readonly folder: string;
+}
+
+/** What a round came to. */
+export interface RoundReport {
+  readonly settings: RoundSettings;
+  readonly counts: Counts;
+  readonly faults: FaultCounts;
+  readonly seconds: number;
+  readonly violations: readonly Violation[];
+  readonly historyPath: string;
+}
+
+/** Runs one round and judges it. */
+export async function runRound(settings: RoundSettings): Promise<RoundReport> {
+  const historyFolder = join(settings.folder, 'history');
+  mkdirSync(historyFolder, { recursive: true });
+  const logPath = join(settings.folder, 'server.log');
+  const server = await ServerProcess.start({
+    folder: join(settings.folder, 'data'),
+    log: (text) => appendFileSync(logPath, text),
+  });
+  const round = new Round(settings, server, historyFolder);
+  try {
+    await round.run();
+  } finally {
+    await round.stop();
+  }
+  return round.report();
+}
+
+class Round {
+  readonly #settings: RoundSettings;
+  readonly #server: ServerProcess;
+  readonly #folder: string;
+  readonly #lines: Line[] = [];
+  readonly #violations: Violation[] = [];
+  readonly #random: Prng;
+  readonly #crew: Crew;
+  #faults: FaultCounts = noFaults();
+  #client: Client | undefined;
+  #seconds = 0;
+
+  constructor(settings: RoundSettings, server: ServerProcess, folder: string) {
+    this.#settings = settings;
+    this.#server = server;
+    this.#folder = folder;
+    this.#random = new Prng(settings.seed, `round ${settings.number}`);
+    const { seed, number } = settings;
+    this.#lines.push({
+      kind: 'start',
+      format: 1,
+      time: nowNs(),
+      settings: { torture: true, seed, round: number, spaces: simSpaces, sessionLeaseMs },
+    });
+    this.#crew = new Crew({
+      address: server.address,
+      folder,
+      seed: this.#random.uint32(),
+      sessionLeaseMs,
+      record: (line) => this.#lines.push(line),
+      failed: (message) => this.#say(message),
+    });
+  }
+
+  async run(): Promise<void> {
+    const client = await connect(`tuplet://${this.#server.address}`, { name: 'judge' });
+    this.#client = client;
+    for (const { name, rule, like } of simSpaces) {
+      const rules = rule === undefined ? {} : { rules: [rule] };
+      await client.admin.createSpace(name, like === undefined ? rules : { like });
+    }
+    await this.#crew.startObserver();
+    await this.#crew.startWatchers();
+    await this.#crew.startClients(this.#settings.clients);
+    const begunNs = nowNs();
+    const faults = new Faults(this.#server, this.#crew, this.#random.fork('faults'), {
+      record: (line) => this.#lines.push(line),
+      failed: (message) => this.#say(message),
+      sessionLeaseMs,
+      isEnough: () => this.#crew.ok >= floors.operations * 1.2,
+    });
+    const leastMs = this.#settings.seconds * 1_000;
+    this.#faults = await faults.run(leastMs, leastMs * patience);
+    this.#seconds = (nowNs() - begunNs) / 1e9;
+    await this.#settle(client);
+  }
+
+  /** No faults any more: clients drain, sessions of the dead end, and what is left is looked at. */
+  async #settle(client: Client): Promise<void> {
+    await this.#crew.drain(restMsMax);
+    await pause(sessionLeaseMs);
+    const byMs = performance.now() + restMsMax;
+    while ((await this.#handed(client)) > 0 && performance.now() < byMs) await pause(200);
+    await pause(quietMs);
+    this.#lines.push({ kind: 'quiet', time: nowNs() });
+    for (const [at, { name }] of simSpaces.entries()) {
+      const id = surveyId + at;
+      const told = { id, process: 'judge', operation: 'survey' } as const;
+      this.#lines.push({ kind: 'invoke', ...told, arguments: { space: name }, time: nowNs() });
+      const found = await survey(client.space(name));
+      this.#lines.push({
+        kind: 'complete',
+        ...told,
+        outcome: 'ok',
+        result: { found },
+        time: nowNs(),
+      });
+    }
+  }
+
+  async #handed(client: Client): Promise<number> {
+    const { partitions } = await client.admin.describeNode();
+    return partitions.reduce((sum, { handed }) => sum + handed, 0);
+  }
+
+  async stop(): Promise<void> {
+    await this.#crew.finish();
+    await this.#client?.close();
+    const code = await this.#server.stop();
+    if (code !== 0) this.#say(`the server ended with ${code} when it was told to stop`);
+  }
+
+  report(): RoundReport {
+    const lines = mergeFolder(this.#folder, this.#lines);
+    const historyPath = join(this.#settings.folder, 'history.jsonl');
+    writeFileSync(historyPath, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const history = historyOf(lines);
+    return {
+      settings: this.#settings,
+      counts: countsOf(history),
+      faults: this.#faults,
+      seconds: this.#seconds,
+      violations: [...this.#violations, ...judge(history)],
+      historyPath,
+    };
+  }
+
+  #say(message: string): void {
+    this.#violations.push(complaint(message));
+  }
+}
