@@ -11,7 +11,7 @@ import type { ClientSettings, Order, Told } from './messages.ts';
 import { SessionNames } from './sessions.ts';
 
 /** Operations that one process has open at once. */
-const workers = 6;
+const workers = 10;
 /** Milliseconds that a worker thinks, at most: bounds the load. */
 const thinkMsMax = 60;
 /** Milliseconds after which what waits for ever is aborted, at most. */

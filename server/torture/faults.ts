@@ -101,7 +101,7 @@ export class Faults {
   }
 
   async #killServer(): Promise<void> {
-    while (await this.#wait(500, 3_500)) {
+    while (await this.#wait(1_000, 4_000)) {
       const time = nowNs();
       const code = await this.#server.kill();
       if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
@@ -142,7 +142,7 @@ export class Faults {
     const client = this.#crew.clients[at];
     if (client === undefined) return;
     this.#busy.add(at);
-    const forMs = this.#options.sessionLeaseMs + this.#random.between(300, 2_000);
+    const forMs = this.#options.sessionLeaseMs + this.#random.between(300, 1_500);
     await client.stop();
     this.#fault('pause', nowNs(), { process: client.name, forMs });
     this.#counts.clientStops += 1;

@@ -16,7 +16,7 @@ import { survey } from './survey.ts';
 import { complaint, judge } from './verdict.ts';
 
 /** Milliseconds after which a client's sessions end without it. */
-const sessionLeaseMs = 3_000;
+const sessionLeaseMs = 5_000;
 /** Milliseconds in which everything must have come to rest when faults stop. */
 const restMsMax = 60_000;
 /** A round goes on so many times longer at most, where the machine is too slow for its floor. */
