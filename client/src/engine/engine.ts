@@ -3,6 +3,7 @@ import type { TupletError } from '../error.ts';
 import { Alarm } from './alarm.ts';
 import { backOffMs } from './back-off.ts';
 import { controlCalls, errorReply } from './calls.ts';
+import { canGoOn, isSurelyUndone, isWorthRetrying, mayAct } from './certainty.ts';
 import type { EngineDoors } from './doors.ts';
 import { type ReplyRun, writeCall, writeCancelTake, writeEndCall } from './envelope.ts';
 import { Lane } from './lane.ts';
@@ -70,7 +71,7 @@ export class Engine {
       doors.random,
       { leaseMs, name },
       {
-        ended: (operation, error) => this.#fail(operation, error),
+        ended: (operations, cause) => this.#ended(operations, cause),
         received: (operation) => this.#settle(operation),
         refused: (lane, error) => this.#refuse(lane, error),
         wantFlush: () => this.#wantFlush(),
@@ -122,13 +123,12 @@ export class Engine {
     const { stage } = operation;
     if (operation.lane === undefined || operation.cancelError !== undefined) return;
     if (stage === 'settled' || stage === 'unconfirmed') return;
-    const definite = !operation.kind.mutates || !mayAct(operation);
-    if (operation.kind.handsOver && !definite) {
-      this.#beginCancel(operation, reasons.cancelled(true, cause));
+    if (operation.kind.handsOver && mayAct(operation)) {
+      this.#beginCancel(operation, reasons.cancelled(!operation.actedBefore, cause));
       return;
     }
     if (stage === 'sent' && operation.kind.waitField > 0) this.#endCall(operation);
-    this.#fail(operation, reasons.cancelled(definite, cause));
+    this.#fail(operation, reasons.cancelled(isSurelyUndone(operation), cause));
   }
 
   /**
@@ -148,7 +148,8 @@ export class Engine {
     this.#alarm.by(this.#closeByMs, nowMs);
     for (const lane of this.#lanes) {
       for (const operation of [...lane.queue]) {
-        if (operation.stage === 'queued') this.#fail(operation, reasons.clientClosed(true));
+        if (operation.stage !== 'queued') continue;
+        this.#fail(operation, reasons.clientClosed(isSurelyUndone(operation)));
       }
       for (const operation of [...lane.open]) {
         if (operation.kind.waitField > 0) this.cancel(operation, reasons.clientClosed(true));
@@ -332,7 +333,7 @@ export class Engine {
     operation.stage = 'backing-off';
     const { session } = operation;
     if (session !== undefined && isSessionOver(error)) {
-      this.#sessions.giveUp(session, error);
+      this.#sessions.giveUp(session, nowMs, error);
       if (operation.stage === 'backing-off') this.#fail(operation, error);
     } else if (error.reason === staleReason) this.#refresh(operation);
     else if (isWorthRetrying(error)) this.#backOff(operation, error, nowMs);
@@ -342,7 +343,8 @@ export class Engine {
   /** Ends an operation with an error of its newest sending; an earlier one may have acted. */
   #giveUp(operation: Operation, error: TupletError): void {
     if (operation.mayHaveActed) this.#giveBack(operation);
-    this.#fail(operation, operation.mayHaveActed ? error.asIndefinite() : error);
+    const isSure = !operation.mayHaveActed && !operation.actedBefore;
+    this.#fail(operation, isSure ? error : error.asIndefinite());
   }
 
   /** What may have been handed over and nobody will acknowledge goes back as its session ends. */
@@ -392,8 +394,43 @@ export class Engine {
 
   #refuse(lane: Lane, error: TupletError): void {
     for (const operation of [...lane.queue]) {
-      if (operation.stage === 'queued') this.#fail(operation, error);
+      if (operation.stage === 'queued') this.#giveUp(operation, error);
     }
+  }
+
+  /**
+   * A session is over (S4). A take of which nothing was handed out goes on under the next session: what
+   * the old one took comes back, and its answers are not heard any more (K2). So does a change that
+   * surely did not happen; any other ends here.
+   */
+  #ended(operations: readonly Operation[], cause: TupletError | undefined): void {
+    const isOpen = this.#state === 'open';
+    const goOn = operations.filter((operation) => isOpen && canGoOn(operation));
+    for (const operation of goOn) this.#leaveSession(operation, cause);
+    // All of a session are of its lane, in the order in which they came: before those that came later.
+    goOn[0]?.lane?.queue.pushFront(goOn);
+    for (const operation of operations) {
+      // What goes on has none; what is settled was ended by what another's end has set off.
+      if (operation.session === undefined || operation.stage === 'settled') continue;
+      const expired = reasons.sessionExpired(isSurelyUndone(operation), cause);
+      this.#fail(operation, operation.cancelError?.asIndefinite() ?? expired);
+    }
+  }
+
+  /** As if it had never been sent, but for its time, which goes on, and what is known of its past. */
+  #leaveSession(operation: Operation, cause: TupletError | undefined): void {
+    if (operation.callId !== 0) this.#link.forget(operation.callId);
+    if (mayAct(operation)) operation.actedBefore = true;
+    operation.lane?.open.delete(operation);
+    operation.stage = 'queued';
+    operation.session = undefined;
+    operation.sequence = 0;
+    operation.attempt = 0;
+    operation.callId = 0;
+    operation.mayHaveActed = false;
+    operation.lastError = cause ?? operation.lastError;
+    this.#queued += 1;
+    this.#queuedBytes += operation.body.end - operation.body.start;
   }
 
   // Ends
@@ -454,17 +491,16 @@ export class Engine {
 
   /** The operation's time is over. */
   #late(operation: Operation): void {
-    const { kind, timeoutMs } = operation;
-    const definite = !kind.mutates || !mayAct(operation);
+    const { kind, timeoutMs, lastError } = operation;
     if (operation.cancelError !== undefined) {
       operation.deadlineMs = Number.POSITIVE_INFINITY;
       operation.abandoned = true;
       operation.fail(reasons.outcomeUnknown(operation.cancelError));
-    } else if (kind.handsOver && !definite) {
-      this.#beginCancel(operation, reasons.timedOut(true, timeoutMs, operation.lastError));
+    } else if (kind.handsOver && mayAct(operation)) {
+      this.#beginCancel(operation, reasons.timedOut(!operation.actedBefore, timeoutMs, lastError));
     } else {
       if (operation.stage === 'sent' && kind.waitField > 0) this.#endCall(operation);
-      this.#fail(operation, reasons.timedOut(definite, timeoutMs, operation.lastError));
+      this.#fail(operation, reasons.timedOut(isSurelyUndone(operation), timeoutMs, lastError));
     }
   }
 
@@ -523,14 +559,4 @@ export class Engine {
     this.#closed = [];
     for (const done of closed) done();
   }
-}
-
-/** Whether the same request may succeed by itself; a revision that has changed stays so. */
-function isWorthRetrying(error: TupletError): boolean {
-  return error.retryable && error.reason !== 'REVISION_CHANGED';
-}
-
-/** Whether a sending of the operation may have acted, or still may. */
-function mayAct(operation: Operation): boolean {
-  return operation.mayHaveActed || operation.stage === 'sent';
 }

@@ -11,7 +11,7 @@ import type { Session } from './session.ts';
 export class Lane {
   /** Whether its operations need a session. */
   readonly mutates: boolean;
-  /** Not sent yet, in order. An operation that was cancelled here is `settled` and passed over. */
+  /** Not sent yet, or not in the present session, in order. An operation that was cancelled here is `settled` and passed over. */
   readonly queue: Queue<Operation> = new Queue();
   /** To be sent again, in order of the event that made them so. */
   readonly due: Queue<Operation> = new Queue();
@@ -25,6 +25,8 @@ export class Lane {
   openAtMs = 0;
   /** OpenSessions that failed in a row. */
   openFailures = 0;
+  /** Sessions in a row that were lost within their first lease. */
+  shortSessions = 0;
 
   constructor(mutates: boolean) {
     this.mutates = mutates;

@@ -30,7 +30,7 @@ export type Decoded = 'cancelled' | readonly number[];
 export const nothingHanded: readonly number[] = [];
 
 /**
- * Where an operation is: `queued` before its first sending; `sent`; `due` to be sent again;
+ * Where an operation is: `queued` before its first sending in a session; `sent`; `due` to be sent again;
  * `backing-off` until `retryAtMs`; `refreshing` its space; `unconfirmed`: handed out, its receipt
  * not yet confirmed; `settled`.
  */
@@ -72,7 +72,7 @@ export abstract class Operation {
   // The rest is the engine's.
   stage: Stage = 'new';
   lane: Lane | undefined;
-  /** The session it belongs to since its first sending; none for reads. */
+  /** The session it belongs to since its first sending there; none for reads. */
   session: Session | undefined;
   /** Invariant: never used for another operation of the session. */
   sequence = 0;
@@ -84,8 +84,13 @@ export abstract class Operation {
   deadlineMs: number = Number.POSITIVE_INFINITY;
   retryAtMs = 0;
   failures = 0;
-  /** Whether a sending went without an answer that says it did not act. */
+  /** Whether a sending in this session went without an answer that says it did not act. */
   mayHaveActed = false;
+  /**
+   * Whether a sending in a session that is over may have acted: what it took comes back, but others
+   * may see it gone until then.
+   */
+  actedBefore = false;
   /** What its newest sending was refused for. */
   lastError: TupletError | undefined;
   /** Why it is being cancelled. */

@@ -13,6 +13,12 @@ export class Queue<Item> {
     this.#items.push(item);
   }
 
+  /** Adds in front of all, in order. Costs a move of the rest. */
+  pushFront(items: readonly Item[]): void {
+    this.#items = [...items, ...this.#items.slice(this.#head)];
+    this.#head = 0;
+  }
+
   /** The first, which stays. */
   peek(): Item | undefined {
     return this.#items[this.#head];

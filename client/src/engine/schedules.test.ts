@@ -121,6 +121,7 @@ test('S4 a client that stands still for longer than its lease hands nothing out 
     (pauses) => {
       const world = makeWorld();
       const owners = new Map<number, number[]>();
+      const takes: TestOperation[] = [];
       for (const pauseMs of pauses) {
         const take = asking('take', 'a', { waitMs: 60_000 });
         take.onTold = () => {
@@ -131,6 +132,7 @@ test('S4 a client that stands still for longer than its lease hands nothing out 
             owners.set(id, [...(owners.get(id) ?? []), session]);
           }
         };
+        takes.push(take);
         world.engine.start(take);
         world.clock.settle();
         world.server.put(encodeTuple(['a', pauseMs]));
@@ -138,6 +140,12 @@ test('S4 a client that stands still for longer than its lease hands nothing out 
         world.server.endSessions();
         world.clock.settle();
       }
+      world.clock.advance(70_000);
+      t.true(takes.every(({ told }) => told.kind === 'found' || told.kind === 'nothing'));
+      t.deepEqual(
+        [...world.server.tuples.values()].filter(({ handedTo }) => handedTo !== undefined),
+        [],
+      );
       for (const sessions of owners.values()) {
         t.is(new Set(sessions).size, sessions.length, 'never twice within one session');
       }

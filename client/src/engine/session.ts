@@ -19,6 +19,8 @@ export class Session {
   readonly open: Map<number, Operation> = new Map();
   /** Receipts not yet confirmed. */
   readonly receipts: Receipts = new Receipts();
+  /** When it was asked for. */
+  readonly openedAtMs: number;
   leaseMs: number;
   /** From this instant on nothing of it is handed out (S4). */
   expiresAtMs: number;
@@ -35,6 +37,7 @@ export class Session {
 
   constructor(grant: SessionGrant, keepsPerLease: number) {
     this.id = grant.id;
+    this.openedAtMs = grant.sentAtMs;
     this.leaseMs = grant.leaseMs;
     this.expiresAtMs = grant.sentAtMs + grant.leaseMs;
     this.keepDueMs = grant.sentAtMs + grant.leaseMs / keepsPerLease;

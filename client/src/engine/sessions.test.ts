@@ -17,7 +17,9 @@ test('a session is kept alive every third of its lease, from the client alone [4
 test('S4: a session is given up exactly one lease after the sending of the last answered keep-alive [4.9]', (t) => {
   const world = makeWorld();
   world.run(writing(['a', 1]));
-  const take = world.run(asking('take', 'none'));
+  world.run(asking('take', 'none'));
+  world.server.loses = (call) => call.name === 'write';
+  const write = world.run(writing(['a', 2], 60_000));
   world.clock.advance(leaseMs / 3 + 1);
   const sent = world.server.named('keep_session').length;
   t.true(sent >= 2, 'both sessions');
@@ -25,24 +27,34 @@ test('S4: a session is given up exactly one lease after the sending of the last 
   world.server.instead = (call) => (call.name === 'keep_session' ? true : undefined);
   const keptAtMs = world.clock.nowMs() - 1;
   world.clock.advance(keptAtMs + leaseMs - world.clock.nowMs() - 1);
-  t.is(take.told.kind, 'waiting');
+  t.is(write.told.kind, 'waiting');
   world.clock.advance(2);
-  t.is(take.reason, 'SESSION_EXPIRED');
-  t.false(take.told.kind === 'failed' && take.told.error.definite);
+  t.is(write.reason, 'SESSION_EXPIRED');
+  t.false(write.told.kind === 'failed' && write.told.error.definite);
 });
 
-test('S4: an answer that comes after the lease is not handed out, and the tuple goes back [4.9]', (t) => {
+test('S4: an answer that comes after the lease is not handed out; the take goes on, and its tuple comes back [4.9]', (t) => {
   const world = makeWorld();
   const take = world.run(asking('take', 'a'));
   // The tuple is on its way, and the event loop stands still for longer than the lease.
   const id = world.server.put(new Uint8Array([10, 3, 42, 1, 97, 10, 2, 24, 2]) as never);
+  const [[old, session] = []] = world.server.sessions;
+  if (session !== undefined) session.endsAtMs += 1_000;
   world.clock.block(leaseMs);
+  world.clock.settle();
+  t.is(take.told.kind, 'waiting');
+  t.is(world.server.tuples.get(id)?.handedTo, `${old}/1`, 'not before the session has ended');
+  t.deepEqual(world.server.named('acknowledge'), []);
+  world.clock.advance(1_000);
   world.server.endSessions();
   world.clock.settle();
-  t.is(take.reason, 'SESSION_EXPIRED');
-  t.is(world.server.tuples.get(id)?.handedTo, undefined);
-  t.is(world.server.tuples.get(id)?.deliveries, 1);
-  t.deepEqual(world.server.named('acknowledge'), []);
+  t.deepEqual(take.told, { kind: 'found', ids: [id] });
+  const [first, second] = world.server.named('take').map((call) => call.identity);
+  t.is(first?.session, old);
+  t.not(second?.session, old);
+  t.is(second?.attempt, 1, 'a new operation, which no fence holds back');
+  t.deepEqual(world.server.received, [id], 'received by the second session alone');
+  t.is(world.server.named('acknowledge').length, 1);
 });
 
 test('S4: after giving up nothing more is said of the session, and the next call opens another', (t) => {
@@ -53,7 +65,7 @@ test('S4: after giving up nothing more is said of the session, and the next call
   const before = world.server.calls.length;
   const next = world.run(asking('take', 'a'));
   world.clock.advance(20_000);
-  t.is(take.reason, 'SESSION_EXPIRED');
+  t.is(take.told.kind, 'waiting');
   const spoken = world.server.calls.slice(before);
   t.true(spoken.length > 0);
   t.true(
@@ -70,14 +82,112 @@ test('S4: after giving up nothing more is said of the session, and the next call
 test('a session that the server has ended is given up at once', (t) => {
   const world = makeWorld();
   world.run(writing(['a', 1]));
-  const take = world.run(asking('take', 'none'));
-  world.server.sessions.clear();
+  const take = world.run(asking('take', 'later'));
+  for (const session of world.server.sessions.values()) session.endsAtMs = 0;
+  world.server.endSessions();
   const write = world.run(writing(['a', 2]));
   t.is(write.reason, 'SESSION_EXPIRED');
-  t.is(take.told.kind, 'waiting', 'another session');
+  t.false(write.told.kind === 'failed' && write.told.error.definite);
   world.clock.advance(leaseMs);
-  t.is(take.reason, 'SESSION_EXPIRED');
   t.is(world.run(writing(['a', 3])).told.kind, 'written');
+  t.is(take.told.kind, 'waiting');
+  world.put('later', 1);
+  t.is(take.told.kind, 'found', 'under the next session');
+});
+
+test('takes whose session is lost go on in the order in which they came, before later ones', (t) => {
+  const world = makeWorld();
+  const takes = Array.from({ length: 50 }, () => world.run(asking('take', 'a')));
+  world.clock.block(leaseMs + 5_000);
+  world.server.endSessions();
+  takes.push(asking('take', 'a'));
+  for (const take of takes.slice(-1)) world.engine.start(take);
+  world.clock.settle();
+  const session = world.server.named('take').at(-1)?.identity?.session;
+  const again = world.server.named('take').filter(({ identity }) => identity?.session === session);
+  t.deepEqual(
+    again.map(({ identity }) => identity?.sequence),
+    takes.map((_, index) => index + 1),
+  );
+  for (const [index, take] of takes.entries()) {
+    t.is(take.told.kind, 'waiting');
+    const id = world.put('a', index);
+    t.deepEqual(take.told, { kind: 'found', ids: [id] });
+  }
+  world.clock.advance(2_000);
+  t.is(world.engine.underWay, 0);
+});
+
+test('a take that goes on keeps to its own wait and timeout', (t) => {
+  const world = makeWorld();
+  const over = world.run(asking('take', 'a', { waitMs: 12_000, timeoutMs: 42_000 }));
+  const waits = world.run(asking('take', 'a', { waitMs: 20_000, timeoutMs: 50_000 }));
+  const late = world.run(asking('take', 'a', { timeoutMs: 16_000 }));
+  const startMs = world.clock.nowMs();
+  world.clock.block(15_000);
+  world.clock.advance(1);
+  t.is(over.told.kind, 'nothing', 'its wait ended while the process stood still');
+  t.is(waits.told.kind, 'waiting');
+  world.clock.advance(startMs + 16_001 - world.clock.nowMs());
+  t.is(late.reason, 'DEADLINE');
+  t.false(late.told.kind === 'failed' && late.told.error.definite, 'the first session took, maybe');
+  world.clock.advance(startMs + 20_001 - world.clock.nowMs());
+  t.is(waits.told.kind, 'nothing');
+});
+
+test('a take that is cancelled while it waits for the next session ends at once', (t) => {
+  const world = makeWorld();
+  const take = world.run(asking('take', 'a'));
+  world.server.instead = (call) => (call.name === 'open_session' ? true : undefined);
+  world.clock.block(leaseMs + 1);
+  world.clock.advance(1);
+  t.is(take.told.kind, 'waiting');
+  world.engine.cancel(take);
+  t.is(take.reason, 'CANCELLED');
+  t.false(take.told.kind === 'failed' && take.told.error.definite);
+  t.is(world.engine.underWay, 0);
+});
+
+test('a take whose session is lost while it is being cancelled ends as cancelled', (t) => {
+  const world = makeWorld();
+  const take = world.run(asking('take', 'a'));
+  world.server.instead = () => true;
+  world.engine.cancel(take);
+  world.clock.block(leaseMs + 1);
+  world.clock.advance(1);
+  t.is(take.reason, 'CANCELLED');
+  t.false(take.told.kind === 'failed' && take.told.error.definite);
+});
+
+test('a change that was surely not made goes on under the next session, too', (t) => {
+  const world = makeWorld();
+  world.run(writing(['warm', 0]));
+  let refuses = true;
+  world.server.instead = (call) =>
+    call.name === 'write' && refuses
+      ? reply(call.callId, 2, status(14, 'NO_LEADER', 12_000))
+      : undefined;
+  const write = world.run(writing(['a', 1], 60_000));
+  refuses = false;
+  world.clock.block(leaseMs + 1);
+  world.server.endSessions();
+  world.clock.advance(1_000);
+  t.is(write.told.kind, 'written');
+  t.is(world.server.named('write').length, 3);
+});
+
+test('sessions that are lost at once are not asked for as fast as the server answers', (t) => {
+  const world = makeWorld();
+  world.server.instead = (call) =>
+    call.name === 'take' ? reply(call.callId, 2, status(9, 'SESSION_EXPIRED')) : undefined;
+  const take = world.run(asking('take', 'a', { timeoutMs: 20_000 }));
+  world.clock.advance(19_999);
+  const opened = world.server.named('open_session').length;
+  t.true(opened > 5 && opened < 30, `${opened}`);
+  t.is(take.told.kind, 'waiting');
+  world.clock.advance(10);
+  t.is(take.reason, 'DEADLINE');
+  t.like(take.told.kind === 'failed' ? take.told.error.cause : {}, { reason: 'SESSION_EXPIRED' });
 });
 
 test('keep-alives go on over a new connection', (t) => {
@@ -160,7 +270,8 @@ test('S4: the lease runs from the sending of OpenSession and KeepSession, not fr
     });
     return true;
   };
-  const take = world.run(asking('take', 'none'));
+  world.server.loses = (call) => call.name === 'write';
+  const write = world.run(writing(['none', 1], 60_000));
   const openedAtMs = world.clock.nowMs();
   world.clock.advance(1_000);
   held.shift()?.();
@@ -171,9 +282,9 @@ test('S4: the lease runs from the sending of OpenSession and KeepSession, not fr
   world.clock.advance(1_000);
   held.shift()?.();
   world.clock.advance(keptAtMs + leaseMs - 1 - world.clock.nowMs());
-  t.is(take.told.kind, 'waiting');
+  t.is(write.told.kind, 'waiting');
   world.clock.advance(2);
-  t.is(take.reason, 'SESSION_EXPIRED');
+  t.is(write.reason, 'SESSION_EXPIRED');
 });
 
 test('a session whose OpenSession was answered too late is not used', (t) => {

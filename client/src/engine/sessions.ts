@@ -16,7 +16,6 @@ import { clientLimits } from './limits.ts';
 import type { Link } from './link.ts';
 import type { Operation } from './operation.ts';
 import type { Outbox } from './outbox.ts';
-import { sessionExpired } from './reasons.ts';
 import type { Receipt, ReceiptBatch } from './receipts.ts';
 import { Session } from './session.ts';
 import { errorIn } from './status.ts';
@@ -26,8 +25,8 @@ const receiptBytesMax = 24;
 
 /** What the sessions ask of the engine. */
 export interface SessionsOwner {
-  /** The session is over: the operation gets nothing more. */
-  ended(operation: Operation, error: TupletError): void;
+  /** The session of these operations is over: nothing more of it is handed out to them. */
+  ended(operations: readonly Operation[], cause: TupletError | undefined): void;
   /** All tuples of the operation are received. */
   received(operation: Operation): void;
   /** No session is to be had for the lane's operations. */
@@ -54,7 +53,8 @@ export function isSessionOver(error: TupletError): boolean {
  * closed when they are retired and empty; and their receipts.
  */
 export class Sessions {
-  readonly #all = new Set<Session>();
+  /** With the lanes they were opened for. */
+  readonly #all = new Map<Session, Lane>();
   readonly #link: Link;
   readonly #random: EngineRandom;
   readonly #options: SessionOptions;
@@ -74,22 +74,27 @@ export class Sessions {
 
   /** All that are alive. */
   [Symbol.iterator](): IterableIterator<Session> {
-    return this.#all.values();
+    return this.#all.keys();
   }
 
   /** Gives up each session whose time is over. Called before anything is handed out or sent (S4). */
   giveUpOver(nowMs: number): void {
-    for (const session of this.#all) if (session.isOver(nowMs)) this.giveUp(session);
+    for (const session of this.#all.keys()) if (session.isOver(nowMs)) this.giveUp(session, nowMs);
   }
 
   /** Gives a session up: its operations end, and it is spoken of no more (S4). */
-  giveUp(session: Session, cause?: TupletError): void {
-    if (!this.#all.delete(session)) return;
+  giveUp(session: Session, nowMs: number, cause?: TupletError): void {
+    const lane = this.#all.get(session);
+    if (lane === undefined) return;
+    this.#all.delete(session);
     session.retiring = true;
-    const operations = [...session.open.values()];
-    for (const operation of operations) {
-      this.#owner.ended(operation, sessionExpired(false, cause));
+    // Where each session is lost as soon as it is used, they are not asked for as fast as can be.
+    if (nowMs - session.openedAtMs >= session.leaseMs) lane.shortSessions = 0;
+    else {
+      lane.shortSessions += 1;
+      lane.openAtMs = Math.max(lane.openAtMs, nowMs + backOffMs(lane.shortSessions, this.#random));
     }
+    this.#owner.ended([...session.open.values()], cause);
     this.#owner.wantFlush();
   }
 
@@ -101,18 +106,18 @@ export class Sessions {
 
   /** The connection broke: keep-alives come first on the next one. */
   broken(nowMs: number): void {
-    for (const session of this.#all) session.keepDueMs = Math.min(session.keepDueMs, nowMs);
+    for (const session of this.#all.keys()) session.keepDueMs = Math.min(session.keepDueMs, nowMs);
   }
 
   /** Repeats receipts that have waited long enough. */
   repeatReceipts(nowMs: number): void {
-    for (const session of this.#all) session.receipts.repeat(nowMs);
+    for (const session of this.#all.keys()) session.receipts.repeat(nowMs);
   }
 
   /** When something is to be done next; a keep-alive that is due already waits for the link. */
   nextAtMs(nowMs: number): number {
     let atMs = Number.POSITIVE_INFINITY;
-    for (const session of this.#all) {
+    for (const session of this.#all.keys()) {
       atMs = Math.min(atMs, session.expiresAtMs, session.receipts.nextAtMs());
       if (session.keepDueMs > nowMs) atMs = Math.min(atMs, session.keepDueMs);
     }
@@ -121,7 +126,7 @@ export class Sessions {
 
   /** Whether something is to be sent now. */
   wantsToSend(nowMs: number): boolean {
-    for (const session of this.#all) {
+    for (const session of this.#all.keys()) {
       if (session.keepDueMs <= nowMs || session.receipts.isDue) return true;
       if (session.retiring && session.open.size === 0 && !session.closing) return true;
     }
@@ -166,7 +171,7 @@ export class Sessions {
       this.#owner.wantFlush();
       return;
     }
-    this.#all.add(session);
+    this.#all.set(session, lane);
     lane.session = session;
     this.#owner.wakeBy(Math.min(session.keepDueMs, session.expiresAtMs));
     this.#owner.wantFlush();
@@ -174,7 +179,7 @@ export class Sessions {
 
   /** Sends keep-alives, receipts and closings that are due. */
   send(outbox: Outbox, nowMs: number): void {
-    for (const session of this.#all) {
+    for (const session of this.#all.keys()) {
       if (session.keepDueMs <= nowMs && outbox.room(0)) this.#keep(session, outbox, nowMs);
       this.#acknowledge(session, outbox, nowMs);
       if (session.retiring && session.open.size === 0 && !session.closing && outbox.room(0)) {
@@ -196,7 +201,7 @@ export class Sessions {
           return;
         }
         const error = errorIn(bytes, reply.start, reply.end);
-        if (isSessionOver(error)) this.giveUp(session, error);
+        if (isSessionOver(error)) this.giveUp(session, atMs, error);
         else {
           const pauseMs = Math.max(error.retryAfterMs ?? 0, clientLimits.keepRetryMs);
           session.keepDueMs = Math.min(session.keepDueMs, atMs + pauseMs);
@@ -243,7 +248,7 @@ export class Sessions {
     } else if (reply.field === errorReply) {
       const error = errorIn(bytes, reply.start, reply.end);
       if (isSessionOver(error)) {
-        this.giveUp(session, error);
+        this.giveUp(session, nowMs, error);
         return;
       }
     }
