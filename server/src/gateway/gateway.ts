@@ -126,7 +126,7 @@ export class Gateway {
     const inFlight = new InFlight(bounds.callsPerConnectionMax);
     addServices(this.#server, {
       unary: { router, inFlight, failed, deadlineMarginMs },
-      exchange: { router, inFlight, failed, limits: bounds, soon: (run) => clock.soon(run) },
+      exchange: { router, inFlight, failed, limits: bounds, soon: afterTurn },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
       admin: { ...options.admin, failed },
     });
@@ -145,6 +145,14 @@ export class Gateway {
     const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port;
     this.#address = `${host.includes(':') ? `[${host}]` : host}:${boundPort}`;
   }
+}
+
+/**
+ * When the turn that answers is over, and in the same round of the event loop: `setImmediate` would
+ * let one more poll go by before the answers leave.
+ */
+function afterTurn(run: () => void): void {
+  process.nextTick(run);
 }
 
 const defaultLimits: GatewayLimits = {

@@ -45,6 +45,13 @@ function callFor<T>(
   });
 }
 
+/**
+ * Writes up to this size are made on the spot: they only copy into the page cache, some 10 µs, and
+ * a thread of the pool costs several times that to wake and to hear from. Only `sync` waits for the
+ * device.
+ */
+const promptWriteBytesMax = 64 * 1024;
+
 class HostFile implements DiskFile {
   readonly #descriptor: number;
 
@@ -53,12 +60,26 @@ class HostFile implements DiskFile {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (bytes.length <= promptWriteBytesMax) {
+      this.#writeNow(offset, bytes);
+      return;
+    }
     for (let done = 0; done < bytes.length; ) {
       const from = done;
       // A write may stop early, before a disk that is full for one.
       done += await callFor<number>((end) =>
         fs.write(this.#descriptor, bytes, from, bytes.length - from, offset + from, end),
       );
+    }
+  }
+
+  #writeNow(offset: number, bytes: Uint8Array): void {
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        done += fs.writeSync(this.#descriptor, bytes, done, bytes.length - done, offset + done);
+      }
+    } catch (error) {
+      throw diskErrorOf(error as NodeJS.ErrnoException);
     }
   }
 
