@@ -14,3 +14,11 @@ for (const { path, text } of generatedPages()) {
 test('no title carries an anchor that the semantics do not have', (t) => {
   t.deepEqual(conformance().unknown, []);
 });
+
+test('every sentence of the semantics has a test', (t) => {
+  t.deepEqual(conformance().unshown, []);
+});
+
+test('every test of the contract says which sentence it shows', (t) => {
+  t.deepEqual(conformance().bare, []);
+});
