@@ -1,13 +1,22 @@
 import type { Target, TargetClient } from './target.ts';
 import { fillKeys, handOff, type Load, type Measured, pairs, readKey, write } from './workload.ts';
 
+/** How fast a case goes and for how long. */
+export interface CasePace {
+  readonly seconds: number;
+  /** Open loop, so many operations a second; without it the case's own closed loop. */
+  readonly rate?: number;
+}
+
 /** One workload at one width. */
 export interface Case {
   readonly name: string;
   readonly says: string;
   readonly connections: number;
-  readonly run: (clients: readonly TargetClient[], seconds: number) => Promise<Measured>;
+  readonly run: (clients: readonly TargetClient[], pace: CasePace) => Promise<Measured>;
   readonly prepare?: (client: TargetClient) => Promise<void>;
+  /** Measured on the unary door, beside a bare echo, whatever else the run compares. */
+  readonly isUnaryBesideEcho?: true;
 }
 
 /** What one case came to on one target. */
@@ -15,6 +24,7 @@ export interface CaseResult {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  readonly p999Ms: number;
   readonly maxMs: number;
   /** CPU of this process, the client's, for each operation. */
   readonly clientCpuUs: number;
@@ -29,7 +39,8 @@ export interface Row extends CaseResult {
 }
 
 function wide(workload: (load: Load) => Promise<Measured>, lanes: number): Case['run'] {
-  return (clients, seconds) => workload({ clients, lanes, seconds });
+  return (clients, { seconds, rate }) =>
+    workload({ clients, seconds, pace: rate === undefined ? { lanes } : { perSecond: rate } });
 }
 
 function pair(clients: readonly TargetClient[]): readonly [TargetClient, TargetClient] {
@@ -63,7 +74,8 @@ export const cases: readonly Case[] = [
     name: 'hand-off',
     says: 'one blocked taker on a second connection, 200 writes a second',
     connections: 2,
-    run: (clients, seconds) => handOff(...pair(clients), { perSecond: 200, seconds }),
+    run: (clients, { seconds, rate = 200 }) =>
+      handOff(...pair(clients), { perSecond: rate, seconds }),
   },
   {
     name: 'read-key-64',
@@ -72,18 +84,25 @@ export const cases: readonly Case[] = [
     run: wide(readKey, 64),
     prepare: fillKeys,
   },
+  {
+    name: 'unary-echo',
+    says: '64 lanes of unary writes beside 64 lanes of a bare grpc-js unary echo',
+    connections: 1,
+    run: wide(write, 64),
+    isUnaryBesideEcho: true,
+  },
 ];
 
 /** Runs one case: connects, warms up for a third of the time, measures. */
-export async function runCase(one: Case, target: Target, seconds: number): Promise<CaseResult> {
+export async function runCase(one: Case, target: Target, pace: CasePace): Promise<CaseResult> {
   const clients: TargetClient[] = [];
   for (let i = 0; i < one.connections; i++) clients.push(await target.connect());
   const [first] = clients;
   if (first !== undefined) await one.prepare?.(first);
-  await one.run(clients, seconds / 3);
+  await one.run(clients, { ...pace, seconds: pace.seconds / 3 });
   const cpu = process.cpuUsage();
   const serverCpuUs = target.serverCpuUs();
-  const { operations, seconds: took, latency } = await one.run(clients, seconds);
+  const { operations, seconds: took, latency } = await one.run(clients, pace);
   const used = process.cpuUsage(cpu);
   const served = target.serverCpuUs() - serverCpuUs;
   for (const client of clients) await client.close();
@@ -91,6 +110,7 @@ export async function runCase(one: Case, target: Target, seconds: number): Promi
     perSecond: operations / took,
     p50Ms: latency.percentile(50),
     p99Ms: latency.percentile(99),
+    p999Ms: latency.percentile(99.9),
     maxMs: latency.maxMs,
     clientCpuUs: (used.user + used.system) / operations,
     serverCpuUs: served / operations,

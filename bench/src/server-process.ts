@@ -3,17 +3,28 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Numbered, ProbeAnswers, ProbeRequest } from './probe/messages.ts';
 
-const command = join(
-  dirname(fileURLToPath(import.meta.url)),
-  '../../../server/dist/src/cli/main.js',
-);
+const here = dirname(fileURLToPath(import.meta.url));
+const command = join(here, '../../../server/dist/src/cli/main.js');
+const preload = join(here, 'probe/preload.js');
+
+/** How a server is started. */
+export interface ServerProcessOptions {
+  /** The folder of its data; default: a new one. */
+  readonly data?: string;
+  /** Further arguments of `tuplet serve`. */
+  readonly arguments?: readonly string[];
+  /** Whether `ask` works: the server runs with the probe and can be made to collect its garbage. */
+  readonly probe?: boolean;
+}
 
 /** `tuplet serve` as users run it, on a free port of loopback. */
 export class ServerProcess {
   readonly #process: ChildProcess;
   readonly folder: string;
   readonly address: string;
+  #asked = 0;
 
   private constructor(child: ChildProcess, folder: string, address: string) {
     this.#process = child;
@@ -21,16 +32,21 @@ export class ServerProcess {
     this.address = address;
   }
 
-  /** Starts one over a new folder below `parent`, or over `data`. */
-  static async start(parent: string, data?: string): Promise<ServerProcess> {
-    const folder = data ?? mkdtempSync(join(parent, 'tuplet-'));
+  /** Starts one; a new folder lies below `parent`. Resolves when it serves. */
+  static async start(parent: string, options: ServerProcessOptions = {}): Promise<ServerProcess> {
+    const folder = options.data ?? mkdtempSync(join(parent, 'tuplet-'));
     const args = ['serve', '--listen', '127.0.0.1:0', '--data', folder, '--log-level', 'warn'];
-    const child = spawn(process.execPath, [command, ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const node = options.probe === true ? ['--expose-gc', '--import', preload] : [];
+    const child = spawn(
+      process.execPath,
+      [...node, command, ...args, ...(options.arguments ?? [])],
+      { stdio: ['ignore', 'pipe', 'inherit', ...(node.length > 0 ? (['ipc'] as const) : [])] },
+    );
+    const { stdout } = child;
+    if (stdout === null) throw new Error('the output is piped');
     const address = await new Promise<string>((resolve, reject) => {
       child.once('exit', () => reject(new Error('the server did not start')));
-      createInterface({ input: child.stdout }).on('line', (line) => {
+      createInterface({ input: stdout }).on('line', (line) => {
         const found = /serving at (\S+),/.exec(line)?.[1];
         if (found !== undefined) resolve(found);
       });
@@ -42,11 +58,46 @@ export class ServerProcess {
     return this.#process.pid ?? 0;
   }
 
-  /** Ends the process by SIGTERM, and removes its folder unless it is kept. */
-  async close({ keep = false }: { readonly keep?: boolean } = {}): Promise<void> {
+  /** Asks the probe. Rejects when the server ends. */
+  ask<Kind extends ProbeRequest['kind']>(kind: Kind): Promise<ProbeAnswers[Kind]> {
+    this.#asked += 1;
+    const number = this.#asked;
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#process.off('message', heard);
+        this.#process.off('exit', ended);
+      };
+      const heard = (message: unknown): void => {
+        const answer = message as Numbered<ProbeAnswers[Kind]>;
+        if (answer.number !== number) return;
+        done();
+        resolve(answer.body);
+      };
+      const ended = (): void => {
+        done();
+        reject(new Error('the server ended'));
+      };
+      this.#process.on('message', heard);
+      this.#process.on('exit', ended);
+      this.#process.send({ number, body: { kind } });
+    });
+  }
+
+  /** Ends the process where it stands, by SIGKILL, and keeps its folder. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  /** Ends the process by SIGTERM, and removes its folder. */
+  async close(): Promise<void> {
+    await this.#end('SIGTERM');
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#process.once('exit', resolve));
-    this.#process.kill('SIGTERM');
+    this.#process.kill(signal);
     await exited;
-    if (!keep) rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -8,6 +8,12 @@ export interface Target {
   close(): Promise<void>;
 }
 
+/**
+ * How Tuplet is reached: `exchange` is the SDK with its defaults, `unary` one gRPC call an operation,
+ * without sessions.
+ */
+export type Door = 'exchange' | 'unary';
+
 /** One connection. Tuples (or their counterparts) are 100 bytes. */
 export interface TargetClient {
   /** Adds one tuple; resolves when it is durable. */

@@ -1,14 +1,18 @@
 import { type Client, connect, type Space, t } from '@tuplet/client';
 import { processCpuUs } from './process-cpu.ts';
 import { ServerProcess } from './server-process.ts';
-import { filler, type Target, type TargetClient } from './target.ts';
+import { type Door, filler, type Target, type TargetClient } from './target.ts';
+import { UnaryTarget } from './unary.ts';
 
-/** Starts `tuplet serve` with its defaults in a folder of its own. */
-export async function startTuplet(folder: string): Promise<Target> {
+/** Starts `tuplet serve` with its defaults in a folder of its own, used through one of its doors. */
+export async function startTuplet(folder: string, door: Door): Promise<Target> {
   const server = await ServerProcess.start(folder);
   return {
-    name: 'tuplet',
-    connect: async () => new TupletTarget(await connect(`tuplet://${server.address}`)),
+    name: door === 'exchange' ? 'tuplet' : 'tuplet unary',
+    connect: async () =>
+      door === 'exchange'
+        ? new TupletTarget(await connect(`tuplet://${server.address}`))
+        : new UnaryTarget(server.address),
     serverCpuUs: () => processCpuUs(server.pid),
     close: () => server.close(),
   };

@@ -1,29 +1,31 @@
 /** The workloads. Each runs for a time on connected clients and says what it saw. */
 import { Latency } from './latency.ts';
+import { openLoop } from './open-loop.ts';
 import type { TargetClient } from './target.ts';
 
 export interface Measured {
   readonly operations: number;
   readonly seconds: number;
+  /** Closed loop and hand-off: from the call. Open loop: from the moment at which it was due. */
   readonly latency: Latency;
 }
 
 export interface Load {
-  /** Connections; lanes are dealt to them in turn. */
+  /** Connections; operations are dealt to them in turn. */
   readonly clients: readonly TargetClient[];
-  /** Operations in flight. */
-  readonly lanes: number;
   readonly seconds: number;
+  /** Closed loop: operations in flight. Open loop: operations a second, however long they take. */
+  readonly pace: { readonly lanes: number } | { readonly perSecond: number };
 }
 
-/** N lanes, each awaits one write after the other. */
+/** One write after the other. */
 export function write(load: Load): Promise<Measured> {
-  return lanes(load, (client) => client.write());
+  return run(load, (client) => client.write());
 }
 
-/** Each lane writes one, then takes any one; a pair is one operation. */
+/** Each writes one, then takes any one; a pair is one operation. */
 export function pairs(load: Load): Promise<Measured> {
-  return lanes(load, async (client) => {
+  return run(load, async (client) => {
     await client.write();
     await client.takeAny();
   });
@@ -40,16 +42,36 @@ export async function fillKeys(client: TargetClient): Promise<void> {
 
 /** Random keyed reads of 10,000 tuples. */
 export function readKey(load: Load): Promise<Measured> {
-  return lanes(load, (client) => client.readKey(Math.floor(Math.random() * keys)));
+  return run(load, (client) => client.readKey(Math.floor(Math.random() * keys)));
 }
 
-async function lanes(
-  load: Load,
-  operation: (client: TargetClient) => Promise<void>,
+/** What a workload does again and again. */
+export type Operation = (client: TargetClient) => Promise<void>;
+
+/** Runs a workload at its pace. */
+export function run({ clients, seconds, pace }: Load, operation: Operation): Promise<Measured> {
+  let next = 0;
+  const clientInTurn = (): TargetClient => {
+    const client = clients[next % clients.length];
+    next += 1;
+    if (client === undefined) throw new Error('no client');
+    return client;
+  };
+  return 'lanes' in pace
+    ? closedLoop(seconds, pace.lanes, clientInTurn, operation)
+    : openLoop({ seconds, perSecond: pace.perSecond }, () => operation(clientInTurn()));
+}
+
+/** N lanes; each begins one operation when its last one has ended. */
+async function closedLoop(
+  seconds: number,
+  lanes: number,
+  clientInTurn: () => TargetClient,
+  operation: Operation,
 ): Promise<Measured> {
   const latency = new Latency();
   const began = performance.now();
-  const end = began + load.seconds * 1000;
+  const end = began + seconds * 1000;
   let operations = 0;
   const lane = async (client: TargetClient): Promise<void> => {
     for (let now = performance.now(); now < end; ) {
@@ -60,13 +82,7 @@ async function lanes(
       now = after;
     }
   };
-  await Promise.all(
-    Array.from({ length: load.lanes }, (_, i) => {
-      const client = load.clients[i % load.clients.length];
-      if (client === undefined) throw new Error('no client');
-      return lane(client);
-    }),
-  );
+  await Promise.all(Array.from({ length: lanes }, () => lane(clientInTurn())));
   return { operations, seconds: (performance.now() - began) / 1000, latency };
 }
 

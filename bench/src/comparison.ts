@@ -1,0 +1,124 @@
+/**
+ * Workloads on Tuplet and, beside it in the same rounds, on a peer. Rounds are interleaved and
+ * compared as ratios, since these figures drift with the machine; the calibration before and after
+ * each round says by how much.
+ */
+import { type Calibration, calibrate } from './calibrate.ts';
+import { startEcho } from './echo.ts';
+import { median } from './latency.ts';
+import { startRedis } from './redis.ts';
+import { calibrationLine, say } from './report.ts';
+import { type Case, type CasePace, type CaseResult, type Row, runCase } from './rounds.ts';
+import type { Door, Target } from './target.ts';
+import { startTuplet } from './tuplet.ts';
+
+/** What is compared, and how. */
+export interface ComparisonOptions {
+  readonly cases: readonly Case[];
+  readonly rounds: number;
+  readonly pace: CasePace;
+  readonly door: Door;
+  readonly peer: 'redis' | 'none';
+}
+
+/** Every figure of a comparison. */
+export interface ComparisonResult {
+  readonly calibrations: readonly Calibration[];
+  readonly rows: readonly Row[];
+}
+
+/** Runs all rounds and prints them. */
+export async function compare(
+  folder: string,
+  { cases, rounds, pace, door, peer }: ComparisonOptions,
+): Promise<ComparisonResult> {
+  const calibrations: Calibration[] = [await calibrate(folder)];
+  const rows: Row[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const targets = await startTargets(folder, cases, { door, peer });
+    if (peer === 'redis' && round === 1 && !targets.some(({ name }) => name === 'redis always'))
+      if (cases.some((one) => one.isUnaryBesideEcho !== true))
+        say('redis-server is not installed: left out');
+    if (round % 2 === 0) targets.reverse();
+    for (const one of cases) {
+      for (const target of targets.filter(({ name }) => belongs(one, name, door))) {
+        const result = await runCase(one, target, pace);
+        rows.push({ round, workload: one.name, target: target.name, ...result });
+        say(`round ${round}  ${line(one.name, target.name, result)}`);
+      }
+    }
+    for (const target of targets) await target.close();
+    calibrations.push(await calibrate(folder));
+    say(`round ${round}  calibration ${calibrationLine(calibrations.at(-1))}`);
+  }
+  summary(cases, rows, calibrations, pace);
+  return { calibrations, rows };
+}
+
+async function startTargets(
+  folder: string,
+  cases: readonly Case[],
+  { door, peer }: Pick<ComparisonOptions, 'door' | 'peer'>,
+): Promise<Target[]> {
+  const targets: Target[] = [];
+  const besideEcho = cases.some((one) => one.isUnaryBesideEcho === true);
+  const besidePeer = cases.some((one) => one.isUnaryBesideEcho !== true);
+  if (besidePeer) {
+    targets.push(await startTuplet(folder, door));
+    const redis = peer === 'redis' ? await startRedis(folder) : undefined;
+    if (redis !== undefined) targets.push(redis);
+  }
+  if (besideEcho) {
+    if (!targets.some(({ name }) => name === 'tuplet unary'))
+      targets.push(await startTuplet(folder, 'unary'));
+    targets.push(await startEcho());
+  }
+  return targets;
+}
+
+function belongs(one: Case, target: string, door: Door): boolean {
+  const ownName = door === 'unary' ? 'tuplet unary' : 'tuplet';
+  return one.isUnaryBesideEcho === true
+    ? target === 'tuplet unary' || target === 'bare echo'
+    : target === ownName || target === 'redis always';
+}
+
+function line(workload: string, target: string, result: CaseResult): string {
+  const { perSecond, p50Ms, p99Ms, p999Ms, clientCpuUs, serverCpuUs } = result;
+  const cpu = `cpu client ${clientCpuUs.toFixed(1)} server ${serverCpuUs.toFixed(1)} µs`;
+  const latency = `p50 ${p50Ms.toFixed(2)} p99 ${p99Ms.toFixed(2)} p99.9 ${p999Ms.toFixed(2)} ms`;
+  return `${workload.padEnd(13)} ${target.padEnd(13)} ${perSecond.toFixed(0).padStart(7)}/s  ${latency}  ${cpu}`;
+}
+
+/** Medians of each target, and the median and the range of the ratios round by round. */
+function summary(
+  cases: readonly Case[],
+  rows: readonly Row[],
+  calibrations: readonly Calibration[],
+  { rate }: CasePace,
+): void {
+  say('');
+  say(`calibration first ${calibrationLine(calibrations[0])}`);
+  say(`calibration last  ${calibrationLine(calibrations.at(-1))}`);
+  for (const { name } of cases) {
+    const own = rows.filter((row) => row.workload === name && row.target.startsWith('tuplet'));
+    const theirs = rows.filter((row) => row.workload === name && !row.target.startsWith('tuplet'));
+    // At a fixed rate, and with one waiter, latency is the figure; otherwise it is the throughput.
+    const isLatency = rate !== undefined || name === 'hand-off';
+    const measure = isLatency ? (row: Row) => row.p50Ms : (row: Row) => row.perSecond;
+    const unit = isLatency ? 'ms p50' : '/s';
+    const cpu = median(own.map((row) => row.clientCpuUs + row.serverCpuUs));
+    const digits = isLatency ? 2 : 0;
+    let text = `${name.padEnd(13)} ${own[0]?.target} ${median(own.map(measure)).toFixed(digits)} ${unit}`;
+    if (isLatency) text += `, p99 ${median(own.map((row) => row.p99Ms)).toFixed(2)}`;
+    text += `, cpu ${cpu.toFixed(1)} µs`;
+    if (theirs.length > 0) {
+      const ratios = own.map((row, i) => measure(row) / measure(theirs[i] ?? row));
+      const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+      text += `; ${theirs[0]?.target} ${median(theirs.map(measure)).toFixed(digits)}`;
+      if (isLatency) text += `, p99 ${median(theirs.map((row) => row.p99Ms)).toFixed(2)}`;
+      text += `; ratio ${median(ratios).toFixed(2)} (${range})`;
+    }
+    say(text);
+  }
+}
