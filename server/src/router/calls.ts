@@ -1,6 +1,6 @@
 /** Which state machine serves which request: checks everything, then builds it. */
 import { unreachable } from '../base/assert.ts';
-import { type PartitionId, partitionOf } from '../base/ids.ts';
+import { type PartitionId, partitionOf, type SessionId } from '../base/ids.ts';
 import { answerTupleBytesMax } from '../base/limits.ts';
 import type { CallId } from '../coordination/messages.ts';
 import type { Call } from './call.ts';
@@ -47,15 +47,25 @@ export function makeCall(maker: CallMaker, number: CallId, request: Request): Ca
     }
     case 'keep-session':
     case 'close-session': {
+      if (!hasHome(maker, request.session)) return stopped('unknown-session');
       const home = partitionOf(request.session);
-      if (!maker.spaces.hasPartition(home)) return stopped('unknown-session');
       return new HomeCall(maker.ports, number, { home, question: request });
     }
     default: {
       const space = maker.spaces.resolve(request.space);
-      return isFailure(space) ? space : makeSpaceCall(maker, number, request, space);
+      if (isFailure(space)) return space;
+      // A session asks its home before it is served: there must be one.
+      const operation = 'operation' in request ? request.operation : undefined;
+      if (operation?.kind === 'session' && !hasHome(maker, operation.session))
+        return stopped('unknown-session');
+      return makeSpaceCall(maker, number, request, space);
     }
   }
+}
+
+/** Whether a session's id names a partition that there is. */
+function hasHome({ spaces }: CallMaker, session: SessionId): boolean {
+  return spaces.hasPartition(partitionOf(session));
 }
 
 function makeSpaceCall(
@@ -192,6 +202,7 @@ function acknowledge(
   number: CallId,
   request: AcknowledgeRequest,
 ): Call | Failure {
+  if (!hasHome(maker, request.session)) return stopped('unknown-session');
   for (const [position, { tuple }] of request.receipts.entries()) {
     if (maker.spaces.hasPartition(partitionOf(tuple))) continue;
     const field = `receipts[${position}].tuple_id`;

@@ -34,6 +34,10 @@ function read(options: Partial<Extract<Request, { kind: 'read' }>> = {}): Reques
   };
 }
 
+function takeOf(operation: SessionOperation, template: Uint8Array): Request {
+  return { kind: 'take', space: jobs, operation, template, max: 1, min: 1, waitMs: 1_000 };
+}
+
 const written = {
   kind: 'written',
   tuples: [{ id: 1 as TupleId, revision: 2 as LogIndex, leaseEndMs: undefined }],
@@ -441,6 +445,28 @@ test('a session is kept and closed at the home that its id names [4.5]', (t) => 
   t.deepEqual(closed.answers, [{ kind: 'session-closed' }]);
   const nowhere = bench.call({ kind: 'keep-session', session: (99 * 2 ** 44) as SessionId });
   t.is(reasonOf(nowhere.answers[0]), 'SESSION_EXPIRED');
+});
+
+test('a session whose id names no partition is refused everywhere, and nobody is asked [4.5]', (t) => {
+  const bench = new RouterBench();
+  for (const id of [5, 17 * 2 ** 44 + 1, 300 * 2 ** 44 + 5, Number.MAX_SAFE_INTEGER]) {
+    const session = id as SessionId;
+    const stray = { ...operation(2), session };
+    const tuple = (2 ** 44 + 1) as TupleId;
+    const requests: Request[] = [
+      write({ operation: stray }),
+      takeOf(stray, template('job', any)),
+      takeOf(stray, template(any, 1)),
+      { kind: 'cancel-take', space: jobs, operation: stray, template: template('job', any) },
+      { kind: 'cancel', space: jobs, operation: stray, tuple },
+      { kind: 'acknowledge', session, floor: 1 as Sequence, receipts: [] },
+      { kind: 'keep-session', session },
+      { kind: 'close-session', session },
+    ];
+    for (const request of requests)
+      t.is(reasonOf(bench.call(request).answers[0]), 'SESSION_EXPIRED', request.kind);
+  }
+  t.deepEqual(bench.sent(), []);
 });
 
 test('sessions get their homes in turn', (t) => {
