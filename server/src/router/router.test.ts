@@ -485,3 +485,18 @@ test('a router that drains ends what waits and takes nothing more', async (t) =>
   t.is(reasonOf(bench.call(read()).answers[0]), 'SHUTTING_DOWN');
   await bench.router.settled();
 });
+
+test('the timer of a wait of years is one that the platform can hold', (t) => {
+  const bench = new RouterBench();
+  const { after } = bench.clock;
+  const delays: number[] = [];
+  bench.clock.after = (delayMs, run) => {
+    delays.push(delayMs);
+    return after.call(bench.clock, delayMs, run);
+  };
+  const { answers } = bench.call(read({ waitMs: 3_155_760_000_000 }));
+  bench.clock.advance(2 ** 32);
+  t.true(delays.length >= 2);
+  t.true(Math.max(...delays) < 2 ** 31);
+  t.deepEqual(answers, []);
+});

@@ -259,7 +259,8 @@ export class Router {
     if (dueMs >= this.#timerMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.#timer?.();
     this.#timerMs = dueMs;
-    this.#timer = this.#clock.after(Math.max(0, dueMs - now), () => this.#due());
+    const delayMs = Math.min(Math.max(0, dueMs - now), timerMsMax);
+    this.#timer = this.#clock.after(delayMs, () => this.#due());
   }
 
   #due(): void {
@@ -289,6 +290,9 @@ export class Router {
     open.call.endWait();
   }
 }
+
+/** Timers of the platform hold 31 bits, and ring at once beyond; one that rings early is set again. */
+const timerMsMax = 2 ** 31 - 1;
 
 const tooManyCalls: Failure = {
   reason: 'OVERLOADED',
