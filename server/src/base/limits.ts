@@ -195,7 +195,7 @@ export const receiptAgainMs = 200;
 export const answerTupleBytesMax: number = 3.25 * mebibyte;
 /** Lease of the sessions in which a node runs takes that came without one (SPEC §4). */
 export const ownSessionLeaseMs = 10_000;
-/** Operations of one of them: below what a session may have unfinished (4,096, SPEC §4). */
+/** Sequences of one of them above its floor: below what a session may have open (4,096, SPEC §4). */
 export const ownSessionOperationsMax = 4_000;
 /** Milliseconds after which a lost hand-over below a waiting take makes its session retire. */
 export const ownSessionStuckMs = 1_000;

@@ -59,7 +59,7 @@ interface Open {
 
 /**
  * The sessions in which a node runs takes that came without one (SPEC §4): opened at first use,
- * kept alive, each with a bounded number of operations. A tuple whose receiver had gone before it
+ * kept alive, each with a bounded number of operations above its floor. A tuple whose receiver had gone before it
  * was given to the connection goes back. It does so when the session's floor passes its sequence;
  * where an older take still waits and holds the floor, the session retires: the takes that wait in
  * it move to another, it is closed, and its end gives back what nobody received.
@@ -95,7 +95,11 @@ export class OwnSessions {
 
   /** Keeps sessions alive, sends unconfirmed receipts again, retires sessions that are stuck. */
   tick(): void {
-    for (const session of this.#sessions) session.tick();
+    for (const session of this.#sessions) {
+      session.tick();
+      // One whose sequences were used up while an old take held the floor, and that take has ended.
+      if (session !== this.#current && session.isIdle) session.retire();
+    }
   }
 
   /** Ends all of them; for a node that stops. */
@@ -142,7 +146,14 @@ class OwnSession {
   /** Whether it takes on more. */
   get admits(): boolean {
     if (this.#state !== 'opening' && this.#state !== 'open') return false;
-    return this.#count + this.#waiting.length < ownSessionOperationsMax;
+    // Leaders count from the floor on, answered operations too: they keep the numbers of sendings.
+    const { length } = this.#waiting;
+    return this.#nextSequence - this.#floor() + length < ownSessionOperationsMax;
+  }
+
+  /** Whether nothing is open in it. */
+  get isIdle(): boolean {
+    return this.#state === 'open' && this.#count + this.#waiting.length === 0;
   }
 
   open(): void {

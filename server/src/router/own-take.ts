@@ -71,6 +71,8 @@ export class OwnTake implements Call {
     if (this.#running !== undefined) return; // The call inside gives up by itself.
     const message = 'the node has no session yet in which to run a take without one';
     this.#answer({ kind: 'failed', failure: { reason: 'NO_LEADER', message, retryMs: 100 } });
+    // When the session comes, nobody listens: what would be taken then would be nobody's for ever.
+    this.#abandoned = true;
   }
 
   abandon(): void {

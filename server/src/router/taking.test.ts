@@ -240,3 +240,43 @@ test('the session of the node is kept alive, and its takes begin again when it h
   t.deepEqual(answers[0], []);
   t.is(bench.one('open-session').kind, 'open-session');
 });
+
+test('a take that was given up before the node had a session takes nothing when it has one', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(take({ operation: undefined, waitMs: 10 }));
+  const open = bench.one('open-session');
+  bench.clock.advance(100);
+  t.deepEqual(answers.map(reasonOf), ['NO_LEADER']);
+  const session = (open.to * 2 ** 44 + 9) as SessionId;
+  bench.reply(open, open.to, { kind: 'session-opened', session, leaseMs: 10_000 });
+  t.deepEqual(bench.sent(), []);
+});
+
+test('a take that waits for long does not use up the sequences of those that come and go', (t) => {
+  const { bench, session } = own({ waitMs: Number.POSITIVE_INFINITY });
+  const waiting = bench.one('take');
+  let used: SessionId = session;
+  let takes = 0;
+  while (used === session && takes <= 4_096) {
+    bench.call(take({ operation: undefined, waitMs: 0 }));
+    const [sent] = bench.sent();
+    if (sent?.message.kind === 'open-session') {
+      const next = (sent.to * 2 ** 44 + 10) as SessionId;
+      bench.reply(sent.message, sent.to, {
+        kind: 'session-opened',
+        session: next,
+        leaseMs: 10_000,
+      });
+      used = bench.one('take').operation.session;
+    } else if (sent?.message.kind === 'take') {
+      bench.reply(sent.message, sent.to, { kind: 'nothing', m: 1, cancelled: false });
+      takes += 1;
+    } else return t.fail();
+  }
+  t.is(takes, 3_999, 'a leader counts 4,096 from the floor on');
+  t.not(used, session);
+  bench.reply(waiting, waiting.to, { kind: 'nothing', m: 1, cancelled: false });
+  bench.clock.advance(30);
+  const close = bench.one('close-session');
+  t.is(close.session, session, 'the old session goes when its last take has ended');
+});
