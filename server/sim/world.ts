@@ -127,7 +127,7 @@ export class World {
   }
 
   async #course(): Promise<void> {
-    this.#recorder.start({ seed: this.settings.seed, partitions });
+    this.#recorder.start({ seed: this.settings.seed, partitions, wayMs: this.#wayMs() });
     for (const { name } of simSpaces) this.#tap.observe(name);
     this.#boot();
     for (let each = 0; each < this.settings.clients; each++) this.#addClient();
@@ -473,6 +473,13 @@ export class World {
       : this.#lines;
     this.#violations.push(...checkHistory(historyOf(lines)));
     for (const violation of this.#violations) this.#trace.note(`violation ${violation.message}`);
+  }
+
+  /** How long a call may take that nothing disturbs: some late messages, some syncs. */
+  #wayMs(): number {
+    const { bus, network, syncMsMax } = this.settings;
+    const late = bus.lateOneIn === 0 ? 0 : bus.lateMsMax;
+    return 150 + 4 * late + 10 * syncMsMax + (2 * network.lateUsMax) / 1000;
   }
 
   /** Now and then the invariants of one partition's rooms: all of them after every event would take days. */

@@ -87,7 +87,7 @@ export type Line =
       readonly kind: 'start';
       readonly format: 1;
       readonly time: number;
-      readonly settings: { readonly [name: string]: unknown };
+      readonly settings: { readonly wayMs?: number; readonly [name: string]: unknown };
     }
   | {
       readonly kind: 'invoke';
@@ -173,6 +173,8 @@ export interface Committed extends SeenEvent {
 
 /** A whole history. */
 export interface History {
+  /** How long a request and its answer may be on their way where nothing is disturbed, in ms. */
+  readonly wayMs: number;
   readonly operations: readonly Operation[];
   readonly streams: readonly Stream[];
   readonly faults: readonly Extract<Line, { kind: 'fault' }>[];
@@ -215,7 +217,11 @@ export function parseLines(text: string): Line[] {
   return lines;
 }
 
+/** What `wayMs` is where the history does not say. */
+const wayMsDefault = 150;
+
 interface Building {
+  wayMs: number;
   readonly operations: Operation[];
   readonly byId: Map<number, Operation>;
   readonly streams: Map<number, Stream>;
@@ -229,6 +235,7 @@ interface Building {
 /** Puts the lines together. Throws where they contradict the format. */
 export function historyOf(lines: Iterable<Line>): History {
   const building: Building = {
+    wayMs: wayMsDefault,
     operations: [],
     byId: new Map(),
     streams: new Map(),
@@ -245,8 +252,11 @@ export function historyOf(lines: Iterable<Line>): History {
 
 function add(building: Building, line: Line): void {
   switch (line.kind) {
-    case 'start':
+    case 'start': {
+      const { wayMs } = line.settings;
+      if (typeof wayMs === 'number') building.wayMs = wayMs;
       return;
+    }
     case 'invoke':
       invoke(building, line);
       return;

@@ -187,7 +187,7 @@ const sessionEnds: readonly Mutant[] = [
     'client hands out after giving up',
     clientSessions,
     'if (session.isOver(nowMs))\n                this.giveUp(session);',
-    '',
+    ';',
   ),
   one(
     'homes of sessions missing in the snapshot',
