@@ -229,6 +229,7 @@ export class Engine {
   #enter(lane: Lane, operation: Operation, nowMs: number): boolean {
     if (!lane.mutates || operation.session !== undefined) return true;
     const { session } = lane;
+    if (session?.isSpent) this.#sessions.retire(session);
     if (session === undefined || session.retiring || session.isOver(nowMs)) {
       this.#sessions.open(lane, this.#outbox, nowMs);
       return false;

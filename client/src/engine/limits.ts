@@ -1,6 +1,9 @@
 /** Every bound of the client, each with its unit and reason. */
 export const clientLimits = {
-  /** Operations open in one session: the server's own bound (SPEC §4). More wait in their lane. */
+  /**
+   * Operations open in one lane, and sequences of a session above its floor: the server's own bound
+   * (SPEC §4). More wait in their lane, or go to another session.
+   */
   openPerLaneMax: 4_096,
   /** Operations waiting to be sent: at a million a second, a fifteenth of a second of calls. */
   queuedMax: 65_536,

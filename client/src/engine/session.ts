@@ -1,3 +1,4 @@
+import { clientLimits } from './limits.ts';
 import type { Operation } from './operation.ts';
 import { Receipts } from './receipts.ts';
 
@@ -46,6 +47,14 @@ export class Session {
   /** The lowest sequence still open; the next one if none is. */
   get floor(): number {
     return this.#floor;
+  }
+
+  /**
+   * Whether its sequences are used up while an old operation, a take that waits, holds the floor:
+   * partitions refuse more above it, also where those between are answered.
+   */
+  get isSpent(): boolean {
+    return this.#next - this.#floor >= clientLimits.openPerLaneMax;
   }
 
   /** Gives the operation its sequence. */

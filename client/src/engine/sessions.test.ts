@@ -316,3 +316,27 @@ test('the end of a former channel does not end the present one', (t) => {
   world.clock.advance(5_000);
   t.is(world.server.last, present);
 });
+
+test('a take that waits for ever does not use up the sequences of those that come and go', (t) => {
+  const world = makeWorld();
+  const parked = world.run(asking('take', 'none'));
+  let above = 0;
+  for (let count = 1; count <= 5_000; count += 1) {
+    const id = world.put('job', count);
+    const take = world.run(asking('take', 'job'));
+    if (take.told.kind !== 'found') return t.fail(`take ${count}: ${take.told.kind}`);
+    t.is(take.told.ids[0], id);
+    const { identity } = world.server.named('take').at(-1) ?? {};
+    above = Math.max(above, (identity?.sequence ?? 0) - (identity?.floor ?? 0));
+    world.server.calls.length = 0;
+  }
+  t.true(
+    above < 4_096,
+    `a partition keeps numbers of 4,096 sequences above the floor, not ${above}`,
+  );
+  t.is(world.server.sessions.size, 2);
+  const id = world.put('none', 1);
+  t.deepEqual(parked.told, { kind: 'found', ids: [id] });
+  world.clock.advance(2_000);
+  t.is(world.server.sessions.size, 1, 'a session that is spent goes with its last operation');
+});
