@@ -34,10 +34,10 @@ const sources = [
   'server/test',
 ];
 
-/** Compares the anchors of the page with those in the titles of the tests. */
-export function conformance(): Conformance {
-  const anchors = sentences();
-  const titles = sources.flatMap(titlesBelow);
+/** Compares the anchors of the page with those in the titles of the tests, in this checkout or another. */
+export function conformance(root: string = repositoryRoot): Conformance {
+  const anchors = sentences(root);
+  const titles = sources.flatMap((folder) => titlesBelow(root, folder));
   const unshown: string[] = [];
   const rows = [...anchors].map(([anchor, sentence]) => {
     const shown = titles.filter((title) => title.anchors.includes(anchor));
@@ -70,8 +70,8 @@ function head(count: number): string[] {
   ];
 }
 
-function sentences(): Map<string, string> {
-  const page = readFileSync(join(repositoryRoot, 'docs/reference/semantics.md'), 'utf8');
+function sentences(root: string): Map<string, string> {
+  const page = readFileSync(join(root, 'docs/reference/semantics.md'), 'utf8');
   return new Map(
     [...page.matchAll(/^- \*\*(\d+\.\d+)\*\* (.*)$/gm)].map(([, anchor = '', text = '']) => [
       anchor,
@@ -80,25 +80,25 @@ function sentences(): Map<string, string> {
   );
 }
 
-function titlesBelow(folder: string): Title[] {
+function titlesBelow(root: string, folder: string): Title[] {
   let names: string[];
   try {
-    names = readdirSync(join(repositoryRoot, folder), { recursive: true, encoding: 'utf8' });
+    names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
   } catch {
     return [];
   }
   return names
     .filter((name) => name.endsWith('.test.ts'))
     .sort()
-    .flatMap((name) => titlesOf(join(repositoryRoot, folder, name)));
+    .flatMap((name) => titlesOf(root, join(root, folder, name)));
 }
 
-function titlesOf(path: string): Title[] {
+function titlesOf(root: string, path: string): Title[] {
   const calls = readFileSync(path, 'utf8').matchAll(
     /\btest(?:\.serial)?\(\s*(['"`])((?:\\.|(?!\1).)*)\1/g,
   );
   return [...calls].map(([, , title = '']) => ({
-    file: relative(repositoryRoot, path),
+    file: relative(root, path),
     title: title.replaceAll("\\'", "'"),
     anchors: [...title.matchAll(/\[((?:\d+\.\d+(?:, )?)+)\]/g)].flatMap(([, list = '']) =>
       list.split(', '),
