@@ -53,6 +53,7 @@ class Subscription {
   #writing = false;
   #woken = false;
   #timer: Cancel | undefined;
+  #unwatch: Cancel | undefined;
   #gone = false;
 
   constructor(ports: NotifyPorts, stream: Stream, ended: () => void) {
@@ -70,6 +71,7 @@ class Subscription {
       if (isFailure(source)) return this.#fail(grpcErrorOf(source));
       this.#source = source;
       source.watch(() => this.#wake());
+      this.#unwatch = this.#ports.spaces.onChange(() => this.#guard(() => this.#checkSpace()));
       this.#pump();
     });
   }
@@ -108,16 +110,15 @@ class Subscription {
     const delayMs = this.#source.heartbeatMs - this.#ports.clock.monotonicMs();
     this.#timer = this.#ports.clock.after(Math.max(1, delayMs), () => {
       this.#timer = undefined;
-      this.#guard(() => this.#heartbeat());
+      this.#guard(() => this.#pump());
     });
   }
 
-  #heartbeat(): void {
+  /** A dropped space has no more events: better said than kept waiting. */
+  #checkSpace(): void {
     if (this.#source === undefined) return;
-    // A dropped space has no more events: better said than kept waiting.
     const gone = this.#ports.spaces.dropped(this.#source.space);
     if (gone !== undefined) this.#fail(grpcErrorOf(gone));
-    else this.#pump();
   }
 
   #guard(run: () => void): void {
@@ -139,6 +140,7 @@ class Subscription {
     if (this.#gone) return;
     this.#gone = true;
     this.#timer?.();
+    this.#unwatch?.();
     this.#source?.close();
     this.#ended();
   }

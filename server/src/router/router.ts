@@ -1,14 +1,14 @@
 import { assert } from '../base/assert.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
-import type { PartitionId, Term } from '../base/ids.ts';
+import type { PartitionId, SpaceId, Term } from '../base/ids.ts';
 import { callMsMax, callsMax, routerTickMs, waitGraceMs } from '../base/limits.ts';
 import type { CallId, CoordinatorId, FromLeader, ToLeader } from '../coordination/messages.ts';
 import type { Call } from './call.ts';
 import { type CallMaker, makeCall } from './calls.ts';
 import { type Failure, isFailure } from './failure.ts';
 import { OwnSessions } from './own-sessions.ts';
-import type { Answer, Request } from './request.ts';
+import type { Answer, Request, SpaceRef } from './request.ts';
 import { type MapView, SpaceDirectory } from './routing.ts';
 
 /** What the router needs of the host of the partitions; `PartitionHost` is one. */
@@ -17,6 +17,8 @@ export interface Partitions {
   /** Queued for the next turn. */
   send(to: PartitionId, from: CoordinatorId, message: ToLeader): void;
   epochOf(partition: PartitionId): Term | undefined;
+  /** Calls `run` after changes of the map, at most once a turn. */
+  onMapChange(run: () => void): Cancel;
   attach(router: {
     readonly id: CoordinatorId;
     deliver(messages: readonly FromLeader[]): void;
@@ -38,8 +40,12 @@ export type AnswerListener = (answer: Answer) => void;
 interface OpenCall {
   readonly call: Call;
   readonly listener: AnswerListener;
+  /** The space that a call which waits is for. */
+  readonly space: SpaceId | undefined;
   /** When the wait ends; Infinity: never, or it has ended. */
   waitEndMs: number;
+  /** Why it is being ended, where its caller did not ask for that. */
+  ending: Failure | undefined;
 }
 
 /**
@@ -57,6 +63,7 @@ export class Router {
   readonly #sessions: OwnSessions;
   readonly #maker: CallMaker;
   readonly #detach: Cancel;
+  readonly #unwatch: Cancel;
   #nextCall: CallId = 1;
   #timer: Cancel | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
@@ -96,6 +103,7 @@ export class Router {
       deliver: (messages) => this.#deliver(messages),
       leadership: (partition, epoch) => this.#leadership(partition, epoch),
     });
+    this.#unwatch = this.#partitions.onMapChange(() => this.#mapChanged());
   }
 
   /** Calls open now. */
@@ -125,7 +133,8 @@ export class Router {
     const waitMs = 'waitMs' in request ? request.waitMs : 0;
     const now = this.#clock.monotonicMs();
     const waitEndMs = waitMs > 0 ? now + waitMs : Number.POSITIVE_INFINITY;
-    this.#calls.set(number, { call: made, listener, waitEndMs });
+    const space = waitMs > 0 && 'space' in request ? this.#spaceOf(request.space) : undefined;
+    this.#calls.set(number, { call: made, listener, space, waitEndMs, ending: undefined });
     const dueMs = waitMs > 0 ? waitEndMs : now + this.#limits.callMsMax;
     if (dueMs < Number.POSITIVE_INFINITY) this.#deadlines.set(number, dueMs);
     made.start();
@@ -188,6 +197,7 @@ export class Router {
     this.#closed = true;
     this.#timer?.();
     this.#detach();
+    this.#unwatch();
     this.#calls.clear();
   }
 
@@ -211,7 +221,26 @@ export class Router {
     const open = this.#calls.get(number);
     if (open === undefined) return;
     this.#end(number);
-    open.listener(answer);
+    const { ending } = open;
+    // A tuple that won the race is handed out; "cancelled" is what nobody here has asked for.
+    if (ending === undefined || answer.kind !== 'cancelled') open.listener(answer);
+    else open.listener({ kind: 'failed', failure: ending });
+  }
+
+  #spaceOf(ref: SpaceRef): SpaceId | undefined {
+    const space = this.#maker.spaces.resolve(ref);
+    return isFailure(space) ? undefined : space.id;
+  }
+
+  /** Nothing will ever match in a space that was dropped: calls that wait there end. */
+  #mapChanged(): void {
+    const { spaces } = this.#maker;
+    for (const [number, open] of [...this.#calls]) {
+      if (open.space === undefined || open.ending !== undefined) continue;
+      open.ending = spaces.dropped(open.space);
+      if (open.ending !== undefined) this.cancel(number);
+    }
+    spaces.changed();
   }
 
   #end(number: CallId): void {

@@ -15,6 +15,7 @@ import {
   Routing,
   type Template,
 } from '@tuplet/proto';
+import type { Cancel } from '../base/doors.ts';
 import type { PartitionId, Slot, SpaceId } from '../base/ids.ts';
 import type { SpaceRecord } from '../cluster/map-command.ts';
 import { partitionIds, partitionOfSlot } from '../cluster/slots.ts';
@@ -121,6 +122,7 @@ export class RoutedSpace {
 export class SpaceDirectory {
   readonly #map: MapView;
   readonly #routed: Map<SpaceId, RoutedSpace> = new Map();
+  readonly #observers: Set<() => void> = new Set();
 
   constructor(map: MapView) {
     this.#map = map;
@@ -159,6 +161,19 @@ export class SpaceDirectory {
   dropped(id: SpaceId): Failure | undefined {
     if (this.#map.spaceById(id) !== undefined) return undefined;
     return { reason: 'SPACE_NOT_FOUND', message: `space ${id} was dropped` };
+  }
+
+  /** Calls `run` after changes of the map. */
+  onChange(run: () => void): Cancel {
+    // One object for each call, so that one function may be there twice.
+    const observer = (): void => run();
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
+  }
+
+  /** The map has changed; called by the router. */
+  changed(): void {
+    for (const observer of [...this.#observers]) observer();
   }
 
   #prepared(record: SpaceRecord): RoutedSpace {

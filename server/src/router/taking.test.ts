@@ -280,3 +280,31 @@ test('a take that waits for long does not use up the sequences of those that com
   const close = bench.one('close-session');
   t.is(close.session, session, 'the old session goes when its last take has ended');
 });
+
+test('a take whose space is dropped while it accepts is answered with what it got', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(take({ template: template(any, 1) }));
+  const call = bench.sent()[0]?.message as ToLeader;
+  bench.reply(call, 1, { kind: 'offer', operation: operation(), offer: 1 });
+  t.is(bench.one('accept').to as number, 1);
+  bench.drop('jobs');
+  t.deepEqual(answers, []);
+  bench.reply(call, 1, { kind: 'result', result: handed, m: 0 });
+  t.deepEqual(answers, [{ kind: 'found', tuples, delivery: undefined }]);
+});
+
+test('a take whose space is dropped while it waits ends, and its waiters with it', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(
+    take({ template: template(any, 1), waitMs: Number.POSITIVE_INFINITY }),
+  );
+  const others = bench.call(take({ template: template(any, 1), waitMs: 0 }));
+  bench.sent();
+  bench.drop('jobs');
+  t.is(reasonOf(answers[0]), 'SPACE_NOT_FOUND');
+  t.deepEqual(
+    bench.sent().map(({ message }) => message.kind),
+    ['withdraw', 'withdraw', 'withdraw', 'withdraw'],
+  );
+  t.deepEqual(others.answers, [], 'what does not wait has its answer on the way');
+});

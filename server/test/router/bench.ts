@@ -90,6 +90,7 @@ export class RouterBench {
   readonly spaces: SpaceRecord[] = [space];
   epoch = 1;
   #sent: Sent[] = [];
+  #mapObserver: (() => void) | undefined;
   #port: Parameters<Partitions['attach']>[0] | undefined;
 
   constructor(options: { partitions?: number; limits?: Partial<RouterLimits> } = {}) {
@@ -136,6 +137,16 @@ export class RouterBench {
     }
   }
 
+  /** Drops a space. */
+  drop(name: string): void {
+    this.spaces.splice(
+      this.spaces.findIndex((each) => each.name === name),
+      1,
+    );
+    this.epoch += 1;
+    this.#mapObserver?.();
+  }
+
   /** Makes a call and collects its answers: there must be one at most. */
   call(request: Parameters<Router['call']>[0]): { number: number; answers: Answer[] } {
     const answers: Answer[] = [];
@@ -156,6 +167,10 @@ export class RouterBench {
       },
       send: (to, _from, message) => this.#sent.push({ to, message }),
       epochOf: (partition) => this.epochs.get(partition),
+      onMapChange: (run) => {
+        this.#mapObserver = run;
+        return () => undefined;
+      },
       attach: (port) => {
         this.#port = port;
         return () => undefined;
