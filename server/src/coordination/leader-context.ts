@@ -11,6 +11,7 @@ import {
 import type { Command } from '../space/command.ts';
 import type { Outcome } from '../space/outcome.ts';
 import type { Answer, CallId, CoordinatorId } from './messages.ts';
+import type { Mutation } from './mutation.ts';
 import type { LeaderLimits, LeaderOptions, LeaderPorts, SpaceView } from './ports.ts';
 
 /** Called with what a proposal came to, and where in the log it stood. */
@@ -81,6 +82,17 @@ export class LeaderContext {
       this.#next = 0;
     }
     present(head, 'a proposal').settle(outcome, index);
+  }
+
+  /**
+   * Answers a change that decides again with its result, where an earlier sending of the same identity
+   * has one by now: a request id has no fences, so its sendings may wait for each other.
+   */
+  answerRemembered({ coordinator, call, operation, m }: Mutation): boolean {
+    const result = operation === undefined ? undefined : this.space.result(operation);
+    if (result === undefined) return false;
+    this.answer(coordinator, call, { kind: 'result', result, m });
+    return true;
   }
 
   /** L3: what rests on this being the leader is said only when that is confirmed. */

@@ -3,6 +3,7 @@ import test from 'ava';
 import type { LogIndex, TupleId } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 import { incremented } from './increment.ts';
+import type { Change } from './messages.ts';
 import {
   any,
   type Group,
@@ -67,6 +68,37 @@ test('two writes if absent in one turn: the second waits for the first, and find
   group.settle();
   t.deepEqual(group.kinds().sort(), ['result', 'unchanged']);
   t.is(group.space.counts().ready, 1);
+});
+
+test('sendings of one request id that meet in flight are all answered with the first outcome [4.16]', (t) => {
+  const group = newGroup();
+  let sent = 0;
+  const again = (requestId: string, change: Change): void => {
+    const identity = { kind: 'request', requestId } as const;
+    for (let count = 0; count < 3; count += 1) {
+      sent += 1;
+      const { epoch } = group;
+      const call = 100 + sent;
+      group.receive(1, { kind: 'mutate', call, operation: identity, epoch, m: 1, change });
+    }
+    group.settle();
+    const results = group.take('result').map(({ result }) => result);
+    t.is(results.length, 3, `${change.kind}: ${group.take('unchanged').length} unchanged`);
+    t.deepEqual(results[1], results[0]);
+    t.deepEqual(results[2], results[0]);
+  };
+  const tuple = newTuple('lock', 1);
+  again('0a', { kind: 'write-if-absent', space: testSpace, tuple, absent: lock });
+  const [row] = [group.space.oldest(testSpace)];
+  const version = { tuple: group.space.idOf(row), revision: group.space.rows.revision(row) };
+  const form = { space: testSpace, slot: testSlot, leaseMs: 'keep' } as const;
+  again('0b', { kind: 'replace', target: version, bytes: newTuple('lock', 2).bytes, ...form });
+  const two = template('lock', 2);
+  again('0c', { kind: 'replace', target: two, bytes: newTuple('lock', 3).bytes, ...form });
+  const three = template('lock', 3);
+  const delta = storedInt(1);
+  again('0d', { kind: 'increment', space: testSpace, template: three, field: 1, delta });
+  t.deepEqual(decodeTuple(group.space.bytesOf(row)), ['lock', 4]);
 });
 
 test('two writes if absent that do not concern each other are both decided at once', (t) => {

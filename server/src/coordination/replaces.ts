@@ -167,6 +167,7 @@ export class Replaces {
 
   #again(mutation: Mutation): void {
     const { change } = mutation;
+    if (this.#context.answerRemembered(mutation)) return;
     if (change.kind === 'replace') this.replace(mutation, change);
     else if (change.kind === 'increment') this.increment(mutation, change);
   }

@@ -140,7 +140,7 @@ export class Writes {
     } else if (outcome.kind === 'stop') this.#context.answer(coordinator, call, outcome);
     else {
       assert(change.kind === 'write-if-absent', 'only what rests on an absence can be void');
-      this.writeIfAbsent(mutation, change);
+      this.#again(mutation);
     }
   }
 
@@ -148,8 +148,12 @@ export class Writes {
     const waiting = this.#waiting.get(index);
     if (waiting === undefined) return;
     this.#waiting.delete(index);
-    for (const mutation of waiting) {
-      if (mutation.change.kind === 'write-if-absent') this.writeIfAbsent(mutation, mutation.change);
-    }
+    for (const mutation of waiting) this.#again(mutation);
+  }
+
+  #again(mutation: Mutation): void {
+    const { change } = mutation;
+    if (change.kind !== 'write-if-absent' || this.#context.answerRemembered(mutation)) return;
+    this.writeIfAbsent(mutation, change);
   }
 }
