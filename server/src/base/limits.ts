@@ -222,6 +222,8 @@ export const heartbeatMs = 5_000;
 
 /** Calls in flight of one connection; 16 connections carry 100,000 blocked takes. */
 export const callsPerConnectionMax = 16_384;
+/** Calls of one message of an Exchange: begin and end all that a connection may have in flight. */
+export const callsPerMessageMax = 32_768;
 /** Streams of one connection, unary calls included: they cost more than calls of an Exchange. */
 export const streamsPerConnectionMax = 1_024;
 /** Connections of a node. */

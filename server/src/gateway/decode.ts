@@ -1,9 +1,10 @@
 /** From the contract's messages to the router's requests: what is missing or out of range is refused. */
-import { type ErrorReason, limits } from '@tuplet/proto';
+import { type ErrorReason, limits, Reader } from '@tuplet/proto';
 import type * as contract from '@tuplet/proto/contract';
 import { TupleState } from '@tuplet/proto/contract';
 import type { Attempt, LogIndex, Sequence, SessionId, TupleId } from '../base/ids.ts';
 import {
+  callsPerMessageMax,
   durationMsMax,
   manyMax,
   receiptsMax,
@@ -343,4 +344,23 @@ export function checkSize(bytes: Uint8Array): void {
   const message = `a request of ${bytes.length} bytes exceeds ${limits.messageBytesMax}`;
   const limit = limits.messageBytesMax;
   throw new RefusedError({ reason: 'REQUEST_TOO_LARGE', message, limit });
+}
+
+/** Bytes of the smallest element of a repeated field. */
+const elementBytesMin = 2;
+
+/**
+ * Holds an Exchange's message to its number of calls before they are decoded: an empty one has two
+ * bytes on the wire, and hundreds in memory. Throws RefusedError, and DecodeError.
+ */
+export function checkCalls(bytes: Uint8Array): void {
+  if (bytes.length <= callsPerMessageMax * elementBytesMin) return;
+  const reader = new Reader(bytes);
+  for (let calls = 0; reader.position < reader.end; calls += 1) {
+    if (calls === callsPerMessageMax) {
+      const message = `a message of more than ${callsPerMessageMax} calls`;
+      refuse('REQUEST_TOO_LARGE', 'calls', message, callsPerMessageMax);
+    }
+    reader.skip(reader.tag());
+  }
 }

@@ -4,7 +4,7 @@ import type { CallId } from '../coordination/messages.ts';
 import type { Failure } from '../router/failure.ts';
 import type { Answer, Delivery } from '../router/request.ts';
 import type { Router } from '../router/router.ts';
-import { checkSize, type RouterCall, requestOf } from './decode.ts';
+import { checkCalls, checkSize, type RouterCall, requestOf } from './decode.ts';
 import { replyOf } from './encode.ts';
 import type { InFlight } from './in-flight.ts';
 import {
@@ -114,6 +114,7 @@ export class Exchange {
 
   #message(bytes: Buffer): void {
     checkSize(bytes);
+    checkCalls(bytes);
     const { calls } = contract.ExchangeRequest.decode(bytes, 'refuse');
     for (const { callId, request } of calls) {
       if (this.#gone) return;

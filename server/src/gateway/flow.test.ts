@@ -1,4 +1,4 @@
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { GrpcCode, readStatus } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { Outcome } from '@tuplet/proto/contract';
@@ -221,4 +221,30 @@ test('each reply of an Exchange carries its own error', async (t) => {
   t.deepEqual(reasons, ['SESSION_EXPIRED', 'REQUEST_INVALID']);
   t.is((await exchange.reply(3))?.kind, 'write');
   exchange.stream.end();
+});
+
+test('a message of more calls than a connection may begin and end is refused before it is decoded', async (t) => {
+  const { node } = await start(t);
+  const client = new Client(node.address, credentials.createInsecure());
+  t.teardown(() => client.close());
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  const sendOf = async (calls: number): Promise<{ replies: number; code: number }> => {
+    const { path } = methods.exchange;
+    const stream = client.makeBidiStreamRequest(path, asIs, asIs, new Metadata());
+    let replies = 0;
+    stream.on('data', (bytes: Buffer) => {
+      replies += methods.exchange.response.decode(bytes).replies.length;
+    });
+    const ended = new Promise<number>((resolve) => {
+      stream.on('error', (error: ServiceError) => resolve(error.code));
+      stream.on('end', () => resolve(GrpcCode.OK));
+    });
+    // The call that asks for nothing, two bytes each.
+    stream.write(Buffer.alloc(calls * 2, Buffer.from([0x0a, 0])));
+    stream.end();
+    return { code: await ended, replies };
+  };
+  t.deepEqual(await sendOf(1_800_000), { code: GrpcCode.INVALID_ARGUMENT, replies: 0 });
+  t.deepEqual(await sendOf(32_769), { code: GrpcCode.INVALID_ARGUMENT, replies: 0 });
+  t.deepEqual(await sendOf(32_768), { code: GrpcCode.OK, replies: 32_768 });
 });
