@@ -1,4 +1,5 @@
 /** Every bound of the server, with its unit and its reason. Relations between them are asserted below. */
+import { limits as sharedLimits } from '@tuplet/proto';
 import { assert } from './assert.ts';
 
 const kibibyte = 1024;
@@ -8,6 +9,8 @@ const mebibyte = 1024 * kibibyte;
 
 /** Characters (bytes: they are ASCII) of a space's name. */
 export const spaceNameBytesMax = 128;
+/** Bytes of the tag of a routing rule, encoded: a name, no payload; every request hashes against it. */
+export const routingTagBytesMax = 1_024;
 /** Routing rules of a space (SPEC §6): a router holds them all. */
 export const routingRulesMax = 64;
 /** Spaces, those being dropped included: the whole map is one chunk of a snapshot. */
@@ -99,8 +102,12 @@ export const groupMax = 256;
 export const logSegmentBytes: number = 64 * mebibyte;
 /** Bytes of the smallest segment that `open` accepts: the head of 257 groups and some frames fit. */
 export const logSegmentBytesMin: number = 64 * kibibyte;
-/** Bytes of one entry's payload: a request of 3.5 MiB (SPEC §2) and what the entry adds to it. */
+/** Bytes of one entry's payload: a request of 3.5 MiB (SPEC §1) and what the entry adds to it. */
 export const logPayloadBytesMax: number = 4 * mebibyte;
+/** More than what an entry adds to each of its tuples, in bytes: tags, lengths, slot and lease. */
+export const logTupleOverheadBytes = 64;
+/** More than what an entry adds besides: stamp, space, identity, hand-over of one. */
+export const logEntryOverheadBytes: number = 4 * kibibyte;
 /** Bytes of one frame: two of the largest entries; more waits for the next write. */
 export const logFrameBytesMax: number = 8 * mebibyte;
 /** Segments kept ready: the one that comes next, and one more for a disk that fills meanwhile. */
@@ -169,6 +176,15 @@ export const limits = {
 } as const;
 
 assert(limits.batchBytesMax < logPayloadBytesMax, 'a batch fits an entry');
+assert(
+  sharedLimits.messageBytesMax + limits.batchTuplesMax * logTupleOverheadBytes <
+    logPayloadBytesMax - logEntryOverheadBytes,
+  'what a request writes fits an entry',
+);
+assert(
+  sharedLimits.tupleBytesMax + logTupleOverheadBytes < logPayloadBytesMax - logEntryOverheadBytes,
+  'a tuple that a change has made larger fits an entry',
+);
 assert(logPayloadBytesMax < limits.sessionBytesMax, 'a session may hold any single result');
 assert(limits.requestResultMs <= limits.endedMarkMs, 'what is remembered for less goes first');
 assert(parkedRequestsMax < waitersMax, 'parked requests are fewer than waiters');
@@ -249,5 +265,7 @@ export const keepaliveTimeoutMs = 5_000;
 /** Milliseconds that a stopping node gives its calls. */
 export const drainMs = 2_000;
 
+assert(writeManyMax <= limits.batchTuplesMax, 'a write of many is one entry a partition');
+assert(manyMax <= limits.batchTuplesMax, 'a take of many is one entry');
 assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended');
 assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');

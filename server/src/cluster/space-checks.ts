@@ -1,6 +1,6 @@
 /** What a space's name and settings must satisfy, whatever spaces there are. */
-import { checkRouting, limits, type RoutingRule } from '@tuplet/proto';
-import { routingRulesMax, spaceNameBytesMax } from '../base/limits.ts';
+import { checkRouting, encodeValue, limits, type RoutingRule } from '@tuplet/proto';
+import { routingRulesMax, routingTagBytesMax, spaceNameBytesMax } from '../base/limits.ts';
 import type { MapProblem, SpaceSettings } from './map-command.ts';
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._/-]*$/;
@@ -43,6 +43,13 @@ function rulesProblem(rules: readonly RoutingRule[]): MapProblem | undefined {
   if (rules.length > routingRulesMax) {
     const message = `${rules.length} rules exceed ${routingRulesMax}`;
     return { reason: 'ROUTING_RULE', field: 'settings.rules', message, limit: routingRulesMax };
+  }
+  for (const [index, { tag }] of rules.entries()) {
+    const bytes = encodeValue(tag).length;
+    if (bytes <= routingTagBytesMax) continue;
+    const message = `the tag has ${bytes} bytes, limit ${routingTagBytesMax}`;
+    const field = `settings.rules[${index}].tag`;
+    return { reason: 'ROUTING_RULE', field, message, limit: routingTagBytesMax };
   }
   const problem = checkRouting(rules);
   if (problem === null) return undefined;

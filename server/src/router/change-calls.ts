@@ -1,5 +1,5 @@
 /** The calls that change something and do not wait: checks their arguments, then builds them. */
-import { canonicalValue, isProblem } from '@tuplet/proto';
+import { canonicalValue, isProblem, limits } from '@tuplet/proto';
 import { present } from '../base/assert.ts';
 import { partitionOf } from '../base/ids.ts';
 import type { CallId, Change } from '../coordination/messages.ts';
@@ -19,6 +19,8 @@ import type {
 } from './request.ts';
 import { type RoutedSpace, refusedArgument, type SpaceDirectory, type Target } from './routing.ts';
 import { type PlacedTuple, WriteManyCall } from './write-many.ts';
+
+const { messageBytesMax } = limits;
 
 /** What these calls are made of. */
 export interface ChangeMaker {
@@ -51,10 +53,17 @@ export function writeMany(
   space: RoutedSpace,
 ): Call | Failure {
   const tuples: PlacedTuple[] = [];
+  let bytes = 0;
   for (const [position, requested] of request.tuples.entries()) {
     const tuple = space.place(requested, `items[${position}].tuple`);
     if (isFailure(tuple)) return tuple;
     tuples.push({ partition: space.partitionOf(tuple.slot), tuple });
+    bytes += tuple.bytes.length;
+  }
+  // In canonical form tuples may be larger than they came, by empty keys that were left out.
+  if (bytes > messageBytesMax) {
+    const message = `the tuples have ${bytes} bytes in canonical form, limit ${messageBytesMax}`;
+    return invalid('REQUEST_TOO_LARGE', 'items', message, messageBytesMax);
   }
   const { operation } = request;
   return new WriteManyCall(maker.ports, number, { operation, space: space.id, tuples });

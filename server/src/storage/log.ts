@@ -6,6 +6,7 @@ import { assert, present } from '../base/assert.ts';
 import type { Clock, Disk, Random } from '../base/doors.ts';
 import type { GroupId, LogIndex } from '../base/ids.ts';
 import {
+  groupMax,
   logFrameBytesMax,
   logIdleMs,
   logPayloadBytesMax,
@@ -388,6 +389,17 @@ export class WriteAheadLog {
     else this.#options.onFatal(error);
   }
 }
+
+const headBytesMax = headBytes + (groupMax + 1) * headGroupBytes;
+
+assert(
+  logFrameBytesMax >= frameHeaderBytes + headBytesMax + entryHeaderBytes + logPayloadBytesMax + 8,
+  'the largest entry fits the first frame of a segment',
+);
+assert(
+  logSegmentBytesMin >= 2 * (frameHeaderBytes + headBytesMax),
+  'the smallest segment holds its head and more',
+);
 
 /** Segments without an identity are a log that lost it, not a new one. */
 async function refuseOrphans(disk: Disk): Promise<void> {
