@@ -1,8 +1,10 @@
-import { FieldOffsets, matchTuple, type Value } from '@tuplet/proto';
+import { FieldOffsets, hashOfPattern, matchTuple, type Value } from '@tuplet/proto';
 import test from 'ava';
+import { present } from '../base/assert.ts';
 import type { TupleId } from '../base/ids.ts';
 import { Prng } from '../base/prng.ts';
 import type { Query } from './messages.ts';
+import type { RowNumber, SpaceView } from './ports.ts';
 import {
   any,
   type Group,
@@ -19,6 +21,7 @@ import {
   union,
   withSession,
 } from './testing-bed.ts';
+import { TupleIndex } from './tuple-index.ts';
 import type { Waiting } from './waiting.ts';
 import { WaitingIndex } from './waiting-index.ts';
 
@@ -103,6 +106,42 @@ class Standing implements Waiting {
     this.serial = serial;
   }
 }
+
+test('what one session gives back finds its places in an index in a few steps each', (t) => {
+  const group = newGroup();
+  for (let value = 0; value < 6_000; value += 1) put(group, newTuple(value % 2, value));
+  const { space } = group;
+  const rows: RowNumber[] = [];
+  for (let row = space.oldestReady(testSpace); row >= 0; row = space.nextReady(row)) rows.push(row);
+  let looks = 0;
+  const counting: SpaceView = Object.create(space, {
+    rows: { value: space.rows },
+    idOf: {
+      value: (row: RowNumber) => {
+        looks += 1;
+        return space.idOf(row);
+      },
+    },
+  });
+  const index = new TupleIndex(counting, testSpace, [0], rows.length);
+  const insert = (row: RowNumber): void => {
+    const bytes = space.bytesOf(row);
+    index.insert(row, bytes, offsets.scan(bytes));
+  };
+  for (const row of rows) insert(row);
+  const returned = rows.filter((_, at) => at >= 1_500 && at < 4_500 && at % 3 > 0);
+  for (const row of returned) index.remove(row);
+  looks = 0;
+  for (const row of returned) insert(row);
+  t.true(looks < returned.length * 10 + rows.length * 2, `${looks} looks for ${returned.length}`);
+  const hash = hashOfPattern(present(template(1, any).alternatives[0], 'one'), [0]);
+  const found: RowNumber[] = [];
+  for (let row = index.first(hash); row >= 0; row = index.after(row)) found.push(row);
+  t.deepEqual(
+    found,
+    rows.filter((_, at) => at % 2 === 1),
+  );
+});
 
 test('a tuple finds the first by arrival among those whose template matches, and all of them [3.26]', (t) => {
   for (let seed = 1; seed <= 80; seed += 1) {

@@ -10,6 +10,8 @@ const rowsPerHead = 2;
 /** Rows for one head beyond which an index is built again, larger. */
 const rowsPerHeadMax = 8;
 const headsMin = 64;
+/** Places kept of late insertions into the middle of chains; a power of two. */
+const nearPlaces = 64;
 
 /**
  * The ready rows of a space by the hash of some fields, in chains by age. 12 bytes a row of the
@@ -27,6 +29,8 @@ export class TupleIndex {
   #previous: Int32Array;
   #hash: Int32Array;
   #count = 0;
+  /** The row that was put into the middle of a chain last, by the chain's cell: where the next may go. */
+  readonly #near = new Int32Array(nearPlaces).fill(none);
   /** When it was used last, in uses of all indexes. */
   lastUse = 0;
 
@@ -110,33 +114,62 @@ export class TupleIndex {
     return row as RowNumber;
   }
 
-  /** New rows stand last, returned ones mostly early: both ends are walked at once. */
+  /**
+   * New rows stand last, returned ones mostly early, and those of one session behind each other: the
+   * chain is walked from both ends and from the row returned last, all at once.
+   */
   #insertByAge(row: RowNumber, cell: number, head: number): void {
     const view = this.#view;
     const id = view.idOf(row);
     let before = this.#previous[head] as number;
     let after = head;
+    let near = this.#nearBefore(id, cell);
     for (;;) {
       if (view.idOf(before as RowNumber) < id) {
-        const next = this.#next[before] as number;
-        this.#next[before] = row;
-        this.#previous[row] = before;
-        this.#next[row] = next;
-        this.#previous[next === none ? head : next] = row;
+        this.#linkAfter(before, row, head);
         return;
       }
       if (view.idOf(after as RowNumber) > id) {
-        const previous = this.#previous[after] as number;
-        this.#previous[row] = previous;
-        this.#next[row] = after;
-        this.#previous[after] = row;
-        if (after === head) this.#heads[cell] = row;
-        else this.#next[previous] = row;
-        return;
+        this.#linkBefore(after, row, cell, head);
+        break;
+      }
+      if (near !== none) {
+        const next = this.#next[near] as number;
+        if (next !== none && view.idOf(next as RowNumber) > id) {
+          this.#linkAfter(near, row, head);
+          break;
+        }
+        near = next;
       }
       before = this.#previous[before] as number;
       after = this.#next[after] as number;
     }
+    this.#near[cell & (nearPlaces - 1)] = row;
+  }
+
+  /** The row that was put into the middle of this chain last, if it is there and older; else `none`. */
+  #nearBefore(id: number, cell: number): number {
+    const near = this.#near[cell & (nearPlaces - 1)] as number;
+    if (near === none || (this.#previous[near] as number) === absent) return none;
+    if (((this.#hash[near] as number) & this.#mask) !== cell) return none;
+    return this.#view.idOf(near as RowNumber) < id ? near : none;
+  }
+
+  #linkAfter(before: number, row: RowNumber, head: number): void {
+    const next = this.#next[before] as number;
+    this.#next[before] = row;
+    this.#previous[row] = before;
+    this.#next[row] = next;
+    this.#previous[next === none ? head : next] = row;
+  }
+
+  #linkBefore(after: number, row: RowNumber, cell: number, head: number): void {
+    const previous = this.#previous[after] as number;
+    this.#previous[row] = previous;
+    this.#next[row] = after;
+    this.#previous[after] = row;
+    if (after === head) this.#heads[cell] = row;
+    else this.#next[previous] = row;
   }
 
   #grow(): void {
