@@ -129,7 +129,7 @@ const waiting: readonly Mutant[] = [
     'if (declined !== undefined)\n            declined.isMarked = true;',
     '',
   ),
-  one('what becomes ready wakes no take', leader, 'this.#fresh.push(space.idOf(row));', ''),
+  one('what becomes ready wakes no take', leader, 'this.#fresh.push(space.idOf(row));', ';'),
   one(
     'what becomes ready wakes no read',
     leader,
@@ -219,8 +219,8 @@ const receipts: readonly Mutant[] = [
   one(
     'a hand-over below the floor is not given back',
     sessions,
-    'returned.push(...record.handed);\n            this.#drop(known, record);',
-    'this.#drop(known, record);',
+    'if (record.handed.length > 0)\n            holders.push(record);',
+    '',
   ),
   one(
     'results missing in the snapshot',

@@ -10,7 +10,7 @@ import {
 } from '../base/limits.ts';
 import type { Command } from '../space/command.ts';
 import type { Outcome } from '../space/outcome.ts';
-import type { Answer, CallId, CoordinatorId } from './messages.ts';
+import type { Answer, CallId, CoordinatorId, FromLeader } from './messages.ts';
 import type { Mutation } from './mutation.ts';
 import type { LeaderLimits, LeaderOptions, LeaderPorts, SpaceView } from './ports.ts';
 
@@ -103,6 +103,27 @@ export class LeaderContext {
 
   /** Says something about a call to its coordinator. */
   answer(to: CoordinatorId, call: CallId, answer: Answer): void {
-    this.ports.send(to, { ...answer, call, partition: this.partition, epoch: this.epoch });
+    this.ports.send(to, this.#message(call, answer));
+  }
+
+  /** The frequent ones are spelled out: to spread objects of twenty shapes costs more than all else here. */
+  #message(call: CallId, answer: Answer): FromLeader {
+    const { partition, epoch } = this;
+    switch (answer.kind) {
+      case 'result':
+        return { kind: 'result', call, partition, epoch, result: answer.result, m: answer.m };
+      case 'found':
+        return { kind: 'found', call, partition, epoch, tuples: answer.tuples, m: answer.m };
+      case 'offer': {
+        const { operation, offer } = answer;
+        return { kind: 'offer', call, partition, epoch, operation, offer };
+      }
+      case 'empty':
+        return { kind: 'empty', call, partition, epoch };
+      case 'received':
+        return { kind: 'received', call, partition, epoch };
+      default:
+        return { ...answer, call, partition, epoch };
+    }
   }
 }

@@ -240,7 +240,8 @@ export class Leader implements RowWatcher {
     this.#handed.remove(row);
     this.#matcher.ready(row, bytes, this.#offsets);
     this.#reads.arrived(row, 'ready', bytes, this.#offsets);
-    this.#fresh.push(space.idOf(row));
+    // Whoever comes later looks at what is there: a tuple is fresh to those who wait now.
+    if (this.#line.isWaiting) this.#fresh.push(space.idOf(row));
   }
 
   unready(row: RowNumber): void {
@@ -397,10 +398,10 @@ export class Leader implements RowWatcher {
     while (this.#fresh.length > 0 || this.#locks.hasFreed || this.#line.hasEager) {
       const { freed, awake } = this.#locks.takeFreed();
       const fresh = this.#fresh;
-      this.#fresh = [];
-      if (freed.length > 0) fresh.push(...freed);
-      if (fresh.length > 1) fresh.sort((a, b) => a - b);
-      for (const tuple of fresh) this.#line.fresh(tuple);
+      if (fresh.length > 0) this.#fresh = [];
+      const loose = freed.length > 0 ? [...fresh, ...freed] : fresh;
+      if (loose.length > 1) loose.sort((a, b) => a - b);
+      for (const tuple of loose) this.#line.fresh(tuple);
       this.#line.settleEager();
       for (const blocked of awake) blocked.reconsider();
     }

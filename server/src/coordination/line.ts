@@ -40,6 +40,11 @@ export class Line {
     this.#finder = finder;
   }
 
+  /** Whether anybody stands in line. */
+  get isWaiting(): boolean {
+    return this.#idle.count > 0;
+  }
+
   /** Waiters to be matched by `settleEager`. */
   get hasEager(): boolean {
     return this.#eager.length > 0;
@@ -96,6 +101,7 @@ export class Line {
 
   /** Matches the waiters whose hand-over came to nothing. */
   settleEager(): void {
+    if (this.#eager.length === 0) return;
     const eager = this.#eager;
     this.#eager = [];
     for (const waiter of eager) {

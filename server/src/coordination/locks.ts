@@ -28,8 +28,8 @@ export class Locks {
   readonly #blocked = new Map<TupleId, Blocked[]>();
   #blockedCount = 0;
   /** Tuples that were unlocked, for those who wait; taken by `flush`. */
-  readonly #freed: TupleId[] = [];
-  readonly #awake: Blocked[] = [];
+  #freed: TupleId[] = [];
+  #awake: Blocked[] = [];
 
   /** Offers that hold a tuple, each counted once a tuple. */
   get offerCount(): number {
@@ -124,7 +124,11 @@ export class Locks {
 
   /** Tuples freed since the last call, each possibly more than once, and those to be woken. */
   takeFreed(): { readonly freed: readonly TupleId[]; readonly awake: readonly Blocked[] } {
-    return { freed: this.#freed.splice(0), awake: this.#awake.splice(0) };
+    const freed = this.#freed;
+    const awake = this.#awake;
+    if (freed.length > 0) this.#freed = [];
+    if (awake.length > 0) this.#awake = [];
+    return { freed, awake };
   }
 
   get hasFreed(): boolean {

@@ -29,18 +29,24 @@ export class NewestSends {
 
   /** The client's floor, as any message of its tells it: operations below are closed for good. */
   raise(session: SessionId, floor: Sequence): void {
+    this.#raised(session, floor);
+  }
+
+  #raised(session: SessionId, floor: Sequence): SessionSends {
     const known = this.#sessions.get(session);
     if (known === undefined) {
-      this.#sessions.set(session, { floor, sends: new Map() });
-      return;
+      const sends = { floor, sends: new Map() };
+      this.#sessions.set(session, sends);
+      return sends;
     }
-    if (floor <= known.floor) return;
+    if (floor <= known.floor) return known;
     known.floor = floor;
     for (const sequence of known.sends.keys()) {
       // Sequences come nearly in order; what stands behind a higher one goes a little later.
       if (sequence >= floor) break;
       known.sends.delete(sequence);
     }
+    return known;
   }
 
   /** Whether the client has closed this operation. */
@@ -51,10 +57,9 @@ export class NewestSends {
   /** T2: notes a sending and says whether it is the newest. */
   see(operation: SessionOperation, m: number): Seen {
     const { session, sequence, attempt, floor } = operation;
-    this.raise(session, floor);
-    if (this.isClosed(operation)) return 'closed';
-    const sends = this.#sessions.get(session)?.sends;
-    if (sends === undefined) return 'closed';
+    const known = this.#raised(session, floor);
+    if (sequence < known.floor) return 'closed';
+    const { sends } = known;
     const newest = sends.get(sequence);
     if (newest === undefined && sends.size >= this.#operationsMax) return 'busy';
     if (newest !== undefined && newest.attempt > attempt) return 'outdated';

@@ -11,6 +11,13 @@ import type { TupleMatcher } from './tuple-matcher.ts';
 import type { Waiter } from './waiter.ts';
 import type { WritesInFlight } from './writes-in-flight.ts';
 
+interface HandOvers {
+  readonly waiters: readonly Waiter[];
+  readonly handOvers: WriteCommand['handOvers'];
+}
+
+const nobody: HandOvers = { waiters: [], handOvers: [] };
+
 /** E3: writes, with hand-overs where the first in line is pinned, and writes if absent. */
 export class Writes {
   readonly #context: LeaderContext;
@@ -91,15 +98,7 @@ export class Writes {
     tuples: readonly NewTuple[],
     absence: WriteCommand['absence'],
   ): void {
-    const waiters: Waiter[] = [];
-    const handOvers: { tuple: number; to: Waiter['operation'] }[] = [];
-    for (let i = 0; i < tuples.length; i += 1) {
-      const waiter = this.#receiver(space, tuples[i] as NewTuple);
-      if (waiter === undefined) continue;
-      this.#line.beginHandOver(waiter);
-      waiters.push(waiter);
-      handOvers.push({ tuple: i, to: waiter.operation });
-    }
+    const { waiters, handOvers } = this.#handOvers(space, tuples);
     const { operation } = mutation;
     const command: WriteCommand = { kind: 'write', operation, space, tuples, absence, handOvers };
     const index = this.#context.propose(command, (outcome, at) => {
@@ -109,9 +108,24 @@ export class Writes {
     });
     for (let i = 0; i < tuples.length; i += 1) {
       const { slot, bytes } = tuples[i] as NewTuple;
-      const isHandedOver = handOvers.some(({ tuple }) => tuple === i);
+      const isHandedOver = handOvers.length > 0 && handOvers.some(({ tuple }) => tuple === i);
       this.#inFlight.enter(space, slot, index, { bytes, isHandedOver });
     }
+  }
+
+  /** T4: who is handed which of the tuples with their write. */
+  #handOvers(space: SpaceId, tuples: readonly NewTuple[]): HandOvers {
+    if (!this.#line.isWaiting) return nobody;
+    const waiters: Waiter[] = [];
+    const handOvers: WriteCommand['handOvers'][number][] = [];
+    for (let i = 0; i < tuples.length; i += 1) {
+      const waiter = this.#receiver(space, tuples[i] as NewTuple);
+      if (waiter === undefined) continue;
+      this.#line.beginHandOver(waiter);
+      waiters.push(waiter);
+      handOvers.push({ tuple: i, to: waiter.operation });
+    }
+    return { waiters, handOvers };
   }
 
   /**

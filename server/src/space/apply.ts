@@ -4,7 +4,14 @@
  * or not at all, apart from the floor, which every entry of a session raises.
  */
 import { assert, present } from '../base/assert.ts';
-import { idIn, type Sequence, type SessionId, type StampMs, type TupleId } from '../base/ids.ts';
+import {
+  idIn,
+  type Sequence,
+  type SessionId,
+  type SpaceId,
+  type StampMs,
+  type TupleId,
+} from '../base/ids.ts';
 import type {
   CancelCommand,
   DropSpaceCommand,
@@ -28,6 +35,8 @@ import type { SpaceState } from './space-state.ts';
 /** The latest end of a lease: what the columns hold. Beyond any clock, so nothing is lost. */
 const leaseEndMsMax = 2 ** 48 - 1;
 
+const noHandOvers: readonly HandOverOutcome[] = [];
+
 /** E3 `WRITE`. */
 export function applyWrite(state: SpaceState, command: WriteCommand): Outcome {
   const { operation, space, absence } = command;
@@ -36,9 +45,16 @@ export function applyWrite(state: SpaceState, command: WriteCommand): Outcome {
   if (absence !== undefined && state.slots.last(space, absence.slot) !== absence.lastChange) {
     return { kind: 'miss' };
   }
-  const rows = command.tuples.map((tuple) => writeOne(state, command, tuple));
-  const result: ChangeResult = { kind: 'written', tuples: rows.map((row) => written(state, row)) };
+  const rows: Row[] = [];
+  const tuples: WrittenTuple[] = [];
+  for (const tuple of command.tuples) {
+    const row = writeOne(state, space, tuple);
+    rows.push(row);
+    tuples.push(written(state, row));
+  }
+  const result: ChangeResult = { kind: 'written', tuples };
   remember(state, operation, result);
+  if (command.handOvers.length === 0) return { kind: 'result', result, handOvers: noHandOvers };
   const handOvers = command.handOvers.map(({ tuple, to }) =>
     handOverWritten(state, to, present(rows[tuple], 'a hand-over names a tuple of its write')),
   );
@@ -200,7 +216,8 @@ export function resultOf(state: SpaceState, operation: Operation): Result | unde
 
 /** Raises floor[s]; a hand-over below it that no receipt came for is given back. */
 function raiseFloor(state: SpaceState, session: SessionId, floor: Sequence): void {
-  giveBack(state, state.sessions.raiseFloor(session, floor));
+  const rows = state.sessions.raiseFloor(session, floor);
+  if (rows.length > 0) giveBack(state, rows);
 }
 
 /** Floor, admission and an earlier result, in this order; undefined: the entry takes effect. */
@@ -221,20 +238,20 @@ function remember(state: SpaceState, operation: Operation | undefined, result: C
   else state.requests.add(operation.requestId, state.stampMs, result);
 }
 
-function writeOne(state: SpaceState, command: WriteCommand, tuple: NewTuple): Row {
+function writeOne(state: SpaceState, space: SpaceId, tuple: NewTuple): Row {
   state.tupleCounter += 1;
   const row = state.tuples.add({
     counter: state.tupleCounter,
     revision: state.appliedIndex,
     writtenAtMs: state.stampMs,
-    space: command.space,
+    space,
     slot: tuple.slot,
     handed: false,
     deliveries: 0,
     bytes: tuple.bytes,
     leaseEndMs: leaseEnd(state.stampMs, tuple.leaseMs),
   });
-  state.slots.set(command.space, tuple.slot, state.appliedIndex);
+  state.slots.set(space, tuple.slot, state.appliedIndex);
   event(state, 'written', row);
   return row;
 }
@@ -278,8 +295,7 @@ function removeRow(state: SpaceState, row: Row): void {
 }
 
 function event(state: SpaceState, kind: HistoryKind, row: Row, old?: StoredTuple): void {
-  const entry = { index: state.appliedIndex, stampMs: state.stampMs };
-  state.history.add(kind, entry, state.tuples, row, old);
+  state.history.add(kind, state, row, old);
 }
 
 function leaseEnd(stampMs: StampMs, leaseMs: number | undefined): number {

@@ -2,6 +2,7 @@
  * Records of bytes, added at the end and cut at the front, in blocks outside the JavaScript heap.
  * Bytes never change once added, so a snapshot may keep the blocks while the log goes on.
  */
+import { Reader } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import { copyBytes } from './copy-bytes.ts';
 
@@ -89,6 +90,14 @@ export class ByteLog {
   /** A view of the record at a position, valid until it is cut. */
   at(position: number): Uint8Array {
     return recordAt(this.#blockOf(position), position);
+  }
+
+  /** The record at a position, to be read without a view of it. */
+  reader(position: number): Reader {
+    const { bytes, start } = this.#blockOf(position);
+    const at = position - start;
+    const from = at + lengthBytes;
+    return new Reader(bytes, from, from + readLength(bytes, at));
   }
 
   /** The position of the record after this one; `end` after the youngest. */

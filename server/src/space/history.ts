@@ -76,6 +76,13 @@ const kindOf = new Map<number, HistoryKind>(
 /** An event begins with its `last` flag, so that it can be set once the entry is applied. */
 const lastFlagAt = 1;
 
+interface Head {
+  readonly place: EventPlace;
+  readonly stampMs: number;
+}
+
+const noEvent: Head = { place: beforeAllEvents, stampMs: Number.POSITIVE_INFINITY };
+
 /** The event history of one partition. */
 export class EventHistory {
   readonly #log = new ByteLog();
@@ -84,7 +91,8 @@ export class EventHistory {
   // Invariant: #cut is the place of the youngest event that is no longer kept.
   #cut = beforeAllEvents;
   #last = beforeAllEvents;
-  #oldestStampMs = Number.POSITIVE_INFINITY;
+  /** The oldest event that is kept. */
+  #oldest = noEvent;
   /** The last event of the entry that is being applied; -1: none. */
   #youngest = -1;
 
@@ -143,9 +151,10 @@ export class EventHistory {
   }
 
   /** Adds an event about a row as it is now. `old` is the form before a replacement. */
-  add(kind: HistoryKind, entry: EventEntry, tuples: TupleStore, row: Row, old?: StoredTuple): void {
-    const position = this.#last.revision === entry.index ? this.#last.position + 1 : 0;
-    this.#last = { revision: entry.index, position };
+  add(kind: HistoryKind, state: EventSource, row: Row, old?: StoredTuple): void {
+    const { tuples, appliedIndex, stampMs } = state;
+    const position = this.#last.revision === appliedIndex ? this.#last.position + 1 : 0;
+    this.#last = { revision: appliedIndex, position };
     if (this.#limits.historyBytesMax === 0 || this.#limits.historyMs === 0) {
       this.#cut = this.#last;
       return;
@@ -154,9 +163,9 @@ export class EventHistory {
     writer.reset();
     writePresentNumber(writer, 1, 0);
     writeNumber(writer, 2, HistoryKind[kind]);
-    writeNumber(writer, 3, entry.index);
+    writeNumber(writer, 3, appliedIndex);
     writeNumber(writer, 4, position);
-    writePresentNumber(writer, 5, entry.stampMs);
+    writePresentNumber(writer, 5, stampMs);
     writeNumber(writer, 6, tuples.rows.space(row));
     writeNumber(writer, 7, tuples.rows.slot(row));
     writeRow(writer, tuples, row);
@@ -165,7 +174,7 @@ export class EventHistory {
       writer.lengthDelimited(old.bytes);
       writeNumber(writer, 10, old.revision);
     }
-    if (this.#log.count === 0) this.#oldestStampMs = entry.stampMs;
+    if (this.#log.count === 0) this.#oldest = { place: this.#last, stampMs };
     this.#youngest = this.#log.append(writer.bytes, writer.position);
   }
 
@@ -176,7 +185,10 @@ export class EventHistory {
       this.#youngest = -1;
     }
     const { historyBytesMax, historyMs } = this.#limits;
-    while (this.#log.payloadBytes > historyBytesMax || this.#oldestStampMs + historyMs <= stampMs) {
+    while (
+      this.#log.payloadBytes > historyBytesMax ||
+      this.#oldest.stampMs + historyMs <= stampMs
+    ) {
       this.#cutFirst();
     }
   }
@@ -188,8 +200,8 @@ export class EventHistory {
 
   /** Loading: an encoded event, oldest first. Throws DecodeError where it is not one. */
   load(record: Uint8Array): void {
-    const event = decodeEvent(record);
-    if (this.#log.count === 0) this.#oldestStampMs = event.stampMs;
+    const { place, stampMs } = decodeEvent(record);
+    if (this.#log.count === 0) this.#oldest = { place, stampMs };
     this.#log.append(record);
   }
 
@@ -222,21 +234,21 @@ export class EventHistory {
   }
 
   #cutFirst(): void {
-    const place = placeOf(this.#log.at(this.#log.first));
+    const { place } = this.#oldest;
     // A life with a history may be followed by one without, which has said `cut` of a younger event.
     if (comparePlaces(place, this.#cut) > 0) this.#cut = place;
     this.#log.cutFirst();
-    this.#oldestStampMs =
-      this.#log.count === 0
-        ? Number.POSITIVE_INFINITY
-        : decodeHead(this.#log.at(this.#log.first)).stampMs;
+    const { first } = this.#log;
+    this.#oldest = this.#log.count === 0 ? noEvent : decodeHead(this.#log.reader(first));
   }
 }
 
-/** The entry that is being applied. */
-export interface EventEntry {
-  readonly index: LogIndex;
+/** The state that an entry is being applied to. */
+export interface EventSource {
+  /** The entry. */
+  readonly appliedIndex: LogIndex;
   readonly stampMs: StampMs;
+  readonly tuples: TupleStore;
 }
 
 /** The row's tuple as field 8, without making an object of it. */
@@ -259,14 +271,9 @@ function writeRow(writer: Writer, tuples: TupleStore, row: Row): void {
   writer.close(mark);
 }
 
-interface Head {
-  readonly place: EventPlace;
-  readonly stampMs: number;
-}
-
 /** The fields before the tuple, which every event has in this order. */
-function decodeHead(record: Uint8Array): Head {
-  const reader = new Reader(record, 4);
+function decodeHead(reader: Reader): Head {
+  reader.advance(4);
   reader.tag();
   const revision = reader.uint64();
   let position = 0;
@@ -280,7 +287,7 @@ function decodeHead(record: Uint8Array): Head {
 }
 
 function placeOf(record: Uint8Array): EventPlace {
-  return decodeHead(record).place;
+  return decodeHead(new Reader(record)).place;
 }
 
 /** An event from its message. Throws DecodeError. */

@@ -16,7 +16,7 @@ export interface OperationRecord {
   /** The highest attempt fenced; 0: none. */
   fence: number;
   /** Rows handed over and not yet acknowledged; they stay where they are until then. */
-  handed: Row[];
+  handed: readonly Row[];
   /** The outcome of a change. Never beside `handed`. */
   change: ChangeResult | undefined;
   /** Bytes of the result and of the tuples handed over. */
@@ -66,6 +66,7 @@ export interface SessionWatcher {
 }
 
 const firstSequence = 1 as Sequence;
+const noRows: readonly Row[] = [];
 
 /** The sessions of one partition. Tuples are given back by the caller. */
 export class Sessions {
@@ -151,19 +152,24 @@ export class Sessions {
    * Every entry of a session raises floor[s]: drops what is kept of operations below it and returns
    * the rows handed over to them, to be given back, in the order of sequences.
    */
-  raiseFloor(session: SessionId, floor: Sequence): Row[] {
+  raiseFloor(session: SessionId, floor: Sequence): readonly Row[] {
     const known = this.#known.get(session);
-    if (known === undefined || floor <= known.floor) return [];
+    if (known === undefined || floor <= known.floor) return noRows;
     this.#beforeKnown(known);
-    const returned: Row[] = [];
-    for (const sequence of sequencesBelow(known, floor)) {
-      const record = known.operations.get(sequence);
-      if (record === undefined) continue;
-      returned.push(...record.handed);
-      this.#drop(known, record);
+    const { operations } = known;
+    const holders: OperationRecord[] = [];
+    // By counting where that is shorter than looking.
+    if (floor - known.floor <= operations.size) {
+      for (let at = known.floor; at < floor; at = (at + 1) as Sequence) {
+        const record = operations.get(at);
+        if (record !== undefined) this.#close(known, record, holders);
+      }
+    } else {
+      for (const record of operations.values())
+        if (record.sequence < floor) this.#close(known, record, holders);
     }
     known.floor = floor;
-    return returned;
+    return holders.length === 0 ? noRows : inOrder(holders).flatMap(({ handed }) => handed);
   }
 
   /** E4: fence[op] = attempt. */
@@ -199,10 +205,9 @@ export class Sessions {
     const known = this.#known.get(session);
     const record = known?.operations.get(sequence);
     if (known === undefined || record === undefined) return false;
-    const at = record.handed.indexOf(row);
-    if (at < 0) return false;
+    if (!record.handed.includes(row)) return false;
     this.#beforeKnown(known);
-    record.handed.splice(at, 1);
+    record.handed = record.handed.filter((each) => each !== row);
     addBytes(known, record, -bytes);
     if (record.handed.length === 0 && record.fence === 0) known.operations.delete(sequence);
     return true;
@@ -364,16 +369,18 @@ export class Sessions {
     if (this.claimForCut(home)) this.#watcher.beforeHome(home);
   }
 
-  #drop(known: KnownSession, record: OperationRecord): void {
+  /** Forgets an operation; it joins the `holders` if tuples are handed over to it. */
+  #close(known: KnownSession, record: OperationRecord, holders: OperationRecord[]): void {
     known.bytes -= record.bytes;
     known.operations.delete(record.sequence);
+    if (record.handed.length > 0) holders.push(record);
   }
 }
 
 function recordOf(known: KnownSession, sequence: Sequence): OperationRecord {
   let record = known.operations.get(sequence);
   if (record === undefined) {
-    record = { sequence, fence: 0, handed: [], change: undefined, bytes: 0 };
+    record = { sequence, fence: 0, handed: noRows, change: undefined, bytes: 0 };
     known.operations.set(sequence, record);
   }
   return record;
@@ -387,15 +394,4 @@ function addBytes(known: KnownSession, record: OperationRecord, bytes: number): 
 /** Records ascending by sequence: the order in which tuples are given back is replicated. */
 export function inOrder(records: Iterable<OperationRecord>): OperationRecord[] {
   return [...records].sort((a, b) => a.sequence - b.sequence);
-}
-
-/** The kept sequences below a floor, ascending; by counting where that is shorter than looking. */
-function sequencesBelow(known: KnownSession, floor: Sequence): Sequence[] {
-  const below: Sequence[] = [];
-  if (floor - known.floor <= known.operations.size) {
-    for (let at = known.floor; at < floor; at = (at + 1) as Sequence) below.push(at);
-    return below;
-  }
-  for (const sequence of known.operations.keys()) if (sequence < floor) below.push(sequence);
-  return below.sort((a, b) => a - b);
 }
