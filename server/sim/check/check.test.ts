@@ -366,6 +366,12 @@ test('an expiry before the end of the lease fails', (t) => {
   t.deepEqual(story.complaints, ['leases']);
 });
 
+test('a tuple that is still there long after its lease fails', (t) => {
+  const story = new Story();
+  const found = story.write('1', { leaseMs: 1000 });
+  t.deepEqual(story.rest([found]).complaints, ['leases']);
+});
+
 test('a stamp that falls fails', (t) => {
   const story = new Story();
   story.write('1');

@@ -132,6 +132,29 @@ function endedTooEarly(
   }
 }
 
+/** At rest nothing lies there whose lease was over long ago. */
+function neverEnded(
+  history: History,
+  granted: ReadonlyMap<number, readonly Lease[]>,
+  violations: Violation[],
+): void {
+  const calmSince = history.faults
+    .filter((fault) => clockFaults.has(fault.fault))
+    .reduce((last, fault) => Math.max(last, fault.time + (fault.forMs ?? 0) * nsPerMs), 0);
+  for (const operation of history.operations) {
+    if (operation.operation !== 'survey') continue;
+    for (const found of operation.result.found ?? []) {
+      const ends = (granted.get(found.id) ?? []).map(
+        (lease) => Math.max(lease.from.completed, calmSince) + lease.leaseMs * nsPerMs,
+      );
+      const end = Math.max(...ends, 0);
+      if (end === 0 || operation.invoked <= end + 1_000 * nsPerMs) continue;
+      const message = `tuple ${found.id} is still there ${Math.round((operation.invoked - end) / nsPerMs)} ms after its lease`;
+      violations.push({ checker: 'leases', message, operations: [operation.id] });
+    }
+  }
+}
+
 /** A hidden tuple stays hidden, an expiry is seen in time and never early. */
 export const leases: Checker = {
   name: 'leases',
@@ -140,6 +163,7 @@ export const leases: Checker = {
     const granted = leasesOf(history);
     seenTooLate(history, granted, violations);
     endedTooEarly(history, granted, violations);
+    neverEnded(history, granted, violations);
     return violations;
   },
 };

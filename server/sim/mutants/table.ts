@@ -186,7 +186,7 @@ const sessionEnds: readonly Mutant[] = [
   one(
     'client hands out after giving up',
     clientSessions,
-    'if (session.isOver(nowMs))\n                this.giveUp(session);',
+    'if (session.isOver(nowMs))\n                this.giveUp(session, nowMs);',
     ';',
   ),
   one(
