@@ -174,6 +174,10 @@ test('an answer of many tuples stops at 3.5 MiB, with at least one [1.20]', asyn
   const taken = await bare.call(methods.takeMany, ask);
   t.is(taken.found.length, 3);
   t.is(await space.count(), 3, 'the others are still there');
+  // Across partitions as well: each has one of them.
+  for (let at = 0; at < 6; at += 1) await space.write([`tag-${at}`, at, 'x'.repeat(1_000_000)]);
+  const across = await bare.call(methods.readMany, { ...ask, template: template(any, any, any) });
+  t.is(across.found.length, 3);
   await client.admin.createSpace('large', { tupleBytesMax: 3_145_728 });
   const large = client.space('large');
   for (let at = 0; at < 2; at += 1) await large.write(['big', 'x'.repeat(3_145_000)]);
