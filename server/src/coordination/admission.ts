@@ -25,15 +25,26 @@ interface Asking {
 export class Admission {
   readonly #context: LeaderContext;
   readonly #resume: (parked: Parked) => void;
+  readonly #unknown: (session: SessionId) => void;
   readonly #asking = new Map<SessionId, Asking>();
   /** Sessions whose END is in flight. */
   readonly #ending = new Set<SessionId>();
   #parkedCount = 0;
 
-  /** `resume` is given the parked requests again, in order, when their session is known. */
-  constructor(context: LeaderContext, resume: (parked: Parked) => void) {
+  /**
+   * `resume` is given the parked requests again, in order, when their session is known; `unknown`
+   * hears of each that is not and will not be: what was noted of it goes.
+   */
+  constructor(
+    context: LeaderContext,
+    hooks: {
+      readonly resume: (parked: Parked) => void;
+      readonly unknown: (session: SessionId) => void;
+    },
+  ) {
     this.#context = context;
-    this.#resume = resume;
+    this.#resume = hooks.resume;
+    this.#unknown = hooks.unknown;
   }
 
   get parkedCount(): number {
@@ -46,6 +57,7 @@ export class Admission {
     if (this.#parkedCount >= this.#context.limits.parkedRequestsMax) {
       const message = `${this.#parkedCount} requests wait for their sessions in this partition`;
       this.#refuse(parked, 'WAITERS_EXHAUSTED', message);
+      if (!this.#asking.has(operation.session)) this.#unknown(operation.session);
       return;
     }
     this.#parkedCount += 1;
@@ -88,10 +100,11 @@ export class Admission {
   notOpen(session: SessionId, epoch: Term): void {
     if (epoch !== this.#context.epoch) return;
     const asking = this.#asking.get(session);
-    if (asking === undefined || asking.isKnowing) return;
+    if (asking?.isKnowing) return;
     for (const { from, message } of this.#takeParked(session)) {
       this.#context.answer(from, message.call, { kind: 'stop', why: 'unknown-session' });
     }
+    if (this.#context.space.session(session) !== 'known') this.#unknown(session);
   }
 
   /** S2: applies the end here, once, and confirms it to the home whenever asked. */

@@ -51,6 +51,8 @@ export interface LeaderStats {
   readonly parked: number;
   /** Calls that wait for a lock to be decided. */
   readonly blocked: number;
+  /** Sessions of which sendings are noted. */
+  readonly senders: number;
   readonly indexes: number;
   readonly indexBytes: number;
 }
@@ -94,7 +96,10 @@ export class Leader implements RowWatcher {
     this.#pinned = new PinnedTakes(context, this.#line, this.#sends, serial);
     this.#mutations = this.#newMutations();
     this.#reads = new Reads({ context, matcher: this.#matcher, handed: this.#handed, serial });
-    this.#admission = new Admission(context, (parked) => this.#enter(parked));
+    this.#admission = new Admission(context, {
+      resume: (parked) => this.#enter(parked),
+      unknown: (session) => this.#sends.drop(session),
+    });
     this.#home = new SessionHome(context);
     this.#expiry = new Expiry(context, this.#locks);
   }
@@ -226,6 +231,7 @@ export class Leader implements RowWatcher {
       sessions: this.#home.count,
       parked: this.#admission.parkedCount,
       blocked: this.#locks.blockedCount,
+      senders: this.#sends.sessions,
       indexes,
       indexBytes: bytes,
     };
@@ -316,6 +322,10 @@ export class Leader implements RowWatcher {
       if (message.kind === 'mutate') this.#mutations.mutate(from, message);
       return;
     }
+    if (this.#context.space.session(operation.session) === 'ended') {
+      this.#context.answer(from, call, { kind: 'stop', why: 'ended' });
+      return;
+    }
     const seen = this.#sends.see(operation, m);
     if (seen === 'old') return;
     if (seen === 'busy') {
@@ -368,7 +378,8 @@ export class Leader implements RowWatcher {
 
   /** E5. Always an entry: a look at the applied state could be one of a leader deposed. */
   #acknowledge(from: CoordinatorId, { call, session, floor, receipts }: Acknowledge): void {
-    this.#sends.raise(session, floor);
+    // Of others nothing is kept here, and nothing may be: their ids are whatever a caller sends.
+    if (this.#context.space.session(session) === 'known') this.#sends.raise(session, floor);
     this.#context.propose({ kind: 'receipt', session, floor, receipts }, () =>
       this.#context.answer(from, call, { kind: 'received' }),
     );

@@ -7,14 +7,17 @@ interface Lease {
   dueMs: number;
 }
 
+/** Elements of the heap below which nothing is worth a sweep. */
+const elementsMin = 64;
+
 /**
  * When the leases of sessions end. Keeping a session alive only notes its new end; the heap catches
  * up when the old one is due.
  */
 export class LeaseHeap {
   readonly #ends = new Map<SessionId, number>();
-  // Invariant: a heap by dueMs; one element for each session in #ends, some for none.
-  readonly #heap: Lease[] = [];
+  // Invariant: a heap by dueMs; one element for each session in #ends, and for fewer that are gone.
+  #heap: Lease[] = [];
 
   get count(): number {
     return this.#ends.size;
@@ -27,12 +30,19 @@ export class LeaseHeap {
     if (!known) this.#push({ session, dueMs: endMs });
   }
 
+  /** Elements held, of sessions that are gone too. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
   has(session: SessionId): boolean {
     return this.#ends.has(session);
   }
 
   delete(session: SessionId): void {
-    this.#ends.delete(session);
+    if (!this.#ends.delete(session)) return;
+    // Sessions closed long before their lease's end would pile up: an hour of them may be many.
+    if (this.#heap.length > 2 * this.#ends.size + elementsMin) this.#sweep();
   }
 
   /** Takes out the sessions whose lease ended at or before `nowMs`. */
@@ -51,6 +61,12 @@ export class LeaseHeap {
       due.push(top.session);
     }
     return due;
+  }
+
+  /** Makes the heap anew of the sessions that there are. */
+  #sweep(): void {
+    this.#heap = [...this.#ends].map(([session, dueMs]) => ({ session, dueMs }));
+    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at -= 1) this.#sink(at);
   }
 
   #push(lease: Lease): void {

@@ -27,6 +27,11 @@ export class NewestSends {
     this.#operationsMax = operationsMax;
   }
 
+  /** Sessions of which something is noted. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   /** The client's floor, as any message of its tells it: operations below are closed for good. */
   raise(session: SessionId, floor: Sequence): void {
     this.#raised(session, floor);
@@ -74,7 +79,7 @@ export class NewestSends {
     return newest !== undefined && newest.attempt === attempt && newest.m === m;
   }
 
-  /** E8: the session has ended. */
+  /** E8: the session has ended, or never was. */
   drop(session: SessionId): void {
     this.#sessions.delete(session);
   }

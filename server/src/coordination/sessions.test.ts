@@ -1,5 +1,6 @@
 import test from 'ava';
-import type { PartitionId, Term } from '../base/ids.ts';
+import type { PartitionId, Sequence, SessionId, Term } from '../base/ids.ts';
+import { LeaseHeap } from './lease-heap.ts';
 import {
   any,
   Group,
@@ -103,6 +104,52 @@ test('S1: a session is known at its own home by the same way', (t) => {
   talk(group);
   t.deepEqual(group.kinds(), ['result']);
   t.true(group.space.home(session)?.touched.has(group.partition));
+});
+
+test('nothing is kept of sessions that are not known here, whatever ids callers send', (t) => {
+  const home = newGroup(1);
+  const other = newGroup(2, { parkedRequestsMax: 40 });
+  const senders = (): number | undefined => other.leader?.stats().senders;
+  const receipt = (session: SessionId): void => {
+    const floor = 7 as Sequence;
+    other.receive(1, { kind: 'acknowledge', call: 1, session, floor, receipts: [] });
+  };
+  for (let counter = 1; counter <= 50; counter += 1) {
+    const session = (home.partition * 2 ** 44 + counter) as SessionId;
+    receipt(session);
+    other.receive(1, write(other, operation(session, 1), newTuple('job', 1)));
+    other.receive(1, take(other, operation(session, 2), job));
+  }
+  talk(home, other);
+  t.deepEqual([other.take('stop').length, other.take('refused').length], [40, 60]);
+  t.is(senders(), 0);
+  const ended = openSession(home);
+  other.receive(1, write(other, operation(ended, 1), newTuple('job', 1)));
+  talk(home, other);
+  t.is(senders(), 1);
+  home.receive(98, { kind: 'close-session', call: 2, session: ended });
+  talk(home, other);
+  t.is(senders(), 0);
+  receipt(ended);
+  other.receive(1, write(other, operation(ended, 2), newTuple('job', 2)));
+  talk(home, other);
+  t.is(senders(), 0, 'late messages of a session that has ended');
+});
+
+test('leases of sessions closed early leave nothing behind', (t) => {
+  const leases = new LeaseHeap();
+  for (let counter = 1; counter <= 10_000; counter += 1) {
+    leases.set(counter as SessionId, 3_600_000 + counter);
+    if (counter % 100 > 0) leases.delete(counter as SessionId);
+    else leases.set(counter as SessionId, counter);
+  }
+  t.is(leases.count, 100);
+  t.true(leases.size <= 2 * leases.count + 65, `${leases.size}`);
+  const due = leases.takeDue(5_000);
+  t.deepEqual(
+    due.map(Number),
+    Array.from({ length: 50 }, (_, at) => (at + 1) * 100),
+  );
 });
 
 test('S1: more parked requests than the bound are refused', (t) => {
