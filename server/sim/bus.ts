@@ -58,6 +58,7 @@ export function busFor(
   return {
     map: host.map.cluster,
     epochOf: (partition) => host.epochOf(partition),
+    ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
     send: (to, from, message) => {
       const repeatable = !oncePerCall.has(message.kind) && hasIdentity(message);

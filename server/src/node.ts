@@ -139,6 +139,7 @@ function partitionsOf(host: PartitionHost): ConstructorParameters<typeof Router>
     map: host.map.cluster,
     send: (to, from, message) => host.send(to, from, message),
     epochOf: (partition) => host.epochOf(partition),
+    ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
     attach: (router) => host.attach(router),
   };

@@ -254,6 +254,13 @@ export const replyBytesPause: number = 4 * mebibyte;
 export const replyBytesMax: number = 320 * mebibyte;
 /** Bytes of replies in one message of an Exchange, unless a single one is larger. */
 export const replyMessageBytes: number = mebibyte;
+/**
+ * Milliseconds that an Exchange is held because a partition has more than it wants: time to work off
+ * half an inbox, and a quarter of the shortest lease, whose keep-alives wait behind.
+ */
+export const holdMsMax = 250;
+/** Milliseconds between two looks whether it may go on. */
+export const holdLookMs = 5;
 /** Bytes by which gRPC's own limit lies above ours, so that ours can say what was wrong. */
 export const messageBytesMargin: number = 64 * kibibyte;
 /** Milliseconds before its gRPC deadline at which a call that waits ends (SPEC §3). */
@@ -268,4 +275,5 @@ export const drainMs = 2_000;
 assert(writeManyMax <= limits.batchTuplesMax, 'a write of many is one entry a partition');
 assert(manyMax <= limits.batchTuplesMax, 'a take of many is one entry');
 assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended');
+assert(holdMsMax * 4 <= sessionLeaseMsMin, 'a stream that is held keeps its sessions');
 assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');

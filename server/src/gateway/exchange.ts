@@ -1,9 +1,11 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import * as contract from '@tuplet/proto/contract';
+import { holdLookMs } from '../base/limits.ts';
 import type { CallId } from '../coordination/messages.ts';
 import type { Failure } from '../router/failure.ts';
 import type { Answer, Delivery } from '../router/request.ts';
 import type { Router } from '../router/router.ts';
+import { BackPressure } from './back-pressure.ts';
 import { checkCalls, checkSize, type RouterCall, requestOf } from './decode.ts';
 import { replyOf } from './encode.ts';
 import type { InFlight } from './in-flight.ts';
@@ -66,7 +68,9 @@ export class Exchange {
   /** Calls received and not begun; then nothing more is read. */
   readonly #queue: Map<number, RouterCall> = new Map();
   readonly #budget: ReplyBudget;
+  readonly #pressure: BackPressure;
   #parking: NodeJS.Timeout | undefined;
+  #holding: NodeJS.Timeout | undefined;
   #replies: WaitingReply[] = [];
   /** Bytes of replies that the connection has not taken yet. */
   #replyBytes = 0;
@@ -81,6 +85,7 @@ export class Exchange {
     this.#ports = ports;
     this.#peer = stream.getPeer();
     this.#budget = new ReplyBudget(ports.limits.replyBytesPause);
+    this.#pressure = new BackPressure(ports.router, () => performance.now());
   }
 
   /** Listens; everything else follows from events. */
@@ -138,6 +143,10 @@ export class Exchange {
         this.#parkLater();
         return;
       }
+      if (this.#pressure.holds) {
+        this.#lookLater();
+        return;
+      }
       this.#queue.delete(callId);
       this.#begin(callId, call);
     }
@@ -154,6 +163,18 @@ export class Exchange {
         this.#pauseOrResume();
       });
     }, parkMs);
+  }
+
+  /** A partition that had too much may have worked it off. */
+  #lookLater(): void {
+    if (this.#holding !== undefined) return;
+    this.#holding = setTimeout(() => {
+      this.#holding = undefined;
+      this.#guard(() => {
+        this.#beginQueued();
+        this.#pauseOrResume();
+      });
+    }, holdLookMs);
   }
 
   #begin(callId: number, call: RouterCall): void {
@@ -175,6 +196,7 @@ export class Exchange {
         close(tupleBytesOf(answer));
         this.#answered(callId, call, answer);
       });
+      if (router.pressed !== undefined) this.#pressure.met(router.pressed);
       if (!isOpen) return;
       this.#open.set(callId, number);
       if (this.#halfClosed) router.cancel(number);
@@ -326,6 +348,7 @@ export class Exchange {
     this.#open.clear();
     this.#queue.clear();
     clearTimeout(this.#parking);
+    clearTimeout(this.#holding);
     for (const { delivery } of this.#replies) delivery?.lost();
     this.#replies = [];
     for (const batch of this.#writing) for (const { delivery } of batch) delivery?.lost();

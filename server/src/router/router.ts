@@ -17,6 +17,8 @@ export interface Partitions {
   /** Queued for the next turn. */
   send(to: PartitionId, from: CoordinatorId, message: ToLeader): void;
   epochOf(partition: PartitionId): Term | undefined;
+  /** Whether a partition takes new work gladly; while not, calls should come slower. */
+  ready(partition: PartitionId): boolean;
   /** Calls `run` after changes of the map, at most once a turn. */
   onMapChange(run: () => void): Cancel;
   attach(router: {
@@ -70,6 +72,7 @@ export class Router {
   #nextTickMs = Number.POSITIVE_INFINITY;
   #flushing = false;
   #closed = false;
+  #pressed: PartitionId | undefined;
   #settled: (() => void) | undefined;
 
   constructor(options: {
@@ -116,10 +119,21 @@ export class Router {
    * `abandon`. A wait ends by itself; anything else is answered within `callMsMax`.
    */
   call(request: Request, listener: AnswerListener): CallId {
+    this.#pressed = undefined;
     if (!this.#closed && this.#calls.size < this.#limits.callsMax)
       return this.#begin(request, listener);
     listener({ kind: 'failed', failure: this.#closed ? closing : tooManyCalls });
     return this.#newNumber();
+  }
+
+  /** A partition that the call begun last was sent to, and that has more than it wants. */
+  get pressed(): PartitionId | undefined {
+    return this.#pressed;
+  }
+
+  /** Whether a partition takes new work gladly. */
+  ready(partition: PartitionId): boolean {
+    return this.#partitions.ready(partition);
   }
 
   /** Begins a call of a gateway's or of the router's own. */
@@ -207,7 +221,7 @@ export class Router {
       spaces,
       sessions: this.#sessions,
       ports: {
-        send: (to, message) => this.#partitions.send(to, this.id, message),
+        send: (to, message) => this.#send(to, message),
         epochOf: (partition) => this.#partitions.epochOf(partition),
         nowMs: () => this.#clock.monotonicMs(),
         answer: (number, answer) => this.#answer(number, answer),
@@ -215,6 +229,11 @@ export class Router {
         cancel: (number) => this.cancel(number),
       },
     };
+  }
+
+  #send(to: PartitionId, message: ToLeader): void {
+    this.#partitions.send(to, this.id, message);
+    if (this.#pressed === undefined && !this.#partitions.ready(to)) this.#pressed = to;
   }
 
   #answer(number: CallId, answer: Answer): void {

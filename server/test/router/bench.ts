@@ -88,6 +88,8 @@ export class RouterBench {
   readonly router: Router;
   readonly epochs: Map<PartitionId, Term> = new Map();
   readonly spaces: SpaceRecord[] = [space];
+  /** Partitions that have more than they want. */
+  readonly overloaded: Set<PartitionId> = new Set();
   epoch = 1;
   #sent: Sent[] = [];
   #mapObserver: (() => void) | undefined;
@@ -167,6 +169,7 @@ export class RouterBench {
       },
       send: (to, _from, message) => this.#sent.push({ to, message }),
       epochOf: (partition) => this.epochs.get(partition),
+      ready: (partition) => !this.overloaded.has(partition),
       onMapChange: (run) => {
         this.#mapObserver = run;
         return () => undefined;
