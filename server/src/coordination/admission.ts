@@ -2,7 +2,7 @@ import { partitionOf, type SessionId, type Term } from '../base/ids.ts';
 import { askAgainMs } from '../base/limits.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { LeaderContext } from './leader-context.ts';
-import type { CoordinatorId, Fence, Mutate, Register, Take } from './messages.ts';
+import type { CoordinatorId, Fence, Mutate, Register, Take, Withdraw } from './messages.ts';
 
 /** What may wait until its session is known. */
 export type Parkable = Register | Fence | Take | Mutate;
@@ -132,12 +132,30 @@ export class Admission {
 
   /** The requests of a router that is gone go. */
   dropCoordinator(coordinator: CoordinatorId): void {
-    for (const [session, asking] of this.#asking) {
-      const parked = asking.parked.filter(({ from }) => from !== coordinator);
-      this.#parkedCount -= asking.parked.length - parked.length;
-      asking.parked = parked;
-      if (parked.length === 0 && !asking.isKnowing) this.#asking.delete(session);
-    }
+    for (const session of this.#asking.keys())
+      this.#drop(session, ({ from }) => from === coordinator);
+  }
+
+  /** C8: a REGISTER that is still parked must not become a waiter for an attempt that is over. */
+  withdraw(coordinator: CoordinatorId, { operation }: Withdraw): void {
+    const { session, sequence, attempt } = operation;
+    this.#drop(
+      session,
+      ({ from, message, operation: parked }) =>
+        from === coordinator &&
+        message.kind === 'register' &&
+        parked.sequence === sequence &&
+        parked.attempt === attempt,
+    );
+  }
+
+  #drop(session: SessionId, isOver: (parked: Parked) => boolean): void {
+    const asking = this.#asking.get(session);
+    if (asking === undefined) return;
+    const parked = asking.parked.filter((each) => !isOver(each));
+    this.#parkedCount -= asking.parked.length - parked.length;
+    asking.parked = parked;
+    if (parked.length === 0 && !asking.isKnowing) this.#asking.delete(session);
   }
 
   /** KNOW or END is applied: the parked requests go on, and are answered by what is applied. */

@@ -282,6 +282,7 @@ export class Leader implements RowWatcher {
         this.#offers.decline(message);
         return;
       case 'withdraw':
+        this.#admission.withdraw(from, message);
         this.#offers.withdraw(from, message);
         return;
       case 'read':

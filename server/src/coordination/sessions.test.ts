@@ -152,6 +152,19 @@ test('leases of sessions closed early leave nothing behind', (t) => {
   );
 });
 
+test('C8: a take that is over before its session is known here leaves no waiter behind', (t) => {
+  const { home, other, session } = pair();
+  const over = operation(session, 1);
+  for (const op of [over, operation(session, 2)]) other.receive(1, register(op, job));
+  other.receive(2, { kind: 'withdraw', call: 1, operation: over });
+  t.is(other.leader?.stats().parked, 2, 'another router cannot withdraw it');
+  other.receive(1, { kind: 'withdraw', call: 1, operation: over });
+  t.is(other.leader?.stats().parked, 1);
+  talk(home, other);
+  t.deepEqual(other.kinds(), ['empty']);
+  t.is(other.leader?.stats().waiters, 1);
+});
+
 test('S1: more parked requests than the bound are refused', (t) => {
   const group = newGroup(2, { parkedRequestsMax: 1 });
   const session = openSession(newGroup(1));
