@@ -17,6 +17,8 @@ import { join } from 'node:path';
 export interface Calibration {
   /** Rounds of a fixed integer loop in a second, in millions. */
   readonly cpuMops: number;
+  /** Share of the wall clock for which that loop had a CPU: below 1, others were at work. */
+  readonly cpuShare: number;
   /** fdatasyncs a second of 8 KiB writes in a preallocated file, one after the other. */
   readonly syncs: number;
   /** Echoes of 100 bytes a second over loopback, one after the other. */
@@ -26,13 +28,14 @@ export interface Calibration {
 /** Measures for about 3 × `windowMs`; `folder` must lie on the disk that the run uses. */
 export async function calibrate(folder: string, windowMs = 300): Promise<Calibration> {
   return {
-    cpuMops: cpu(windowMs),
+    ...cpu(windowMs),
     syncs: syncs(folder, windowMs),
     echoes: await echoes(windowMs),
   };
 }
 
-function cpu(windowMs: number): number {
+function cpu(windowMs: number): Pick<Calibration, 'cpuMops' | 'cpuShare'> {
+  const { user } = process.cpuUsage();
   const began = performance.now();
   let rounds = 0;
   let state = 1;
@@ -40,7 +43,10 @@ function cpu(windowMs: number): number {
     for (let i = 0; i < 100_000; i++) state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + i;
     rounds += 100_000;
   }
-  return (rounds / (performance.now() - began) / 1000) * (state === 0 ? 0 : 1);
+  const tookMs = performance.now() - began;
+  // The state is used, or the loop could be left out.
+  const cpuMops = (rounds / tookMs / 1000) * (state === 0.5 ? 0 : 1);
+  return { cpuMops, cpuShare: (process.cpuUsage().user - user) / 1000 / tookMs };
 }
 
 function syncs(folder: string, windowMs: number): number {

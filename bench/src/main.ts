@@ -9,6 +9,8 @@ import { calibrated, machine } from './report.ts';
 import { restart } from './restart.ts';
 import { cases } from './rounds.ts';
 import type { Door } from './target.ts';
+import { turns } from './turns.ts';
+import { waiters } from './waiters.ts';
 
 interface Options {
   readonly rounds: number;
@@ -19,6 +21,9 @@ interface Options {
   readonly rate?: number;
   readonly tuples: number;
   readonly times: number;
+  readonly waiters: number;
+  readonly wakes: number;
+  readonly races: number;
   readonly json?: string;
 }
 
@@ -39,6 +44,16 @@ const inspections: readonly Inspection[] = [
     name: 'restart',
     says: 'time to serve again after SIGKILL, beside reading and checksumming the same bytes',
     run: (folder, { tuples, times }) => restart(folder, { tuples, times }),
+  },
+  {
+    name: 'turns',
+    says: 'CPU of turns and slices at half the pairs rate, over those tuples, through a snapshot',
+    run: (folder, { tuples, seconds }) => turns(folder, { tuples, seconds }),
+  },
+  {
+    name: 'waiters',
+    says: 'bytes a blocked take, what a write costs among them, races that conserve every tuple',
+    run: (folder, options) => waiters(folder, options),
   },
 ];
 
@@ -75,8 +90,11 @@ const program = new Command('bench')
       .default('exchange'),
   )
   .option('--rate <count>', 'open loop: operations a second', positive)
-  .option('--tuples <count>', 'tuples of memory and restart', positive, 1_000_000)
+  .option('--tuples <count>', 'tuples of memory, restart and turns', positive, 1_000_000)
   .option('--times <count>', 'restarts', positive, 5)
+  .option('--waiters <count>', 'blocked takes of waiters', positive, 100_000)
+  .option('--wakes <count>', 'writes that wake one of them, for each kind', positive, 1_000)
+  .option('--races <count>', 'races of cancel, deadline and write', positive, 10_000)
   .option('--json <file>', 'also write every figure there')
   .addHelpText('after', help)
   .action((names: string[], options: Options) => main(names, options));

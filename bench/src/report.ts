@@ -10,8 +10,9 @@ export function say(text: string): void {
 /** A calibration in one line. */
 export function calibrationLine(calibration: Calibration | undefined): string {
   if (calibration === undefined) return '';
-  const { cpuMops, syncs, echoes } = calibration;
-  return `cpu ${cpuMops.toFixed(0)} Mops/s, ${syncs.toFixed(0)} fdatasyncs/s, ${echoes.toFixed(0)} echoes/s`;
+  const { cpuMops, cpuShare, syncs, echoes } = calibration;
+  const cpu = `cpu ${cpuMops.toFixed(0)} Mops/s (${(cpuShare * 100).toFixed(0)}% of a CPU)`;
+  return `${cpu}, ${syncs.toFixed(0)} fdatasyncs/s, ${echoes.toFixed(0)} echoes/s`;
 }
 
 /** Where figures were made, for the file of `--json`. */

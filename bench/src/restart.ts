@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { connect } from '@tuplet/client';
 import { median } from './latency.ts';
 import { snapshotsEnded } from './memory.ts';
+import { processCpuUs } from './process-cpu.ts';
 import { say, verdict } from './report.ts';
 import { ServerProcess } from './server-process.ts';
 import { checkCount, fill } from './tuples.ts';
@@ -16,6 +17,8 @@ export interface Restart {
   readonly servingMs: number;
   /** From the start of the process until a client knows that all tuples are there. */
   readonly countedMs: number;
+  /** CPU that the process used until then. */
+  readonly cpuMs: number;
   /** Reading all files of the folder and the CRC32 of their bytes, right after. */
   readonly readMs: number;
   /** Bytes of those files. */
@@ -32,16 +35,18 @@ export async function restart(
   try {
     await fill(server.address, tuples);
     await snapshotsEnded(server);
+    await server.kill();
     for (let again = 0; again < times; again += 1) {
-      await server.kill();
       const began = performance.now();
       server = await ServerProcess.start(folder, { data: server.folder });
       const servingMs = performance.now() - began;
       const client = await connect(`tuplet://${server.address}`);
       await checkCount(client, tuples);
       const countedMs = performance.now() - began;
+      const cpuMs = processCpuUs(server.pid) / 1000;
       await client.close();
-      const one = { servingMs, countedMs, ...readAll(server.folder) };
+      await server.kill();
+      const one = { servingMs, countedMs, cpuMs, ...readAll(server.folder) };
       restarts.push(one);
       say(`restart ${again + 1}: ${line(one)}`);
     }
@@ -57,9 +62,10 @@ export async function restart(
   return restarts;
 }
 
-function line({ servingMs, countedMs, readMs, bytes }: Restart): string {
+function line({ servingMs, countedMs, cpuMs, readMs, bytes }: Restart): string {
   return (
-    `serving after ${servingMs.toFixed(0)} ms, counted after ${countedMs.toFixed(0)} ms; ` +
+    `serving after ${servingMs.toFixed(0)} ms, counted after ${countedMs.toFixed(0)} ms, ` +
+    `CPU ${cpuMs.toFixed(0)} ms; ` +
     `${(bytes / 1_048_576).toFixed(0)} MiB read and checksummed in ${readMs.toFixed(0)} ms`
   );
 }

@@ -18,6 +18,11 @@ export async function startTuplet(folder: string, door: Door): Promise<Target> {
   };
 }
 
+/** The default client as a workload uses it. */
+export function tupletClient(client: Client): TargetClient {
+  return new TupletTarget(client);
+}
+
 /** The default client: sessions, receipts and retries are on. */
 class TupletTarget implements TargetClient {
   readonly #client: Client;
