@@ -13,6 +13,8 @@ const tagCount = 1_000;
 const pinnedBytesMax = 1_536;
 const wakeMsMax = 5;
 const wakeRatioMax = 3;
+/** Takes sent before the leaders have them all: beyond 16,384 messages a leader refuses. */
+const parkedAtOnce = 4_000;
 /** Milliseconds without a change after which the number of waiters will not become right any more. */
 const settleMs = 30_000;
 /** Milliseconds between writes, so that one hand-over does not meet the next. */
@@ -128,13 +130,16 @@ class Bed {
 
   /** Parks takes of one kind until there are `count`, and waits until the server has them. */
   async park(kind: WaiterKind, count: number): Promise<void> {
-    const from = this.#counts[kind];
-    this.#counts[kind] = count;
-    const shares = this.#sessions.map((_, session) =>
-      numbers(from, count).filter((number) => number % sessionCount === session),
-    );
-    await Promise.all(this.#sessions.map((_, i) => this.#parkOn(i, kind, shares[i] ?? [])));
-    await this.#parked();
+    while (this.#counts[kind] < count) {
+      const from = this.#counts[kind];
+      const to = Math.min(count, from + parkedAtOnce);
+      this.#counts[kind] = to;
+      const shares = this.#sessions.map((_, session) =>
+        numbers(from, to).filter((number) => number % sessionCount === session),
+      );
+      await Promise.all(this.#sessions.map((_, i) => this.#parkOn(i, kind, shares[i] ?? [])));
+      await this.#parked();
+    }
   }
 
   async #parkOn(session: number, kind: WaiterKind, share: readonly number[]): Promise<void> {
