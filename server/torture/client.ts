@@ -94,9 +94,8 @@ class TortureClient {
     if (!forEver) this.#ending += 1;
     const id = this.#recorder.invoke(this.#settings.name, operation, asked);
     const space = this.#client.space(asked.space ?? '');
-    const end = (answer: Ended): Ended => {
-      const ended = this.#isHandedTooLate(operation, answer) ? handedTooLate : answer;
-      this.#recorder.complete(id, ended.outcome, ended.result, this.#sessions.current(lane));
+    const end = (ended: Ended, session: number | undefined): Ended => {
+      this.#recorder.complete(id, ended.outcome, ended.result, session);
       clearTimeout(patience);
       this.#waiting.delete(controller);
       if (!forEver) this.#ending -= 1;
@@ -105,13 +104,15 @@ class TortureClient {
       return ended;
     };
     return call(space, operation, asked, { timeoutMs, signal: controller.signal }).then(
-      end,
+      (answer) => {
+        const ended = this.#isHandedTooLate(operation, answer) ? handedTooLate : answer;
+        return end(ended, this.#sessions.answered(lane));
+      },
       (cause: unknown) => {
         const error = TupletError.from(cause);
-        const ended = end(endedBy(error));
         if (error.reason === 'SESSION_EXPIRED') this.#sessions.lost(lane);
         if (unexpected.has(error.reason)) report(error);
-        return ended;
+        return end(endedBy(error), undefined);
       },
     );
   }

@@ -20,7 +20,7 @@ const sessionLeaseMs = 5_000;
 /** Milliseconds in which everything must have come to rest when faults stop. */
 const restMsMax = 60_000;
 /** A round goes on so many times longer at most, where the machine is too slow for its floor. */
-const patience = 4;
+const patience = 12;
 /** Milliseconds of rest before the survey; the checkers count on one second of it. */
 const quietMs = 1_500;
 /** The id of the survey of the first space; those of clients begin at a million. */

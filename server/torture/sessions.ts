@@ -15,7 +15,9 @@ const sessionsPerProcess = 1_000;
 
 /** See the top of the file. */
 export class SessionNames {
-  readonly #current = { prompt: 0, waiting: 0 };
+  readonly #current: { prompt: number; waiting: number };
+  /** Names under which something was answered. */
+  readonly #used = new Set<number>();
   readonly #ended: (session: number) => void;
   #last: number;
 
@@ -33,18 +35,22 @@ export class SessionNames {
     return waits ? 'waiting' : 'prompt';
   }
 
-  /** The lane's session; undefined where there is none. */
-  current(lane: LaneName): number | undefined {
-    return lane === 'none' ? undefined : this.#current[lane];
+  /** The session in which an answer came; undefined where there is none. */
+  answered(lane: LaneName): number | undefined {
+    if (lane === 'none') return undefined;
+    this.#used.add(this.#current[lane]);
+    return this.#current[lane];
   }
 
   /**
-   * The lane's session is over, and the next one has another name. Of several calls that say so each
-   * ends a name: a name may end too often, which costs the checkers strictness, never too seldom.
+   * The lane's session is over, and the next one has another name. Where several calls say so, and
+   * something was answered between them, more names end than sessions: that costs the checkers
+   * strictness, and never makes them complain of what is right.
    */
   lost(lane: LaneName): void {
     if (lane === 'none') return;
     const session = this.#current[lane];
+    if (!this.#used.has(session)) return;
     this.#current[lane] = ++this.#last;
     this.#ended(session);
   }
