@@ -76,16 +76,30 @@ export class PlainCall<Result> extends Call<Result> {
 /** How a call for tuples ends: with one, with one or undefined, or with a list. */
 export type Pick = 'one' | 'maybe' | 'many';
 
+/** Hears the ids of tuples that were handed out and may come back. */
+export type UnconfirmedListener = (tupleIds: readonly number[]) => void;
+
 /** A read or a take. */
 export class FindCall<Result> extends Call<Result> {
   readonly #template: PreparedTemplate;
   readonly #pick: Pick;
+  readonly #onUnconfirmed: UnconfirmedListener | undefined;
   #found: Found | undefined;
 
-  constructor(input: OperationInput, template: PreparedTemplate, pick: Pick) {
+  constructor(
+    input: OperationInput,
+    template: PreparedTemplate,
+    pick: Pick,
+    onUnconfirmed: UnconfirmedListener | undefined,
+  ) {
     super(input);
     this.#template = template;
     this.#pick = pick;
+    this.#onUnconfirmed = onUnconfirmed;
+  }
+
+  override unconfirmed(tupleIds: readonly number[]): void {
+    this.#onUnconfirmed?.(tupleIds);
   }
 
   override decode(bytes: Uint8Array, start: number, end: number): Decoded {

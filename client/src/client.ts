@@ -44,6 +44,12 @@ export interface ConnectOptions {
   readonly tls?: TlsOptions;
   /** Calls that may wait in the client to be sent, for each connection, 1 and more; default 65,536. */
   readonly queuedMax?: number;
+  /**
+   * Called with the ids of tuples that takes have resolved with, and whose receipt no server had
+   * confirmed when their session ended: they may come back and be handed to others. That takes a process
+   * that stood still, or servers that were away, for a lease, just after the take. Must not throw.
+   */
+  readonly onUnconfirmed?: (tupleIds: readonly number[]) => void;
 }
 
 /** A connected client. `close` it, or declare it with `await using`. */
@@ -100,6 +106,7 @@ function pem(text: Uint8Array | string | undefined): Buffer | null {
 class GrpcTuplet implements Client, SpaceHost {
   readonly admin: Admin;
   readonly notifyHost: NotifyHost;
+  readonly onUnconfirmed: ConnectOptions['onUnconfirmed'];
   readonly #connections: readonly Connection[];
   readonly #engines: readonly Engine[];
   readonly #spaces = new Map<string, SpaceAddress>();
@@ -108,6 +115,7 @@ class GrpcTuplet implements Client, SpaceHost {
 
   constructor(connections: readonly Connection[], options: ConnectOptions, random: EngineRandom) {
     this.#connections = connections;
+    this.onUnconfirmed = options.onUnconfirmed;
     const clock = nodeClock();
     this.#engines = connections.map((connection) => {
       const { sessionLeaseMs: leaseMs, name, queuedMax } = options;

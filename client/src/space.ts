@@ -14,7 +14,7 @@ import {
   type Written,
 } from './answers.ts';
 import { BodyWriter, checked } from './body.ts';
-import { FindCall, type Pick, PlainCall } from './call.ts';
+import { FindCall, type Pick, PlainCall, type UnconfirmedListener } from './call.ts';
 import { callKinds } from './engine/calls.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Body } from './engine/operation.ts';
@@ -56,6 +56,7 @@ export interface SpaceHost {
   /** The engine for the next call. */
   engine(): Engine;
   readonly notifyHost: NotifyHost;
+  readonly onUnconfirmed: UnconfirmedListener | undefined;
 }
 
 /**
@@ -322,7 +323,7 @@ export class Space {
       }
       const body = writer.body(times.waitMs > 0);
       const input = { kind, space: this.#address, body, ...times };
-      return new FindCall<Result>(input, prepared, pick);
+      return new FindCall<Result>(input, prepared, pick, this.#host.onUnconfirmed);
     });
   }
 

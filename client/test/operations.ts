@@ -30,6 +30,8 @@ export class TestOperation extends Operation {
   /** Whether its answer is to be taken for unreadable. */
   decodes: (bytes: Uint8Array) => void = () => {};
   onTold: () => void = () => {};
+  /** Tuples handed out that may come back. */
+  unconfirmedIds: readonly number[] = [];
   #ids: readonly number[] = [];
 
   override decode(bytes: Uint8Array, start: number, end: number): Decoded {
@@ -48,6 +50,10 @@ export class TestOperation extends Operation {
     if (this.kind.waitField === 0) this.#tell({ kind: 'written' });
     else if (this.#ids.length === 0) this.#tell({ kind: 'nothing' });
     else this.#tell({ kind: 'found', ids: this.#ids });
+  }
+
+  override unconfirmed(tupleIds: readonly number[]): void {
+    this.unconfirmedIds = [...tupleIds];
   }
 
   override fail(error: TupletError): void {

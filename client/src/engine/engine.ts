@@ -438,9 +438,10 @@ export class Engine {
 
   /** Ends an operation with an error; the user is told unless he was told already. */
   #fail(operation: Operation, error: TupletError): void {
-    const tell = !operation.abandoned && operation.stage !== 'unconfirmed';
+    const { stage } = operation;
     this.#settle(operation);
-    if (tell) operation.fail(error);
+    if (stage === 'unconfirmed') operation.unconfirmed(operation.unreceived);
+    else if (!operation.abandoned) operation.fail(error);
   }
 
   /** Closes the operation: its sequence may be passed by the floor. */

@@ -117,6 +117,12 @@ export abstract class Operation {
   /** Hands out what `decode` kept. Must not throw. */
   abstract succeed(): void;
 
+  /**
+   * Its session is over, and the receipt of these tuples, which were handed out, was not confirmed: they
+   * may come back. Must not throw.
+   */
+  unconfirmed(_tupleIds: readonly number[]): void {}
+
   /** Ends the call with an error. Must not throw. */
   abstract fail(error: TupletError): void;
 }

@@ -57,6 +57,22 @@ test('S4: an answer that comes after the lease is not handed out; the take goes 
   t.is(world.server.named('acknowledge').length, 1);
 });
 
+test('S4: a take whose receipt was not confirmed in time hears that its tuple may come back', (t) => {
+  const world = makeWorld();
+  const sure = world.put('a', 1);
+  const unsure = world.put('b', 1);
+  const first = world.run(asking('take', 'a'));
+  world.server.instead = (call) => (call.name === 'acknowledge' ? true : undefined);
+  const second = world.run(asking('take', 'b'));
+  t.deepEqual(second.told, { kind: 'found', ids: [unsure] });
+  t.deepEqual(second.unconfirmedIds, []);
+  world.clock.block(leaseMs + 1);
+  world.clock.advance(1);
+  t.deepEqual(second.unconfirmedIds, [unsure]);
+  t.deepEqual(first.told, { kind: 'found', ids: [sure] });
+  t.deepEqual(first.unconfirmedIds, [], 'its receipt was confirmed');
+});
+
 test('S4: after giving up nothing more is said of the session, and the next call opens another', (t) => {
   const world = makeWorld();
   const take = world.run(asking('take', 'none'));
