@@ -6,9 +6,9 @@ import type { Asked } from '../sim/client.ts';
 import { type Plan, Workload } from '../sim/workload.ts';
 import { Prng } from '../src/base/prng.ts';
 import { call, type Ended, endedBy } from './calls.ts';
+import { HandOuts } from './hand-outs.ts';
 import { fileDoors, Journal } from './journal.ts';
 import type { ClientSettings, Order, Told } from './messages.ts';
-import { SessionNames } from './sessions.ts';
 
 /** Operations that one process has open at once. */
 const workers = 10;
@@ -33,7 +33,7 @@ class TortureClient {
   readonly #settings: ClientSettings;
   readonly #journal: Journal;
   readonly #recorder: Recorder;
-  readonly #sessions: SessionNames;
+  readonly #handOuts: HandOuts;
   readonly #random: Prng;
   /** What can be aborted: operations that wait. */
   readonly #waiting = new Set<AbortController>();
@@ -48,9 +48,14 @@ class TortureClient {
     this.#journal = journal;
     this.#recorder = journal.recorder;
     this.#random = new Prng(settings.seed, settings.name);
-    this.#sessions = new SessionNames(settings.ordinal, (session) =>
-      this.#recorder.end(settings.name, 'lost', session),
+    this.#handOuts = new HandOuts((operation) =>
+      this.#recorder.end(settings.name, 'lost', operation),
     );
+  }
+
+  /** The SDK says that these tuples may come back. */
+  unconfirmed(tupleIds: readonly number[]): void {
+    this.#handOuts.unconfirmed(tupleIds);
   }
 
   start(): void {
@@ -89,13 +94,18 @@ class TortureClient {
     const { operation, asked, timeoutMs } = plan;
     const controller = new AbortController();
     const forEver = asked.waitMs === null;
-    const lane = this.#sessions.laneOf(operation, asked);
     const patience = forEver ? this.#abortLater(controller, random) : undefined;
     if (!forEver) this.#ending += 1;
     const id = this.#recorder.invoke(this.#settings.name, operation, asked);
     const space = this.#client.space(asked.space ?? '');
-    const end = (ended: Ended, session: number | undefined): Ended => {
+    const end = (ended: Ended): Ended => {
+      const handed = isTake(operation) ? (ended.result.found ?? []) : [];
+      const session = handed.length > 0 ? id : undefined;
       this.#recorder.complete(id, ended.outcome, ended.result, session);
+      this.#handOuts.handed(
+        id,
+        handed.map((tuple) => tuple.id),
+      );
       clearTimeout(patience);
       this.#waiting.delete(controller);
       if (!forEver) this.#ending -= 1;
@@ -104,15 +114,11 @@ class TortureClient {
       return ended;
     };
     return call(space, operation, asked, { timeoutMs, signal: controller.signal }).then(
-      (answer) => {
-        const ended = this.#isHandedTooLate(operation, answer) ? handedTooLate : answer;
-        return end(ended, this.#sessions.answered(lane));
-      },
+      (answer) => end(this.#isHandedTooLate(operation, answer) ? handedTooLate : answer),
       (cause: unknown) => {
         const error = TupletError.from(cause);
-        if (error.reason === 'SESSION_EXPIRED') this.#sessions.lost(lane);
         if (unexpected.has(error.reason)) report(error);
-        return end(endedBy(error), undefined);
+        return end(endedBy(error));
       },
     );
   }
@@ -123,8 +129,7 @@ class TortureClient {
    * comes back.
    */
   #isHandedTooLate(operation: Asked, { outcome }: Ended): boolean {
-    const isTake = operation === 'take' || operation === 'take-many';
-    if (!isTake || outcome !== 'ok') return false;
+    if (!isTake(operation) || outcome !== 'ok') return false;
     return this.#journal.heldUpMs >= this.#settings.sessionLeaseMs;
   }
 
@@ -139,6 +144,10 @@ class TortureClient {
   #tellDrained(): void {
     if (this.#ending === 0) tell({ kind: 'drained' });
   }
+}
+
+function isTake(operation: Asked): boolean {
+  return operation === 'take' || operation === 'take-many';
 }
 
 const handedTooLate: Ended = { outcome: 'unknown', result: { reason: 'STOPPED' } };
@@ -159,13 +168,16 @@ function report(error: unknown): void {
 export async function runClient(settings: ClientSettings): Promise<void> {
   const journal = new Journal(fileDoors(settings.path), settings.name, settings.ordinal);
   journal.startTicking();
+  let torture: TortureClient | undefined;
   const { sessionLeaseMs, name } = settings;
-  const options = { sessionLeaseMs, name, connectTimeoutMs: 60_000 };
+  const onUnconfirmed = (tupleIds: readonly number[]): void => torture?.unconfirmed(tupleIds);
+  const options = { sessionLeaseMs, name, connectTimeoutMs: 60_000, onUnconfirmed };
   const client = await connect(`tuplet://${settings.address}`, options);
-  const torture = new TortureClient(client, settings, journal);
+  const working = new TortureClient(client, settings, journal);
+  torture = working;
   process.on('message', (order: Order) => {
-    if (order === 'drain') torture.drain();
-    else torture.finish().then(() => process.exit(0), report);
+    if (order === 'drain') working.drain();
+    else working.finish().then(() => process.exit(0), report);
   });
-  torture.start();
+  working.start();
 }

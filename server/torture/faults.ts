@@ -101,7 +101,7 @@ export class Faults {
   }
 
   async #killServer(): Promise<void> {
-    while (await this.#wait(1_000, 4_000)) {
+    while (await this.#waitToKill()) {
       const time = nowNs();
       const code = await this.#server.kill();
       if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
@@ -115,6 +115,13 @@ export class Faults {
       this.#fault('crash', time, { forMs: Math.ceil((servesNs - time) / nsPerMs) });
       this.#fault('restart', servesNs);
     }
+  }
+
+  /** Now and then for longer than a lease: sessions of the dead end only while the server serves. */
+  #waitToKill(): Promise<boolean> {
+    const { sessionLeaseMs } = this.#options;
+    if (this.#random.chance(2, 3)) return this.#wait(500, 3_000);
+    return this.#wait(sessionLeaseMs + 500, sessionLeaseMs + 2_500);
   }
 
   async #killClients(): Promise<void> {

@@ -30,10 +30,15 @@ class World {
 test('ids of operations differ between processes', (t) => {
   const { journal, lines } = new World();
   const id = journal.recorder.invoke('c3', 'count', {});
-  journal.recorder.complete(id, 'ok', { count: 0 });
+  journal.recorder.complete(id, 'ok', { count: 0 }, id);
+  journal.recorder.end('c3', 'lost', id);
   t.deepEqual(
     lines.map((line) => ('id' in line ? line.id : 0)),
-    [3_000_001, 3_000_001],
+    [3_000_001, 3_000_001, 0],
+  );
+  t.deepEqual(
+    lines.map((line) => ('session' in line ? line.session : 0)),
+    [0, 3_000_001, 3_000_001],
   );
 });
 

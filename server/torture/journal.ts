@@ -42,6 +42,13 @@ export function fileDoors(path: string): JournalDoors {
   };
 }
 
+/** Ids of a process, and sessions, which bear ids of operations, as all processes know them. */
+function renumbered(line: Line, firstId: number): Line {
+  const told = 'id' in line ? { ...line, id: firstId + line.id } : line;
+  if (!('session' in told) || told.session === undefined) return told;
+  return { ...told, session: firstId + told.session };
+}
+
 /**
  * The file of one client process. It notices by itself where its process stood still, and says so in a
  * `pause` line that begins with the last sign of life: from there on its sessions may be over.
@@ -63,7 +70,7 @@ export class Journal {
     const firstId = ordinal * idsPerProcess;
     this.recorder = new Recorder(
       () => this.#timeNs(),
-      (line) => this.#write('id' in line ? { ...line, id: firstId + line.id } : line),
+      (line) => this.#write(renumbered(line, firstId)),
     );
   }
 

@@ -64,7 +64,7 @@ async function torture(options: Options): Promise<void> {
 await new Command('torture')
   .description('kill real servers under real clients, and judge what the clients saw')
   .option('--rounds <count>', 'how many rounds', atLeast(1), 1)
-  .option('--seconds <seconds>', 'how long faults and work last in a round', atLeast(1), 10)
+  .option('--seconds <seconds>', 'how long faults and work last in a round', atLeast(1), 12)
   .option('--clients <count>', 'client processes', atLeast(2), 16)
   .option('--seed <seed>', 'chooses faults and operations, not their timing', atLeast(0), 1)
   .option('--history <file>', 'keep the history of the last round (server/sim/check/HISTORY.md)')

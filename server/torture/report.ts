@@ -45,11 +45,13 @@ export class Totals {
   rounds = 0;
   failed = 0;
   violations = 0;
+  snapshots = 0;
 
   add(report: RoundReport): void {
     this.rounds += 1;
     if (failuresOf(report).length > 0) this.failed += 1;
     this.violations += report.violations.length;
+    this.snapshots += report.snapshots;
     addCounts(this.counts, report.counts);
     for (const key of Object.keys(this.faults) as (keyof FaultCounts)[]) {
       this.faults[key] += report.faults[key];
@@ -67,6 +69,7 @@ export class Totals {
       ['server killed', faults.serverKills],
       ['server recovered', faults.recovered],
       ['milliseconds a recovery', Math.round(faults.recoveryMs / Math.max(1, faults.recovered))],
+      ['partitions with a snapshot at the end', this.snapshots],
       ['clients killed', faults.clientKills],
       ['clients stopped beyond their lease', faults.clientStops],
       ['  killed while they stood still', faults.killedWhileStopped],

@@ -1,5 +1,5 @@
 /** One round: a fresh server, clients and watchers, faults, and a history to be judged. */
-import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, connect } from '@tuplet/client';
@@ -7,6 +7,7 @@ import { historyOf, type Line, type Violation } from '../sim/check/history.ts';
 import { simSpaces } from '../sim/workload.ts';
 import { Prng } from '../src/base/prng.ts';
 import { ServerProcess } from '../test/process/server-process.ts';
+import { Ballast } from './ballast.ts';
 import { type Counts, countsOf, floors } from './counts.ts';
 import { Crew } from './crew.ts';
 import { type FaultCounts, Faults, noFaults } from './faults.ts';
@@ -16,7 +17,7 @@ import { survey } from './survey.ts';
 import { complaint, judge } from './verdict.ts';
 
 /** Milliseconds after which a client's sessions end without it. */
-const sessionLeaseMs = 5_000;
+const sessionLeaseMs = 4_000;
 /** Milliseconds in which everything must have come to rest when faults stop. */
 const restMsMax = 60_000;
 /** A round goes on so many times longer at most, where the machine is too slow for its floor. */
@@ -42,6 +43,8 @@ export interface RoundReport {
   readonly counts: Counts;
   readonly faults: FaultCounts;
   readonly seconds: number;
+  /** Snapshots that lay on the disk at the end: partitions that had taken one. */
+  readonly snapshots: number;
   readonly violations: readonly Violation[];
   readonly historyPath: string;
 }
@@ -75,6 +78,7 @@ class Round {
   #faults: FaultCounts = noFaults();
   #client: Client | undefined;
   #seconds = 0;
+  #snapshots = 0;
 
   constructor(settings: RoundSettings, server: ServerProcess, folder: string) {
     this.#settings = settings;
@@ -108,6 +112,8 @@ class Round {
     await this.#crew.startObserver();
     await this.#crew.startWatchers();
     await this.#crew.startClients(this.#settings.clients);
+    const ballast = new Ballast(client);
+    await ballast.start('plain');
     const begunNs = nowNs();
     const faults = new Faults(this.#server, this.#crew, this.#random.fork('faults'), {
       record: (line) => this.#lines.push(line),
@@ -118,6 +124,7 @@ class Round {
     const leastMs = this.#settings.seconds * 1_000;
     this.#faults = await faults.run(leastMs, leastMs * patience);
     this.#seconds = (nowNs() - begunNs) / 1e9;
+    await ballast.stop();
     await this.#settle(client);
   }
 
@@ -150,6 +157,8 @@ class Round {
   }
 
   async stop(): Promise<void> {
+    const snapshots = readdirSync(join(this.#settings.folder, 'data', 'snapshots'));
+    this.#snapshots = snapshots.filter((file) => file !== 'reserve').length;
     await this.#crew.finish();
     await this.#client?.close();
     const code = await this.#server.stop();
@@ -166,6 +175,7 @@ class Round {
       counts: countsOf(history),
       faults: this.#faults,
       seconds: this.#seconds,
+      snapshots: this.#snapshots,
       violations: [...this.#violations, ...judge(history)],
       historyPath,
     };

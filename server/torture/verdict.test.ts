@@ -58,7 +58,7 @@ class Round {
     return found;
   }
 
-  /** A take that gets the tuple, in a session of its process. */
+  /** A take that gets the tuple; its session bears a name of its own. */
   take(process: string, found: FoundJson, session: number): void {
     const call = this.recorder.invoke(process, 'take', taking);
     this.timeMs += 1;
@@ -85,7 +85,7 @@ class Round {
   }
 }
 
-test('a tuple that came back when its session was lost may go to another', (t) => {
+test('a tuple whose receipt was not confirmed before its session ended may go to another', (t) => {
   const round = new Round();
   const found = round.write('1');
   round.take('c1', found, 1_001);
@@ -94,7 +94,7 @@ test('a tuple that came back when its session was lost may go to another', (t) =
   t.deepEqual(round.complaints(), []);
 });
 
-test('a tuple handed to two fails where only the other session of the process was lost', (t) => {
+test('a tuple handed to two fails where only another take of the process was unconfirmed', (t) => {
   const round = new Round();
   const found = round.write('1');
   round.take('c1', found, 1_001);
@@ -113,7 +113,7 @@ test('what a living client has received and is handed out again after its sessio
   t.deepEqual(round.complaints(), ['hand-over']);
 });
 
-test('a client that receives in a session that it has given up fails', (t) => {
+test('a client that receives in a session that is over fails', (t) => {
   const round = new Round();
   const found = round.write('1');
   round.recorder.end('c1', 'lost', 1_001);
