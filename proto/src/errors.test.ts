@@ -19,8 +19,17 @@ test('§10 every reason has a row with a code of gRPC, a text and an action [10.
   if (!Array.isArray(rows)) return t.fail();
   t.is(rows.length, Object.keys(errorRows).length);
   for (const row of rows) {
-    t.deepEqual(Object.keys(row), ['reason', 'code', 'definite', 'retryable', 'text', 'action']);
+    t.deepEqual(Object.keys(row), [
+      'reason',
+      'code',
+      'by',
+      'definite',
+      'retryable',
+      'text',
+      'action',
+    ]);
     t.regex(row.reason, /^[A-Z][A-Z0-9_]{2,62}$/);
+    t.true(['server', 'client', 'later'].includes(row.by), row.reason);
     t.true(row.code in GrpcCode && row.code !== 'OK', row.reason);
     t.true(row.text.length > 10 && row.action.length > 3, row.reason);
   }

@@ -32,6 +32,8 @@ export type GrpcCodeName = keyof typeof GrpcCode;
 export interface ErrorRow {
   /** The gRPC status code. */
   readonly code: GrpcCodeName;
+  /** Who says it: servers, only clients by themselves, or nobody in this version: room is kept. */
+  readonly by: 'server' | 'client' | 'later';
   /** Whether the operation surely did not happen. */
   readonly definite: boolean;
   /** Whether sending the same request again can succeed without a change elsewhere. */

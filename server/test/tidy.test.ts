@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import { errorRows, GrpcCode } from '@tuplet/proto';
 import test from 'ava';
 import { repositoryRoot } from './repository.ts';
 
@@ -54,6 +55,26 @@ test('no code waits to be finished', (t) => {
 
 test('every test runs: none is focused, skipped without a reason, or expected to fail', (t) => {
   t.deepEqual(hits(all.filter(isTest), /\btest\.(only|failing|todo|skip)\b/), []);
+});
+
+test('every reason of errors.json is said by whom its row names, and by nobody else', (t) => {
+  const sources = (folder: RegExp): string =>
+    all
+      .filter((path) => folder.test(path) && path.endsWith('.ts') && !isTest(path))
+      .map(text)
+      .join('\n');
+  const server = sources(/^(server|proto)\/src\//);
+  const client = sources(/^client\/src\//);
+  const wrong = Object.entries(errorRows).filter(([reason, { by }]) => {
+    if (by === 'server') return !server.includes(`'${reason}'`);
+    if (by === 'client' && !client.includes(`'${reason}'`)) return true;
+    // Some reasons are names of gRPC's codes as well, which stand everywhere.
+    return server.includes(`'${reason}'`) && !(reason in GrpcCode);
+  });
+  t.deepEqual(
+    wrong.map(([reason]) => reason),
+    [],
+  );
 });
 
 const pages = all.filter((path) => path.endsWith('.md'));

@@ -185,7 +185,7 @@ test('an error that no retry mends ends the call at once', (t) => {
   t.is(world.server.named('write').length, 1);
 });
 
-test('a revision that has changed is not tried again, although its row says retryable', (t) => {
+test('a revision that has changed is not tried again: the same request cannot succeed', (t) => {
   const world = makeWorld();
   world.server.instead = (call) =>
     call.name === 'write' ? reply(call.callId, 2, status(10, 'REVISION_CHANGED')) : undefined;

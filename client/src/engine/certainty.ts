@@ -1,11 +1,5 @@
 /** What the engine knows of whether an operation has happened, and what follows from it. */
-import type { TupletError } from '../error.ts';
 import type { Operation } from './operation.ts';
-
-/** Whether the same request may succeed by itself; a revision that has changed stays so. */
-export function isWorthRetrying(error: TupletError): boolean {
-  return error.retryable && error.reason !== 'REVISION_CHANGED';
-}
 
 /** Whether a sending of the operation, in its present session, may have acted, or still may. */
 export function mayAct(operation: Operation): boolean {

@@ -3,7 +3,7 @@ import type { TupletError } from '../error.ts';
 import { Alarm } from './alarm.ts';
 import { backOffMs } from './back-off.ts';
 import { controlCalls, errorReply } from './calls.ts';
-import { canGoOn, isSurelyUndone, isWorthRetrying, mayAct } from './certainty.ts';
+import { canGoOn, isSurelyUndone, mayAct } from './certainty.ts';
 import type { EngineDoors } from './doors.ts';
 import { type ReplyRun, writeCall, writeCancelTake, writeEndCall } from './envelope.ts';
 import { Lane } from './lane.ts';
@@ -337,7 +337,7 @@ export class Engine {
       this.#sessions.giveUp(session, nowMs, error);
       if (operation.stage === 'backing-off') this.#fail(operation, error);
     } else if (error.reason === staleReason) this.#refresh(operation);
-    else if (isWorthRetrying(error)) this.#backOff(operation, error, nowMs);
+    else if (error.retryable) this.#backOff(operation, error, nowMs);
     else this.#giveUp(operation, error);
   }
 

@@ -74,6 +74,7 @@ export type ErrorReason =
 export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   ANY_OF_SIZE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A set of a template has no value or more than 256.',
@@ -81,6 +82,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CANCELLED: {
     code: 'CANCELLED',
+    by: 'client',
     definite: false,
     retryable: false,
     text: 'The caller cancelled the call. An operation in a session is cancelled for sure only by an answer that says so.',
@@ -88,6 +90,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CLOSED_OPERATION: {
     code: 'FAILED_PRECONDITION',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The sequence lies below the lowest one that the session keeps open. This sending did nothing, and its earlier result is no longer kept.',
@@ -95,6 +98,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CONFLICT: {
     code: 'ABORTED',
+    by: 'later',
     definite: true,
     retryable: true,
     text: 'Another operation changed what this one rested on.',
@@ -102,6 +106,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CONNECTION_LOST: {
     code: 'UNAVAILABLE',
+    by: 'client',
     definite: false,
     retryable: true,
     text: 'The connection broke before an answer came.',
@@ -109,6 +114,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CURSOR_COMPACTED: {
     code: 'OUT_OF_RANGE',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The events after this cursor are no longer kept.',
@@ -116,6 +122,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   CURSOR_INVALID: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The cursor is not one that this cluster gave out for this space.',
@@ -123,6 +130,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   DEADLINE: {
     code: 'DEADLINE_EXCEEDED',
+    by: 'client',
     definite: false,
     retryable: true,
     text: 'The deadline passed before an answer came; the operation may have happened.',
@@ -130,6 +138,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   DISK_FULL: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The log cannot grow. Writes are refused; takes, acknowledgements and expiry go on.',
@@ -137,6 +146,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   DUPLICATE_KEY: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A record, or a record pattern, has one key twice.',
@@ -144,6 +154,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   ENUM_UNKNOWN: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A field holds a number that its enum does not have.',
@@ -151,6 +162,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   FENCED: {
     code: 'ABORTED',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A newer attempt of the same operation has been received; this one never happens.',
@@ -158,6 +170,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   FIELD_NOT_NUMERIC: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The field to be increased is missing or no number, or a float would be added to an int.',
@@ -165,6 +178,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   FIELD_REPEATED: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A value, matcher or part that can be set once is set more than once.',
@@ -172,6 +186,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   INCREMENT_OVERFLOW: {
     code: 'OUT_OF_RANGE',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The increased int would not fit 64 bits; nothing changed.',
@@ -179,6 +194,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   INTERNAL: {
     code: 'INTERNAL',
+    by: 'server',
     definite: false,
     retryable: false,
     text: 'The server met a fault of its own. The operation may have happened.',
@@ -186,6 +202,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   KIND_UNKNOWN: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A formal matcher names no kind of value.',
@@ -193,6 +210,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   LEASE_OUT_OF_RANGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A lease is zero, negative or beyond what is allowed.',
@@ -200,6 +218,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   LIST_TOO_LONG: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A list has more than 1,024 elements.',
@@ -207,6 +226,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   MALFORMED_MESSAGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'Bytes are not a message of the contract: cut off, or a number beyond its range.',
@@ -214,6 +234,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   MATCHER_WITHOUT_KIND: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A matcher asks for nothing.',
@@ -221,6 +242,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   MEMORY_FULL: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'later',
     definite: true,
     retryable: true,
     text: 'The server holds as many tuples as its memory allows. Writes are refused; takes go on.',
@@ -228,6 +250,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   NESTED_TOO_DEEP: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'Lists and records nest more than 16 deep, or matchers more than 32.',
@@ -235,6 +258,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   NOT_OFFERED: {
     code: 'UNIMPLEMENTED',
+    by: 'later',
     definite: true,
     retryable: false,
     text: 'The contract keeps room for this, and this server does not offer it.',
@@ -242,6 +266,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   NOT_PINNED: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The operation needs a template that is pinned to one slot.',
@@ -249,6 +274,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   NO_LEADER: {
     code: 'UNAVAILABLE',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'A partition has no leader at the moment; the operation surely did not happen.',
@@ -256,6 +282,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   OPERATION_MISMATCH: {
     code: 'FAILED_PRECONDITION',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The same operation identity was used before for another kind of operation.',
@@ -263,6 +290,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   OUTCOME_UNKNOWN: {
     code: 'UNAVAILABLE',
+    by: 'server',
     definite: false,
     retryable: true,
     text: 'The operation may have happened or not; it could not be confirmed in time.',
@@ -271,6 +299,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   OVERLOADED: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The node, or one partition, has as much work waiting as it may.',
@@ -278,6 +307,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   PATTERN_EMPTY: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'An alternative of a template has neither matchers nor rest.',
@@ -285,6 +315,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   PATTERN_TOO_LONG: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A pattern has more than 64 matchers, or one for lists more than 1,024.',
@@ -292,6 +323,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   PERMISSION_DENIED: {
     code: 'PERMISSION_DENIED',
+    by: 'later',
     definite: true,
     retryable: false,
     text: 'The caller may not do this.',
@@ -299,6 +331,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   PREFIX_WITHOUT_KIND: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A prefix is neither a string nor bytes.',
@@ -306,6 +339,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   RANGE_BOUND: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A bound of a range is NaN, or of a kind that has no ranges.',
@@ -313,6 +347,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   RANGE_FAMILY: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A range names no family, or its bounds are not of one family.',
@@ -320,6 +355,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   RECORD_TOO_LARGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A record, or a record pattern, has more than 256 keys.',
@@ -327,6 +363,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   REQUEST_INVALID: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A request lacks a field, or a field is outside of its bounds; the message names it.',
@@ -334,6 +371,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   REQUEST_TOO_LARGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A request, or the answer it asks for, would exceed 3.5 MiB, or it has too many items.',
@@ -341,13 +379,15 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   REVISION_CHANGED: {
     code: 'ABORTED',
+    by: 'server',
     definite: true,
-    retryable: true,
+    retryable: false,
     text: 'The tuple no longer has the revision that the request names.',
     action: 'Read it again and decide anew.',
   },
   ROUTE_CHANGES: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The tuple to be put in place of another would lie in another slot, or the increased field routes the tuple.',
@@ -355,6 +395,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   ROUTING_RULE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A routing rule of a space is outside of its bounds, or two rules are for equal tags.',
@@ -362,6 +403,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SESSIONS_EXHAUSTED: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The server serves as many sessions as it may.',
@@ -369,6 +411,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SESSION_BUSY: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The session holds 4,096 unfinished operations, or 64 MiB of results and unacknowledged tuples.',
@@ -376,6 +419,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SESSION_EXPIRED: {
     code: 'FAILED_PRECONDITION',
+    by: 'server',
     definite: false,
     retryable: false,
     text: 'The session has ended, or was never opened. What it held has been given back; what it had sent may have happened before.',
@@ -383,6 +427,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SHUTTING_DOWN: {
     code: 'UNAVAILABLE',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The node is leaving; the operation did not happen.',
@@ -390,6 +435,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SLOW_CONSUMER: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: false,
     retryable: true,
     text: 'Replies waited for a reader that did not read, beyond the bound of the stream.',
@@ -398,6 +444,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SPACES_EXHAUSTED: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The cluster has as many spaces as it may.',
@@ -405,6 +452,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SPACE_EXISTS: {
     code: 'ALREADY_EXISTS',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A space of this name exists already.',
@@ -412,6 +460,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SPACE_LIKE_NOT_FOUND: {
     code: 'NOT_FOUND',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'The space that a new one should be like does not exist.',
@@ -419,6 +468,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SPACE_NAME: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A space has no valid name: 1 to 128 letters, digits and . _ - / that begin with a letter or digit.',
@@ -426,6 +476,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   SPACE_NOT_FOUND: {
     code: 'NOT_FOUND',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'No space has this name or id. Said only after a linearizable look at the map.',
@@ -433,6 +484,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   STALE_MAP: {
     code: 'UNAVAILABLE',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The request was routed by an older cluster map.',
@@ -440,6 +492,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   STRING_NOT_UTF8: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A string is not well-formed Unicode.',
@@ -447,6 +500,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TEMPLATE_ALTERNATIVES: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A template has no alternative or more than 8.',
@@ -454,6 +508,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TEMPLATE_TOO_LARGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A template has more than 16,384 matchers and values, or more than 3.5 MiB.',
@@ -461,6 +516,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TIMESTAMP_OUT_OF_RANGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A timestamp lies outside of 64-bit nanoseconds since 1970 (1677 to 2262), or its nanos outside 0 to 999,999,999.',
@@ -468,6 +524,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TOO_MANY_IN_FLIGHT: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The connection has more calls open than it may.',
@@ -475,6 +532,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TUPLE_ARITY: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A tuple has no field or more than 64.',
@@ -482,6 +540,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   TUPLE_TOO_LARGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A tuple is larger than its space allows (1 MiB unless set, 3 MiB at most).',
@@ -489,6 +548,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   UNAUTHENTICATED: {
     code: 'UNAUTHENTICATED',
+    by: 'later',
     definite: true,
     retryable: false,
     text: 'The caller did not say who it is, or could not show it.',
@@ -496,6 +556,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   UNKNOWN_FIELD: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A message has a field that this server does not know.',
@@ -503,6 +564,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   UNSUPPORTED_FORMAT: {
     code: 'FAILED_PRECONDITION',
+    by: 'later',
     definite: true,
     retryable: false,
     text: 'Data or a message has a format version that this server does not know.',
@@ -510,6 +572,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   VALUE_OUT_OF_RANGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A number does not fit the field that should hold it.',
@@ -517,6 +580,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   VALUE_WITHOUT_KIND: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A value has no kind.',
@@ -524,6 +588,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   WAITERS_EXHAUSTED: {
     code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
     definite: true,
     retryable: true,
     text: 'The partition holds as many blocked calls as it may.',
@@ -531,6 +596,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
   },
   WAIT_OUT_OF_RANGE: {
     code: 'INVALID_ARGUMENT',
+    by: 'server',
     definite: true,
     retryable: false,
     text: 'A wait is negative or beyond what is allowed.',

@@ -1,5 +1,5 @@
 /** What group 0's log says, and what applying it comes to. */
-import type { RoutingRule } from '@tuplet/proto';
+import type { ErrorReason, RoutingRule } from '@tuplet/proto';
 import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
 
 /** What a space is created with. */
@@ -73,7 +73,8 @@ export interface MapEntry {
 
 /** Why a command of the map is refused; `reason` is a row of `proto/errors.json`. Definite. */
 export interface MapProblem {
-  readonly reason:
+  readonly reason: Extract<
+    ErrorReason,
     | 'SPACE_NAME'
     | 'ROUTING_RULE'
     | 'VALUE_OUT_OF_RANGE'
@@ -83,7 +84,8 @@ export interface MapProblem {
     | 'SPACES_EXHAUSTED'
     | 'TOO_MANY_IN_FLIGHT'
     | 'SHUTTING_DOWN'
-    | 'DISK_FULL';
+    | 'DISK_FULL'
+  >;
   /** The path of the argument, in the words of the contract. */
   readonly field: string;
   readonly message: string;

@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@tuplet/proto';
 import { partitionOf, type SessionId, type Term } from '../base/ids.ts';
 import { askAgainMs } from '../base/limits.ts';
 import type { SessionOperation } from '../space/command.ts';
@@ -170,7 +171,7 @@ export class Admission {
     return parked;
   }
 
-  #refuse({ from, message }: Parked, reason: string, text: string): void {
+  #refuse({ from, message }: Parked, reason: ErrorReason, text: string): void {
     this.#context.answer(from, message.call, {
       kind: 'refused',
       reason,

@@ -1,6 +1,7 @@
 import {
   decodeTuple,
   decodeValue,
+  type ErrorReason,
   encodeTuple,
   Float,
   floatOf,
@@ -13,7 +14,7 @@ import {
 /** What an increment comes to: the new tuple, or why it is refused. */
 export type Increment =
   | { readonly kind: 'new'; readonly bytes: Uint8Array }
-  | { readonly kind: 'refused'; readonly reason: string; readonly message: string };
+  | { readonly kind: 'refused'; readonly reason: ErrorReason; readonly message: string };
 
 const intMin = -(2n ** 63n);
 const intMax = 2n ** 63n - 1n;
@@ -56,6 +57,6 @@ function isFloat(value: Value): boolean {
   return typeof value === 'number' && !Number.isSafeInteger(value);
 }
 
-function refused(reason: string, message: string): Increment {
+function refused(reason: ErrorReason, message: string): Increment {
   return { kind: 'refused', reason, message };
 }

@@ -4,7 +4,7 @@
  * over in the turn loop; between nodes they travel. PROTOCOL §5 to §7 says what each means; the
  * network may lose, delay, duplicate and reorder them.
  */
-import type { Template } from '@tuplet/proto';
+import type { ErrorReason, Template } from '@tuplet/proto';
 import type {
   LogIndex,
   PartitionId,
@@ -212,7 +212,7 @@ export type Answer =
   /** Refused for a reason of proto/errors.json, definitely not done by the sending of this m (r). */
   | {
       readonly kind: 'refused';
-      readonly reason: string;
+      readonly reason: ErrorReason;
       readonly message: string;
       readonly m: number;
     }

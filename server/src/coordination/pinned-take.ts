@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { PartitionId, Term } from '../base/ids.ts';
 import { waitEndLimitMs } from '../base/limits.ts';
@@ -125,7 +126,7 @@ export class PinnedTake {
   }
 
   /** Definite unless an earlier send may have been carried out by an earlier leadership. */
-  #refused(reason: string, message: string): void {
+  #refused(reason: ErrorReason, message: string): void {
     if (this.#m === 1) this.#finish({ kind: 'refused', reason, message });
     else this.#finish({ kind: 'outcome-unknown', partitions: [this.#partition] });
   }

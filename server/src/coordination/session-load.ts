@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@tuplet/proto';
 import type { Sequence, SessionId } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { LeaderContext } from './leader-context.ts';
@@ -5,7 +6,7 @@ import type { LeaderContext } from './leader-context.ts';
 /** A refusal without the number of the sending. */
 export interface BusyRefusal {
   readonly kind: 'refused';
-  readonly reason: string;
+  readonly reason: ErrorReason;
   readonly message: string;
 }
 

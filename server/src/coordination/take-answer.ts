@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@tuplet/proto';
 import type { PartitionId } from '../base/ids.ts';
 import type { Refusal, Result } from '../space/outcome.ts';
 import type { ToLeader } from './messages.ts';
@@ -12,7 +13,7 @@ export type TakeAnswer =
   /** C8: the attempt is over; only a session that has ended is worth telling the client. */
   | { readonly kind: 'stop'; readonly why: Refusal }
   /** A leader refused it for a reason of proto/errors.json; definitely nothing was handed over. */
-  | { readonly kind: 'refused'; readonly reason: string; readonly message: string }
+  | { readonly kind: 'refused'; readonly reason: ErrorReason; readonly message: string }
   /** The wait ended, and these partitions did not say that they are empty. Nothing was handed over. */
   | { readonly kind: 'unavailable'; readonly partitions: readonly PartitionId[] }
   /** The wait ended while a hand-over may have been logged: the next attempt fetches it. */

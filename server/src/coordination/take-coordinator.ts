@@ -1,3 +1,4 @@
+import type { ErrorReason } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import type { PartitionId, Term } from '../base/ids.ts';
 import { waitEndLimitMs } from '../base/limits.ts';
@@ -232,7 +233,7 @@ export class TakeCoordinator {
     for (const [of, each] of this.#partitions) if (each.isMarked) this.#sendOpen(of);
   }
 
-  #refused(reason: string, message: string): void {
+  #refused(reason: ErrorReason, message: string): void {
     const refusal: TakeAnswer = { kind: 'refused', reason, message };
     // While earlier attempts are not fenced, or one is accepted, nothing is definite.
     if (this.#state === 'waiting') this.#finish(refusal);

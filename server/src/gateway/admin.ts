@@ -1,13 +1,6 @@
 /** AdminService: spaces, and the state of this node. */
 import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
-import {
-  decodeValue,
-  durationOfMs,
-  encodeValue,
-  isErrorReason,
-  limits,
-  timestampOfMs,
-} from '@tuplet/proto';
+import { decodeValue, durationOfMs, encodeValue, limits, timestampOfMs } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import type { MapOutcome, MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import { type Failure, invalid } from '../router/failure.ts';
@@ -128,7 +121,7 @@ function refusalOf(outcome: MapOutcome): Failure {
 }
 
 function problemFailure({ reason, field, message, limit }: MapProblem): Failure {
-  return invalid(isErrorReason(reason) ? reason : 'INTERNAL', field, message, limit);
+  return invalid(reason, field, message, limit);
 }
 
 function settingsOf(settings: contract.SpaceSettings | null): SpaceSettings {

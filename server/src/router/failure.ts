@@ -2,7 +2,7 @@
  * Why a call failed, as its caller will see it. The reasons are rows of `proto/errors.json`, which
  * gives each its gRPC code and says whether the call surely did not happen.
  */
-import { type ErrorReason, isErrorReason } from '@tuplet/proto';
+import type { ErrorReason } from '@tuplet/proto';
 import type { PartitionId } from '../base/ids.ts';
 import type { Refusal } from '../space/outcome.ts';
 
@@ -57,9 +57,8 @@ export function outcomeUnknown(partition: PartitionId): Failure {
 }
 
 /** A leader refused it; definitely not done. */
-export function refusedBy(partition: PartitionId, reason: string, message: string): Failure {
-  // A reason that this node does not know comes from a newer one.
-  return { reason: isErrorReason(reason) ? reason : 'INTERNAL', message, partition };
+export function refusedBy(partition: PartitionId, reason: ErrorReason, message: string): Failure {
+  return { reason, message, partition };
 }
 
 /** The operation is refused by its session (PROTOCOL §2). */
