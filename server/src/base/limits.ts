@@ -225,6 +225,8 @@ export const sessionNameBytesMax = 128;
 export const requestIdBytesMax = 64;
 /** Milliseconds of the longest lease or wait; longer ones are refused: 100 years. */
 export const durationMsMax = 3_155_760_000_000;
+/** Events that a notify stream looks at in one go, whether they match or not: about 1 ms. */
+export const notifyLooksMax = 1_000;
 /** Events of one message of a notify stream. */
 export const notifyEventsMax = 500;
 /** Bytes of one message of a notify stream, and of what a stream holds for its consumer. */

@@ -91,7 +91,8 @@ class Subscription {
     if (this.#writing || this.#gone || this.#source === undefined) return;
     const message = this.#source.next();
     if (message === undefined) {
-      this.#watchClock();
+      if (this.#source.hasMore) this.#wake();
+      else this.#watchClock();
       return;
     }
     if (isFailure(message)) {

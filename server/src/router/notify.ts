@@ -10,6 +10,7 @@ import {
   cursorEventsMax,
   heartbeatMs,
   notifyEventsMax,
+  notifyLooksMax,
   notifyMessageBytes,
 } from '../base/limits.ts';
 import type { HistoryKind, SpaceEvent } from '../space/history.ts';
@@ -169,6 +170,8 @@ export class NotifyStream {
   #sinceCursor = 0;
   #cursorMs = Number.NEGATIVE_INFINITY;
   #cursorWanted = false;
+  /** Events that the present pull has looked at. */
+  #looks = 0;
 
   constructor(
     histories: Histories,
@@ -209,17 +212,27 @@ export class NotifyStream {
     this.#cancels = [];
   }
 
-  /** The next message; undefined where there is nothing to say now. Pull again until then. */
+  /** Whether the last pull ended before the histories did: to be pulled again, a little later. */
+  get hasMore(): boolean {
+    return this.#looks >= notifyLooksMax;
+  }
+
+  /**
+   * The next message; undefined where there is nothing to say, now or yet (`hasMore`). Pull again
+   * until then. It looks at a bounded number of events: few of a long history may match.
+   */
   next(): NotifyMessage | undefined | Failure {
     const events: NotifyEvent[] = [];
     let bytes = 0;
     // The first message is a cursor alone: the stream's beginning.
     if (this.#cursorMs === Number.NEGATIVE_INFINITY) return { events, cursor: this.#cursor() };
     this.#cursorWanted = false;
+    this.#looks = 0;
     // Who stands inside a revision goes on first, so that at most one does.
     const inside = this.#readings.findIndex((each) => !each.atBoundary || each.held !== undefined);
     const first = inside < 0 ? this.#turn : inside;
     for (let count = 0; count < this.#readings.length && !this.#cursorWanted; count += 1) {
+      if (this.hasMore) break;
       const at = (first + count) % this.#readings.length;
       const reading = present(this.#readings[at], 'a reading lies inside the list');
       const room = { events: notifyEventsMax - events.length, bytes: notifyMessageBytes - bytes };
@@ -248,16 +261,18 @@ export class NotifyStream {
     const history = this.#histories.historyOf(reading.partition);
     let bytes = 0;
     const begin = events.length;
-    for (;;) {
+    while (!this.hasMore) {
       const read = history.read(reading.place, room.events, room.bytes);
       if (read === 'compacted') return read;
       if (read.length === 0) return bytes;
+      this.#looks += read.length;
       for (const [at, event] of read.entries()) {
         if (events.length - begin >= room.events || bytes >= room.bytes) return bytes;
         if (this.#cursorComesBefore(reading, read, at, events.length)) return bytes;
         bytes += this.#pass(reading, event, events);
       }
     }
+    return bytes;
   }
 
   /**

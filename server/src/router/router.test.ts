@@ -1,7 +1,19 @@
 import test from 'ava';
 import { any, RouterBench, space, stored, template, tuple } from '../../test/router/bench.ts';
-import type { Attempt, LogIndex, Sequence, SessionId, SpaceId, TupleId } from '../base/ids.ts';
+import type {
+  Attempt,
+  LogIndex,
+  Sequence,
+  SessionId,
+  Slot,
+  SpaceId,
+  StampMs,
+  TupleId,
+} from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
+import type { SpaceEvent } from '../space/history.ts';
+import { isFailure } from './failure.ts';
+import { openNotify } from './notify.ts';
 import type { Answer, Request } from './request.ts';
 
 const jobs = { name: 'jobs' };
@@ -495,4 +507,59 @@ test('the timer of a wait of years is one that the platform can hold', (t) => {
   t.true(delays.length >= 2);
   t.true(Math.max(...delays) < 2 ** 31);
   t.deepEqual(answers, []);
+});
+
+test('a stream looks at a bounded number of events in one go, however few of them match', (t) => {
+  const matching = 20_000;
+  const eventAt = (revision: number): SpaceEvent => ({
+    place: { revision: revision as LogIndex, position: 0 },
+    kind: 'written',
+    last: true,
+    stampMs: 0 as StampMs,
+    space: space.id,
+    slot: 0 as Slot,
+    tuple: stored(1, revision, tuple('job', revision)),
+    old: undefined,
+  });
+  let looks = 0;
+  const history = {
+    lastPlace: { revision: 0 as LogIndex, position: 0 },
+    cutPlace: { revision: 0 as LogIndex, position: 0 },
+    read: ({ revision }: { revision: number }, eventsMax: number) => {
+      const count = Math.min(eventsMax, matching - revision);
+      looks += count;
+      return Array.from({ length: count }, (_, at) => eventAt(revision + 1 + at));
+    },
+  };
+  const histories = {
+    clusterId: '0',
+    historyOf: () => history,
+    onApplied: () => () => undefined,
+    nowMs: () => 0,
+  };
+  const stream = openNotify(new RouterBench({ partitions: 2 }).router.spaces, histories, {
+    space: jobs,
+    template: template('job', matching),
+    kinds: new Set(),
+    cursor: undefined,
+    seen: [],
+  });
+  if (isFailure(stream)) return t.fail(stream.message);
+  t.not(stream.next(), undefined, 'the first message is the cursor');
+  let pulls = 0;
+  for (;;) {
+    const message = stream.next();
+    pulls += 1;
+    t.true(looks <= pulls * 1_500, `${looks} events in ${pulls} pulls`);
+    if (message !== undefined && !isFailure(message)) {
+      t.deepEqual(
+        message.events.map(({ event }) => event.place.revision as number),
+        [matching],
+      );
+      break;
+    }
+    if (message !== undefined || !stream.hasMore) return t.fail(`stopped after ${looks} events`);
+  }
+  t.true(pulls >= 14);
+  while (stream.hasMore) t.is(stream.next(), undefined);
 });
