@@ -563,3 +563,23 @@ test('a stream looks at a bounded number of events in one go, however few of the
   t.true(pulls >= 14);
   while (stream.hasMore) t.is(stream.next(), undefined);
 });
+
+test('a router full of calls still keeps sessions alive and takes receipts', (t) => {
+  const bench = new RouterBench({ limits: { callsMax: 2 } });
+  bench.call(read({ waitMs: Number.POSITIVE_INFINITY }));
+  bench.call(read({ waitMs: Number.POSITIVE_INFINITY }));
+  bench.sent();
+  t.is(reasonOf(bench.call(write()).answers[0]), 'OVERLOADED');
+  t.is(
+    reasonOf(bench.call({ kind: 'open-session', leaseMs: 10_000, name: '' }).answers[0]),
+    'OVERLOADED',
+  );
+  const { session, floor } = operation();
+  const receipts = [{ sequence: floor, tuple: (2 ** 44 + 1) as TupleId }];
+  bench.call({ kind: 'keep-session', session });
+  bench.one('keep-session');
+  bench.call({ kind: 'acknowledge', session, floor, receipts });
+  bench.one('acknowledge');
+  bench.call({ kind: 'close-session', session });
+  bench.one('close-session');
+});

@@ -120,8 +120,8 @@ export class Router {
    */
   call(request: Request, listener: AnswerListener): CallId {
     this.#pressed = undefined;
-    if (!this.#closed && this.#calls.size < this.#limits.callsMax)
-      return this.#begin(request, listener);
+    const hasRoom = this.#calls.size < this.#limits.callsMax || isUpkeep(request);
+    if (!this.#closed && hasRoom) return this.#begin(request, listener);
     listener({ kind: 'failed', failure: this.#closed ? closing : tooManyCalls });
     return this.#newNumber();
   }
@@ -337,6 +337,14 @@ export class Router {
     this.#deadlines.set(number, now + this.#limits.waitGraceMs);
     open.call.endWait();
   }
+}
+
+/**
+ * Calls that keep what there is: refusing them for want of room would end the sessions of everybody,
+ * and receipts make room. They are short, and bounded by connection.
+ */
+function isUpkeep({ kind }: Request): boolean {
+  return kind === 'keep-session' || kind === 'acknowledge' || kind === 'close-session';
 }
 
 /** Timers of the platform hold 31 bits, and ring at once beyond; one that rings early is set again. */
