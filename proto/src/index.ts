@@ -36,6 +36,7 @@ export { type Hash64, hash32, hash64, hashInto, hashModulo } from './hash.ts';
 export { KEY_END, KeyTag, keyOf, keyOfStored, writeFieldKey, writeKey } from './key.ts';
 export { defaultTupleLimits, limits, type TupleLimits } from './limits.ts';
 export { MATCHES, MISSES_ARITY, matchTuple, matchValue, missOf } from './match.ts';
+export { NumberMap } from './number-map.ts';
 export {
   DecodeError,
   EncodeError,

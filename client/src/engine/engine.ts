@@ -44,6 +44,8 @@ export class Engine {
   readonly #changes = new Lane(true);
   readonly #waitingTakes = new Lane(true);
   readonly #lanes: readonly Lane[];
+  /** Operations that were started. */
+  #operations = 0;
   #queued = 0;
   #queuedBytes = 0;
   /** Calls to be ended on the present connection. */
@@ -106,6 +108,8 @@ export class Engine {
     const nowMs = this.#doors.clock.nowMs();
     operation.waitEndMs = nowMs + operation.waitMs;
     operation.deadlineMs = nowMs + operation.timeoutMs;
+    this.#operations += 1;
+    operation.number = this.#operations;
     operation.stage = 'queued';
     operation.lane = this.#laneOf(operation);
     operation.lane.queue.push(operation);
@@ -151,7 +155,7 @@ export class Engine {
         if (operation.stage !== 'queued') continue;
         this.#fail(operation, reasons.clientClosed(isSurelyUndone(operation)));
       }
-      for (const operation of [...lane.open]) {
+      for (const operation of lane.open.values()) {
         if (operation.kind.waitField > 0) this.cancel(operation, reasons.clientClosed(true));
       }
     }
@@ -243,7 +247,7 @@ export class Engine {
     if (!this.#outbox.room(body.end - body.start)) return false;
     if (operation.stage === 'queued') {
       this.#leaveQueue(operation);
-      lane?.open.add(operation);
+      lane?.open.set(operation.number, operation);
       if (kind.mutates) lane?.session?.enter(operation);
     }
     operation.stage = 'sent';
@@ -422,7 +426,7 @@ export class Engine {
   #leaveSession(operation: Operation, cause: TupletError | undefined): void {
     if (operation.callId !== 0) this.#link.forget(operation.callId);
     if (mayAct(operation)) operation.actedBefore = true;
-    operation.lane?.open.delete(operation);
+    operation.lane?.open.delete(operation.number);
     operation.stage = 'queued';
     operation.session = undefined;
     operation.sequence = 0;
@@ -449,7 +453,7 @@ export class Engine {
     if (operation.stage === 'queued') this.#leaveQueue(operation);
     operation.stage = 'settled';
     const { session } = operation;
-    operation.lane?.open.delete(operation);
+    operation.lane?.open.delete(operation.number);
     if (operation.callId !== 0) this.#link.forget(operation.callId);
     operation.callId = 0;
     session?.leave(operation.sequence);
@@ -475,7 +479,7 @@ export class Engine {
     this.#sessions.repeatReceipts(nowMs);
     for (const lane of this.#lanes) {
       for (const operation of [...lane.queue]) this.#look(operation, nowMs);
-      for (const operation of [...lane.open]) this.#look(operation, nowMs);
+      for (const operation of lane.open.values()) this.#look(operation, nowMs);
     }
     this.#dropIfSilent(nowMs);
     this.#flush(nowMs);
@@ -533,7 +537,7 @@ export class Engine {
         // What has failed meanwhile leaves the queue with the next sending; its deadline is past.
         if (operation.stage === 'queued') atMs = Math.min(atMs, operation.deadlineMs);
       }
-      for (const operation of lane.open) {
+      for (const operation of lane.open.values()) {
         atMs = Math.min(atMs, operation.deadlineMs);
         if (operation.stage === 'backing-off') atMs = Math.min(atMs, operation.retryAtMs);
       }
@@ -550,7 +554,7 @@ export class Engine {
 
   #finish(): void {
     for (const lane of this.#lanes) {
-      for (const operation of [...lane.open]) {
+      for (const operation of lane.open.values()) {
         this.#fail(operation, reasons.clientClosed(!operation.kind.mutates));
       }
     }

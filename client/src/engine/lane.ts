@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import { clientLimits } from './limits.ts';
 import type { Operation } from './operation.ts';
 import { Queue } from './queue.ts';
@@ -15,8 +16,8 @@ export class Lane {
   readonly queue: Queue<Operation> = new Queue();
   /** To be sent again, in order of the event that made them so. */
   readonly due: Queue<Operation> = new Queue();
-  /** Sent at least once and not settled. */
-  readonly open: Set<Operation> = new Set();
+  /** Sent at least once and not settled, by their numbers. */
+  readonly open: NumberMap<Operation> = new NumberMap();
   /** The session for new operations. */
   session: Session | undefined;
   /** Whether an OpenSession is on its way. */

@@ -1,4 +1,4 @@
-import { DecodeError } from '@tuplet/proto';
+import { DecodeError, NumberMap } from '@tuplet/proto';
 import type { TupletError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import type { Channel, EngineDoors } from './doors.ts';
@@ -36,7 +36,7 @@ export interface LinkOwner {
 export class Link {
   readonly #doors: EngineDoors;
   readonly #owner: LinkOwner;
-  readonly #calls = new Map<number, Operation | ControlCall>();
+  #calls = new NumberMap<Operation | ControlCall>();
   #channel: Channel | undefined;
   /** Counts the channels; what an older one says is dropped. */
   #generation = 0;
@@ -163,9 +163,11 @@ export class Link {
     this.#channel = undefined;
     this.#failures += 1;
     this.#retryAtMs = nowMs + backOffMs(this.#failures, this.#doors.random);
-    const calls = [...this.#calls];
-    this.#calls.clear();
-    for (const [callId, callee] of calls) {
+    const calls = this.#calls;
+    this.#calls = new NumberMap();
+    for (const callId of calls.keys()) {
+      const callee = calls.get(callId);
+      if (callee === undefined) continue;
       if (!(callee instanceof Operation)) callee.lost(nowMs);
       else if (callee.callId === callId) this.#owner.lost(callee, error);
     }

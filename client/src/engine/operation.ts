@@ -72,6 +72,8 @@ export abstract class Operation {
   // The rest is the engine's.
   stage: Stage = 'new';
   lane: Lane | undefined;
+  /** Its number in its engine, in order of `start`. */
+  number = 0;
   /** The session it belongs to since its first sending there; none for reads. */
   session: Session | undefined;
   /** Invariant: never used for another operation of the session. */

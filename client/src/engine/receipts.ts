@@ -19,7 +19,7 @@ export interface ReceiptBatch {
 export class Receipts {
   #pending: Receipt[] = [];
   #later: { readonly receipts: readonly Receipt[]; readonly atMs: number }[] = [];
-  readonly #inFlight = new Set<ReceiptBatch>();
+  readonly #inFlight: ReceiptBatch[] = [];
 
   /** Queues a receipt for the next batch. */
   add(receipt: Receipt): void {
@@ -37,13 +37,13 @@ export class Receipts {
     this.#pending = pending.splice(clientLimits.receiptsPerCallMax);
     if (pending.length === 0) return undefined;
     const batch = { receipts: pending, sentAtMs: nowMs };
-    this.#inFlight.add(batch);
+    this.#inFlight.push(batch);
     return batch;
   }
 
   /** The batch was answered: what was not confirmed comes again after a pause. */
   answered(batch: ReceiptBatch, nowMs: number, matters: (receipt: Receipt) => boolean): void {
-    if (!this.#inFlight.delete(batch)) return;
+    if (!this.#drop(batch)) return;
     const rest = batch.receipts.filter(matters);
     if (rest.length > 0) {
       this.#later.push({ receipts: rest, atMs: nowMs + clientLimits.receiptRepeatMs });
@@ -52,12 +52,12 @@ export class Receipts {
 
   /** The batch's connection broke: all of it comes again at once. */
   lost(batch: ReceiptBatch): void {
-    if (this.#inFlight.delete(batch)) this.#pending.push(...batch.receipts);
+    if (this.#drop(batch)) this.#pending.push(...batch.receipts);
   }
 
   /** Makes due what has waited long enough, answered or not. */
   repeat(nowMs: number): void {
-    for (const batch of this.#inFlight) {
+    for (const batch of [...this.#inFlight]) {
       if (batch.sentAtMs + clientLimits.receiptRepeatMs <= nowMs) this.lost(batch);
     }
     const later = this.#later;
@@ -66,6 +66,13 @@ export class Receipts {
       if (entry.atMs <= nowMs) this.#pending.push(...entry.receipts);
       else this.#later.push(entry);
     }
+  }
+
+  /** Takes a batch out of flight; whether it was there. There are few. */
+  #drop(batch: ReceiptBatch): boolean {
+    const at = this.#inFlight.indexOf(batch);
+    if (at >= 0) this.#inFlight.splice(at, 1);
+    return at >= 0;
   }
 
   /** When `repeat` has something to do next. */

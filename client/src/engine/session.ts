@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import { clientLimits } from './limits.ts';
 import type { Operation } from './operation.ts';
 import { Receipts } from './receipts.ts';
@@ -17,7 +18,7 @@ export interface SessionGrant {
 export class Session {
   readonly id: number;
   /** Operations by sequence, closed ones left out. */
-  readonly open: Map<number, Operation> = new Map();
+  readonly open: NumberMap<Operation> = new NumberMap();
   /** Receipts not yet confirmed. */
   readonly receipts: Receipts = new Receipts();
   /** When it was asked for. */

@@ -94,7 +94,7 @@ export class Sessions {
       lane.shortSessions += 1;
       lane.openAtMs = Math.max(lane.openAtMs, nowMs + backOffMs(lane.shortSessions, this.#random));
     }
-    this.#owner.ended([...session.open.values()], cause);
+    this.#owner.ended(session.open.values(), cause);
     this.#owner.wantFlush();
   }
 

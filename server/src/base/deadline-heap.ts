@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import { assert, present } from './assert.ts';
 
 /**
@@ -10,7 +11,7 @@ export class DeadlineHeap {
   // #positions holds the i of each key.
   readonly #keys: number[] = [];
   readonly #dueMs: number[] = [];
-  readonly #positions: Map<number, number> = new Map();
+  readonly #positions: NumberMap<number> = new NumberMap();
 
   /** How many keys have a deadline. */
   get size(): number {

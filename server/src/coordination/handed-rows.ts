@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import type { Slot, SpaceId } from '../base/ids.ts';
 import type { RowNumber, SpaceView } from './ports.ts';
 
@@ -7,7 +8,7 @@ import type { RowNumber, SpaceView } from './ports.ts';
  */
 export class HandedRows {
   readonly #view: SpaceView;
-  readonly #spaces = new Map<SpaceId, Map<Slot, Set<RowNumber>>>();
+  readonly #spaces = new NumberMap<NumberMap<NumberMap<RowNumber>>>();
 
   constructor(view: SpaceView) {
     this.#view = view;
@@ -25,12 +26,15 @@ export class HandedRows {
     const { rows } = this.#view;
     let slots = this.#spaces.get(rows.space(row));
     if (slots === undefined) {
-      slots = new Map();
+      slots = new NumberMap();
       this.#spaces.set(rows.space(row), slots);
     }
-    const ofSlot = slots.get(rows.slot(row));
-    if (ofSlot === undefined) slots.set(rows.slot(row), new Set([row]));
-    else ofSlot.add(row);
+    let ofSlot = slots.get(rows.slot(row));
+    if (ofSlot === undefined) {
+      ofSlot = new NumberMap();
+      slots.set(rows.slot(row), ofSlot);
+    }
+    ofSlot.set(row, row);
   }
 
   /** Nothing where the row is not here. */
@@ -45,13 +49,13 @@ export class HandedRows {
   }
 
   ofSlot(space: SpaceId, slot: Slot): Iterable<RowNumber> {
-    return this.#spaces.get(space)?.get(slot) ?? [];
+    return this.#spaces.get(space)?.get(slot)?.values() ?? [];
   }
 
   /** Oldest first. */
   ofSpace(space: SpaceId): readonly RowNumber[] {
     const rows: RowNumber[] = [];
-    for (const ofSlot of this.#spaces.get(space)?.values() ?? []) rows.push(...ofSlot);
+    for (const ofSlot of this.#spaces.get(space)?.values() ?? []) rows.push(...ofSlot.values());
     return rows.sort((a, b) => this.#view.idOf(a) - this.#view.idOf(b));
   }
 }

@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { LogIndex, TupleId } from '../base/ids.ts';
 import type { Waiter } from './waiter.ts';
@@ -22,10 +23,10 @@ export interface Blocked {
  * be named by several entries (a chain of replaces, a cancel after an offer).
  */
 export class Locks {
-  readonly #offers = new Map<TupleId, Waiter>();
-  readonly #entries = new Map<TupleId, number>();
-  readonly #forms = new Map<TupleId, Form>();
-  readonly #blocked = new Map<TupleId, Blocked[]>();
+  readonly #offers = new NumberMap<Waiter>();
+  readonly #entries = new NumberMap<number>();
+  readonly #forms = new NumberMap<Form>();
+  readonly #blocked = new NumberMap<Blocked[]>();
   #blockedCount = 0;
   /** Tuples that were unlocked, for those who wait; taken by `flush`. */
   #freed: TupleId[] = [];

@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import type { Attempt, Sequence, SessionId } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 
@@ -8,7 +9,7 @@ interface Send {
 
 interface SessionSends {
   floor: Sequence;
-  readonly sends: Map<Sequence, Send>;
+  readonly sends: NumberMap<Send>;
 }
 
 /** What to do with a sending: `closed` and `outdated`: STOP; `old`: drop it; `busy`: refuse it. */
@@ -40,17 +41,18 @@ export class NewestSends {
   #raised(session: SessionId, floor: Sequence): SessionSends {
     const known = this.#sessions.get(session);
     if (known === undefined) {
-      const sends = { floor, sends: new Map() };
+      const sends = { floor, sends: new NumberMap<Send>() };
       this.#sessions.set(session, sends);
       return sends;
     }
     if (floor <= known.floor) return known;
+    const { sends } = known;
+    // By counting where that is shorter than looking.
+    if (floor - known.floor <= sends.size) {
+      for (let sequence = known.floor; sequence < floor; sequence = (sequence + 1) as Sequence)
+        sends.delete(sequence);
+    } else for (const sequence of sends.keys()) if (sequence < floor) sends.delete(sequence);
     known.floor = floor;
-    for (const sequence of known.sends.keys()) {
-      // Sequences come nearly in order; what stands behind a higher one goes a little later.
-      if (sequence >= floor) break;
-      known.sends.delete(sequence);
-    }
     return known;
   }
 

@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import type { TupleId } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { CallId, CoordinatorId, Query } from './messages.ts';
@@ -63,7 +64,7 @@ export class Waiter implements Waiting {
 
 /** The waiters of a partition by operation, and by session for its end. */
 export class Waiters {
-  readonly #sessions = new Map<number, Map<number, Waiter>>();
+  readonly #sessions = new NumberMap<NumberMap<Waiter>>();
   #count = 0;
 
   get count(): number {
@@ -78,7 +79,7 @@ export class Waiters {
     const { session, sequence } = waiter.operation;
     let ofSession = this.#sessions.get(session);
     if (ofSession === undefined) {
-      ofSession = new Map();
+      ofSession = new NumberMap();
       this.#sessions.set(session, ofSession);
     }
     if (!ofSession.has(sequence)) this.#count += 1;
@@ -96,7 +97,7 @@ export class Waiters {
   }
 
   ofSession(session: number): readonly Waiter[] {
-    return [...(this.#sessions.get(session)?.values() ?? [])];
+    return this.#sessions.get(session)?.values() ?? [];
   }
 
   *[Symbol.iterator](): IterableIterator<Waiter> {

@@ -1,4 +1,4 @@
-import { type CompiledPattern, type FieldOffsets, matchTuple } from '@tuplet/proto';
+import { type CompiledPattern, type FieldOffsets, matchTuple, NumberMap } from '@tuplet/proto';
 import type { SpaceId } from '../base/ids.ts';
 import { waiterShapesMax } from '../base/limits.ts';
 import type { Waiting } from './waiting.ts';
@@ -9,7 +9,7 @@ import { hashOfFields, type LineShape, orderKeyAt } from './waiting-shape.ts';
 /** The lines of one shape, by the hash of the fields that it fixes. */
 interface ShapeLines {
   readonly shape: LineShape;
-  readonly lines: Map<number, WaitingLine>;
+  readonly lines: NumberMap<WaitingLine>;
 }
 
 /** The lines of one space, by the name of their shape. */
@@ -113,7 +113,7 @@ export class WaitingIndex<W extends Waiting> {
     const { shape, hash } = place;
     let ofShape = lines.get(shape.name);
     if (ofShape === undefined) {
-      ofShape = { shape, lines: new Map() };
+      ofShape = { shape, lines: new NumberMap() };
       lines.set(shape.name, ofShape);
     }
     let line = ofShape.lines.get(hash);
@@ -127,7 +127,7 @@ export class WaitingIndex<W extends Waiting> {
 
 function lineFor(
   shape: LineShape,
-  lines: ReadonlyMap<number, WaitingLine>,
+  lines: NumberMap<WaitingLine>,
   tuple: Uint8Array,
   offsets: FieldOffsets,
 ): WaitingLine | undefined {

@@ -1,4 +1,4 @@
-import { FieldOffsets, matchTuple, type Template } from '@tuplet/proto';
+import { FieldOffsets, matchTuple, NumberMap, type Template } from '@tuplet/proto';
 import type { LogIndex, Slot, SpaceId } from '../base/ids.ts';
 
 /** A tuple that an entry in flight adds to a slot. */
@@ -17,7 +17,7 @@ const offsets = new FieldOffsets();
 
 /** What entries in flight add to each slot, in log order: what decisions about absence and order see. */
 export class WritesInFlight {
-  readonly #slots = new Map<number, EntryInFlight[]>();
+  readonly #slots = new NumberMap<EntryInFlight[]>();
 
   /** An entry that adds this tuple, or gives one this form, was proposed. */
   enter(space: SpaceId, slot: Slot, index: LogIndex, tuple: TupleInFlight): void {

@@ -1,4 +1,5 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { NumberMap } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { holdLookMs } from '../base/limits.ts';
 import type { CallId } from '../coordination/messages.ts';
@@ -64,7 +65,7 @@ export class Exchange {
   readonly #ports: ExchangePorts;
   readonly #peer: string;
   /** The router's number of each call open here, by the caller's. */
-  readonly #open: Map<number, CallId> = new Map();
+  readonly #open: NumberMap<CallId> = new NumberMap();
   /** Calls received and not begun; then nothing more is read. */
   readonly #queue: Map<number, RouterCall> = new Map();
   readonly #budget: ReplyBudget;
@@ -75,7 +76,7 @@ export class Exchange {
   /** Bytes of replies that the connection has not taken yet. */
   #replyBytes = 0;
   /** What goes with messages that the connection has not taken yet. */
-  readonly #writing: Set<readonly WaitingReply[]> = new Set();
+  readonly #writing: (readonly WaitingReply[])[] = [];
   #flushDue = false;
   #halfClosed = false;
   #gone = false;
@@ -259,13 +260,13 @@ export class Exchange {
 
   /** Writes what waits, as long as the connection takes it. */
   #flush(): void {
-    while (this.#replies.length > 0 && this.#writing.size < writesMax) {
+    while (this.#replies.length > 0 && this.#writing.length < writesMax) {
       const batch = this.#nextBatch();
       const encoded = contract.ExchangeResponse.encode({
         replies: batch.map(({ reply }) => reply),
       });
       const message = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
-      this.#writing.add(batch);
+      this.#writing.push(batch);
       this.#stream.write(message, (error: Error | null | undefined) =>
         this.#written(batch, error === null || error === undefined),
       );
@@ -296,7 +297,9 @@ export class Exchange {
 
   /** The connection has taken a batch, or never will. */
   #written(batch: readonly WaitingReply[], taken: boolean): void {
-    if (!this.#writing.delete(batch)) return;
+    const at = this.#writing.indexOf(batch);
+    if (at < 0) return;
+    this.#writing.splice(at, 1);
     for (const { bytes, delivery } of batch) {
       this.#replyBytes -= bytes;
       if (taken) delivery?.delivered();
@@ -320,12 +323,12 @@ export class Exchange {
   /** The caller sends no more: calls that wait end, the others are still answered. */
   #halfClose(): void {
     this.#halfClosed = true;
-    for (const number of [...this.#open.values()]) this.#ports.router.cancel(number);
+    for (const number of this.#open.values()) this.#ports.router.cancel(number);
     this.#flush();
   }
 
   #end(): void {
-    if (this.#gone || this.#writing.size > 0) return;
+    if (this.#gone || this.#writing.length > 0) return;
     this.#gone = true;
     this.#stream.end();
   }
@@ -352,7 +355,7 @@ export class Exchange {
     for (const { delivery } of this.#replies) delivery?.lost();
     this.#replies = [];
     for (const batch of this.#writing) for (const { delivery } of batch) delivery?.lost();
-    this.#writing.clear();
+    this.#writing.length = 0;
     this.#replyBytes = 0;
   }
 }

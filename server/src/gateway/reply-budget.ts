@@ -1,4 +1,5 @@
 /** How many calls whose replies hold tuples one stream may have running, so that these fit memory. */
+import { NumberMap } from '@tuplet/proto';
 import type { Answer } from '../router/request.ts';
 import type { RouterCall } from './decode.ts';
 
@@ -27,7 +28,7 @@ interface Running {
  */
 export class ReplyBudget {
   readonly #bytesTarget: number;
-  readonly #running: Map<number, Running> = new Map();
+  readonly #running: NumberMap<Running> = new NumberMap();
   /** The size that the next replies may have: falls slowly, rises at once. */
   #expectedBytes: number;
 
@@ -56,8 +57,11 @@ export class ReplyBudget {
 
   /** Takes calls that wait out of the count, once they have been silent long enough. */
   park(nowMs: number): void {
-    for (const [callId, { waits, sinceMs }] of this.#running)
-      if (waits && nowMs - sinceMs >= parkMs) this.#running.delete(callId);
+    for (const callId of this.#running.keys()) {
+      const running = this.#running.get(callId);
+      if (running?.waits === true && nowMs - running.sinceMs >= parkMs)
+        this.#running.delete(callId);
+    }
   }
 }
 

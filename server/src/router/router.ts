@@ -1,3 +1,4 @@
+import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
@@ -60,7 +61,7 @@ export class Router {
   readonly #partitions: Partitions;
   readonly #clock: Clock;
   readonly #limits: RouterLimits;
-  readonly #calls: Map<CallId, OpenCall> = new Map();
+  readonly #calls: NumberMap<OpenCall> = new NumberMap();
   readonly #deadlines: DeadlineHeap = new DeadlineHeap();
   readonly #sessions: OwnSessions;
   readonly #maker: CallMaker;
@@ -190,7 +191,7 @@ export class Router {
   /** Ends all calls that wait; takes no more. Calls on their way are still answered. */
   drain(): void {
     this.#closed = true;
-    for (const number of [...this.#calls.keys()]) this.cancel(number);
+    for (const number of this.#calls.keys()) this.cancel(number);
   }
 
   /**
@@ -254,7 +255,9 @@ export class Router {
   /** Nothing will ever match in a space that was dropped: calls that wait there end. */
   #mapChanged(): void {
     const { spaces } = this.#maker;
-    for (const [number, open] of [...this.#calls]) {
+    for (const number of this.#calls.keys()) {
+      const open = this.#calls.get(number);
+      if (open === undefined) continue;
       if (open.space === undefined || open.ending !== undefined) continue;
       open.ending = spaces.dropped(open.space);
       if (open.ending !== undefined) this.cancel(number);
@@ -284,7 +287,7 @@ export class Router {
   }
 
   #leadership(partition: PartitionId, epoch: Term): void {
-    for (const { call } of [...this.#calls.values()]) call.newEpoch(partition, epoch);
+    for (const { call } of this.#calls.values()) call.newEpoch(partition, epoch);
     this.#schedule();
   }
 

@@ -2,6 +2,7 @@
  * What a partition keeps of sessions (PROTOCOL §1): those it serves with their operations, marks of
  * those that ended lately, and the records of those whose home it is.
  */
+import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { Attempt, PartitionId, Sequence, SessionId, StampMs } from '../base/ids.ts';
 import type { SessionOperation } from './command.ts';
@@ -27,7 +28,7 @@ export interface OperationRecord {
 export interface KnownSession {
   readonly id: SessionId;
   floor: Sequence;
-  readonly operations: Map<Sequence, OperationRecord>;
+  readonly operations: NumberMap<OperationRecord>;
   /** Bytes of all operations. */
   bytes: number;
   /** The last cut that needs nothing more of this record: it was read, saved or began later. */
@@ -220,7 +221,7 @@ export class Sessions {
     this.#known.set(session, {
       id: session,
       floor: firstSequence,
-      operations: new Map(),
+      operations: new NumberMap(),
       bytes: 0,
       cut: this.#cut,
     });
@@ -295,7 +296,13 @@ export class Sessions {
 
   /** Loading: a session that is served, with its operations. */
   loadKnown(id: SessionId, floor: Sequence): KnownSession {
-    const known = { id, floor, operations: new Map(), bytes: 0, cut: this.#cut };
+    const known = {
+      id,
+      floor,
+      operations: new NumberMap<OperationRecord>(),
+      bytes: 0,
+      cut: this.#cut,
+    };
     this.#known.set(id, known);
     return known;
   }
@@ -329,8 +336,9 @@ export class Sessions {
     for (const known of this.#known.values()) {
       assert(!this.#ended.has(known.id), 'a session is never known and ended');
       let bytes = 0;
-      for (const [sequence, record] of known.operations) {
-        assert(sequence === record.sequence, 'an operation stands under its sequence');
+      for (const sequence of known.operations.keys()) {
+        const record = known.operations.get(sequence);
+        assert(record?.sequence === sequence, 'an operation stands under its sequence');
         assert(sequence >= known.floor, 'nothing is kept below the floor');
         const handed = record.handed.length > 0;
         assert(

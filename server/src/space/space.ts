@@ -206,7 +206,7 @@ export class Space {
   }
 
   /** Spaces that have tuples here, dropped ones too. */
-  spaces(): IterableIterator<SpaceId> {
+  spaces(): readonly SpaceId[] {
     return this.#state.tuples.spaces();
   }
 

@@ -2,6 +2,7 @@
  * All tuples of a partition: columns, bytes, the way from id to row, age lists and deadlines, kept
  * in step. Applying entries changes it; the leader, readers and snapshots look at it.
  */
+import { NumberMap } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import {
   idIn,
@@ -60,7 +61,7 @@ export class TupleStore {
   readonly #partition: PartitionId;
   readonly #index = new RowIndex(this.rows);
   // Invariant: a list is there exactly while its space has tuples.
-  readonly #lists = new Map<SpaceId, AgeList>();
+  readonly #lists = new NumberMap<AgeList>();
   #ready = 0;
   #handed = 0;
   /** Compaction: the next row to look at and the chunks to empty; -1 while none is under way. */
@@ -104,8 +105,8 @@ export class TupleStore {
   }
 
   /** Spaces that have tuples here. */
-  spaces(): IterableIterator<SpaceId> {
-    return this.#lists.keys();
+  spaces(): readonly SpaceId[] {
+    return this.#lists.keys() as SpaceId[];
   }
 
   counts(space?: SpaceId): Counts {
