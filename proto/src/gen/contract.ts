@@ -53,7 +53,7 @@ export const EventKind = {
   TAKEN: 2,
   /** It was given back. */
   RETURNED: 3,
-  /** It was replaced; the event carries both forms. */
+  /** It was replaced; the event carries both forms, where one message holds them. */
   REPLACED: 4,
   /** Its lease ended. */
   EXPIRED: 5,
@@ -3720,7 +3720,7 @@ export interface Event {
   readonly place: EventPlace | null;
   /** The tuple, in its new form. */
   readonly tuple: StoredTuple | null;
-  /** The old form of a replaced tuple. */
+  /** The old form of a replaced tuple; absent where both forms together exceed 3 MiB. */
   readonly old: Uint8Array | null;
   /** Whether it is the last of its revision: no resume point lies before it within the revision. */
   readonly last: boolean;

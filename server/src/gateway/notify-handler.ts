@@ -1,4 +1,5 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
+import { limits } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { EventKind } from '@tuplet/proto/contract';
 import type { Cancel, Clock } from '../base/doors.ts';
@@ -173,10 +174,15 @@ function eventOf({ event, partition, last }: NotifyEvent): contract.EventInit {
     kind: kindTo[event.kind],
     place: { partition, revision, position },
     tuple: stored(event.tuple),
-    old: event.old?.bytes,
+    old: fitsMessage(event) ? event.old?.bytes : undefined,
     last,
     at: instant(event.stampMs),
   };
+}
+
+/** Both forms, with what may stand before them in the message (SPEC §1: 3.5 MiB). */
+function fitsMessage({ tuple, old }: NotifyEvent['event']): boolean {
+  return tuple.bytes.length + (old?.bytes.length ?? 0) <= limits.tupleBytesMax;
 }
 
 const kindTo: { readonly [kind in HistoryKind]: EventKind } = {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { encodeTuple } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { EventKind } from '@tuplet/proto/contract';
 import test from 'ava';
@@ -260,4 +261,42 @@ test('one message is on its way to a consumer that does not read, and no more [8
   t.is(taken.length, 2);
   t.true(reads <= 4, 'a message of 256 KiB is read from the history, and nothing ahead of it');
   stream.emit('cancelled');
+});
+
+test('events of the largest tuples fit their messages: two forms, and many tuples given back [8.2, 8.5]', async (t) => {
+  const { node, client } = await start(t);
+  const { createSpace } = contract.AdminService.methods;
+  const tupleBytesMax = 3 * 1024 * 1024;
+  await client.call(createSpace, { name: 'large', settings: { tupleBytesMax } });
+  const large = { name: 'large' };
+  const bytes = new Uint8Array(2_900_000);
+  const form = (number: number): Uint8Array => encodeTuple(['l', number, bytes], { tupleBytesMax });
+  const stream = client.notify({ space: large, from: fromNow });
+  await stream.until(() => stream.cursors.length > 0);
+  await client.call(methods.write, { space: large, tuple: form(1) });
+  const target = { kind: 'template', value: template('l', 1, any) } as const;
+  await client.call(methods.replace, { space: large, target, tuple: form(2) });
+  await client.call(methods.write, { space: large, tuple: form(3) });
+  const { openSession, closeSession } = contract.SessionService.methods;
+  const { sessionId } = await client.call(openSession, {});
+  for (const sequence of [1, 2]) {
+    const value = { sessionId, sequence, attempt: 1, floor: 1 };
+    const operation = { kind: { kind: 'session', value } } as const;
+    const search = { space: large, template: template('l', any, any), wait: ifExists };
+    await client.call(methods.take, { ...search, operation });
+  }
+  await client.call(closeSession, { sessionId });
+  await stream.until(() => stream.events.length >= 7);
+  const { WRITTEN, REPLACED, TAKEN, RETURNED } = EventKind;
+  const kinds = [WRITTEN, REPLACED, WRITTEN, TAKEN, TAKEN, RETURNED, RETURNED];
+  t.deepEqual(kindsOf(stream), kinds);
+  t.is(stream.events[1]?.old, null, 'both forms exceed a message');
+  t.deepEqual(
+    stream.events.map(({ last }) => last),
+    [true, true, true, true, true, false, true],
+  );
+  const cursors = stream.cursors.length;
+  await node.advance(5_100);
+  await stream.until(() => stream.cursors.length > cursors);
+  stream.stream.cancel();
 });

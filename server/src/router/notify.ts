@@ -66,6 +66,8 @@ interface Reading {
   place: Place;
   /** A matching event that is not handed out yet: whether it is the last of its revision is not known. */
   held: SpaceEvent | undefined;
+  /** Whether that is known, and it only had no room in the last message. */
+  heldIsLast: boolean;
   /** Whether every event handed out belongs to a revision that was handed out whole. */
   atBoundary: boolean;
 }
@@ -190,6 +192,7 @@ export class NotifyStream {
       partition,
       place,
       held: undefined,
+      heldIsLast: false,
       atBoundary: true,
     }));
   }
@@ -229,7 +232,7 @@ export class NotifyStream {
     this.#cursorWanted = false;
     this.#looks = 0;
     // Who stands inside a revision goes on first, so that at most one does.
-    const inside = this.#readings.findIndex((each) => !each.atBoundary || each.held !== undefined);
+    const inside = this.#readings.findIndex((each) => !isAtBoundary(each));
     const first = inside < 0 ? this.#turn : inside;
     for (let count = 0; count < this.#readings.length && !this.#cursorWanted; count += 1) {
       if (this.hasMore) break;
@@ -240,6 +243,7 @@ export class NotifyStream {
       const more = this.#read(reading, room, events);
       if (more === 'compacted') return cursorCompacted(reading.partition);
       bytes += more;
+      if (!isAtBoundary(reading)) break;
     }
     this.#turn = (this.#turn + 1) % this.#readings.length;
     this.#sinceCursor += events.length;
@@ -259,8 +263,8 @@ export class NotifyStream {
     events: NotifyEvent[],
   ): number | 'compacted' {
     const history = this.#histories.historyOf(reading.partition);
-    let bytes = 0;
     const begin = events.length;
+    let bytes = reading.heldIsLast ? this.#endRevision(reading, events) : 0;
     while (!this.hasMore) {
       const read = history.read(reading.place, room.events, room.bytes);
       if (read === 'compacted') return read;
@@ -270,6 +274,7 @@ export class NotifyStream {
         if (events.length - begin >= room.events || bytes >= room.bytes) return bytes;
         if (this.#cursorComesBefore(reading, read, at, events.length)) return bytes;
         bytes += this.#pass(reading, event, events);
+        if (reading.heldIsLast) return bytes;
       }
     }
     return bytes;
@@ -285,7 +290,7 @@ export class NotifyStream {
     at: number,
     events: number,
   ): boolean {
-    if (!reading.atBoundary || reading.held !== undefined) return false;
+    if (!isAtBoundary(reading)) return false;
     const since = this.#sinceCursor + events;
     if (since === 0) return false;
     const last = read.findIndex((event, position) => position >= at && event.last);
@@ -309,13 +314,21 @@ export class NotifyStream {
       reading.held = event;
     }
     if (!event.last) return bytes;
-    if (reading.held !== undefined) {
-      events.push({ event: reading.held, partition, last: true });
-      bytes += bytesOf(reading.held);
-      reading.held = undefined;
-    }
+    // Two of the largest tuples do not fit one message.
+    reading.heldIsLast =
+      bytes > 0 && reading.held !== undefined && bytes + bytesOf(reading.held) > notifyMessageBytes;
+    return reading.heldIsLast ? bytes : bytes + this.#endRevision(reading, events);
+  }
+
+  /** The last event of a revision goes out, if one was held; returns its bytes. */
+  #endRevision(reading: Reading, events: NotifyEvent[]): number {
+    const { partition, held } = reading;
+    reading.held = undefined;
+    reading.heldIsLast = false;
     reading.atBoundary = true;
-    return bytes;
+    if (held === undefined) return 0;
+    events.push({ event: held, partition, last: true });
+    return bytesOf(held);
   }
 
   #wants(event: SpaceEvent): boolean {
@@ -334,13 +347,17 @@ export class NotifyStream {
   #cursor(): Uint8Array | undefined {
     const now = this.#histories.nowMs();
     if (!this.#cursorWanted && now < this.heartbeatMs) return undefined;
-    if (this.#readings.some(({ atBoundary, held }) => !atBoundary || held !== undefined))
-      return undefined;
+    if (!this.#readings.every(isAtBoundary)) return undefined;
     this.#sinceCursor = 0;
     this.#cursorMs = now;
     const places = new Map(this.#readings.map(({ partition, place }) => [partition, place]));
     return encodeCursor({ clusterId: this.#histories.clusterId, space: this.#space, places });
   }
+}
+
+/** Whether no revision is handed out in part, or about to be. */
+function isAtBoundary({ atBoundary, held }: Reading): boolean {
+  return atBoundary && held === undefined;
 }
 
 function bytesOf({ tuple, old }: SpaceEvent): number {
