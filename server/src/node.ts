@@ -1,8 +1,8 @@
 /** The composition root of one node: the only file that knows everyone. */
 import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
-import type { Clock, Disk, Random } from './base/doors.ts';
-import { drainMs, logSegmentBytes } from './base/limits.ts';
+import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
+import { closeMsMax, drainMs, logSegmentBytes } from './base/limits.ts';
 import { partitionIds } from './cluster/slots.ts';
 import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
 import { hostChecksum } from './host/checksum.ts';
@@ -34,10 +34,14 @@ export interface NodeOptions {
   readonly segmentBytes?: number;
   /** Bytes of events that each partition keeps for `notify` (SPEC §8); 0: none. Default: 8 MiB. */
   readonly historyBytesMax?: number;
+  /** Milliseconds that each partition keeps events (SPEC §8); 0: none. Default: 10 minutes. */
+  readonly historyMs?: number;
   /** Bounds that tests make smaller. */
   readonly routerLimits?: Partial<RouterLimits>;
   /** Bounds that tests make smaller. */
   readonly gatewayLimits?: Partial<GatewayLimits>;
+  /** Milliseconds that `close` gives the disk; default 10,000. */
+  readonly closeMs?: number;
   /**
    * Nothing can be made durable any more: the process must end, and recovers from its log. Default:
    * logs the error and ends the process with code 1.
@@ -51,7 +55,11 @@ export interface RunningNode {
   readonly address: string;
   /** The cluster it founded or belongs to. */
   readonly clusterId: string;
-  /** Ends it: waiting calls end, those on their way are answered, the log is closed. Once or more. */
+  /**
+   * Ends it: waiting calls end, those on their way are answered, the log is closed. Once or more.
+   * Rejects where the disk takes longer than `closeMs`: the process may end all the same, since what
+   * was acknowledged is durable.
+   */
   close(): Promise<void>;
 }
 
@@ -73,9 +81,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     checksum: hostChecksum,
     segmentBytes: options.segmentBytes ?? logSegmentBytes,
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
-    ...(options.historyBytesMax === undefined
-      ? {}
-      : { spaceLimits: { historyBytesMax: options.historyBytesMax } }),
+    spaceLimits: {
+      ...(options.historyBytesMax === undefined
+        ? {}
+        : { historyBytesMax: options.historyBytesMax }),
+      ...(options.historyMs === undefined ? {} : { historyMs: options.historyMs }),
+    },
     onFatal: options.onFatal ?? ((error) => endProcess(logger, error)),
     onWarning: (message) => logger.warn(message),
   });
@@ -98,7 +109,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     });
     const { clusterId, partitions } = host.map.cluster;
     logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
-    return runningNode({ host, router, gateway, clusterId, logger });
+    const { closeMs = closeMsMax } = options;
+    return runningNode({ host, router, gateway, clusterId, logger, clock, closeMs });
   } catch (error) {
     router.close();
     await host.close();
@@ -112,16 +124,20 @@ function runningNode(parts: {
   readonly gateway: Gateway;
   readonly clusterId: string;
   readonly logger: Logger;
+  readonly clock: Clock;
+  readonly closeMs: number;
 }): RunningNode {
-  const { host, router, gateway, clusterId, logger } = parts;
+  const { host, router, gateway, clusterId, logger, clock, closeMs } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     gateway.leave();
     router.drain();
     await gateway.close(drainMs);
-    await router.settled();
-    router.close();
-    await host.close();
+    const ended = router.settled().then(() => {
+      router.close();
+      return host.close();
+    });
+    await within(clock, closeMs, ended, `the disk has not answered for ${closeMs} ms`);
     logger.info('stopped');
   };
   return {
@@ -132,6 +148,24 @@ function runningNode(parts: {
       return closing;
     },
   };
+}
+
+/** What `work` comes to, or an error once its time is over. */
+async function within(
+  clock: Clock,
+  ms: number,
+  work: Promise<void>,
+  message: string,
+): Promise<void> {
+  let cancel: Cancel = () => undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(ms, () => reject(new Error(message)));
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    cancel();
+  }
 }
 
 function partitionsOf(host: PartitionHost): ConstructorParameters<typeof Router>[0]['partitions'] {

@@ -273,6 +273,8 @@ export const keepaliveMs = 10_000;
 export const keepaliveTimeoutMs = 5_000;
 /** Milliseconds that a stopping node gives its calls. */
 export const drainMs = 2_000;
+/** Milliseconds that it gives its disk after that: a disk that hangs must not keep a process for ever. */
+export const closeMsMax = 10_000;
 
 assert(writeManyMax <= limits.batchTuplesMax, 'a write of many is one entry a partition');
 assert(manyMax <= limits.batchTuplesMax, 'a take of many is one entry');

@@ -2,6 +2,7 @@
 /** The `tuplet` command. */
 import { Command } from 'commander';
 import { version } from '../node.ts';
+import { exitCodes } from './exit.ts';
 import { addNotifyCommand } from './notify-command.ts';
 import { addServe } from './serve.ts';
 import { addSpaceCommands } from './space-commands.ts';
@@ -9,7 +10,9 @@ import { addTupleCommands } from './tuple-commands.ts';
 
 const program = new Command('tuplet')
   .description('A durable tuple space: server and command line.')
-  .version(version);
+  .version(version)
+  // What commander ends with is help, or a command line that cannot be meant.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? exitCodes.ok : exitCodes.usage));
 addServe(program);
 addTupleCommands(program);
 addNotifyCommand(program);

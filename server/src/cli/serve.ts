@@ -3,12 +3,14 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { destination, type Logger, pino } from 'pino';
 import { addressOf } from '../gateway/gateway.ts';
 import { defaultListen, type RunningNode, startNode } from '../node.ts';
+import { parseDuration } from './duration.ts';
 
 interface ServeOptions {
   readonly data: string;
   readonly listen: string;
   readonly partitions?: number;
   readonly historyBytes?: number;
+  readonly historyAge?: number;
   readonly logLevel: string;
 }
 
@@ -16,7 +18,8 @@ const examples = `
 Examples:
   $ tuplet serve
   $ tuplet serve --data /var/lib/tuplet --listen 0.0.0.0:7447
-  $ tuplet serve --listen 127.0.0.1:0     # a free port; it is printed`;
+  $ tuplet serve --listen 127.0.0.1:0     # a free port; it is printed
+  $ tuplet serve --history-bytes 0        # no events are kept: less memory, no notify`;
 
 /** Adds `tuplet serve`. */
 export function addServe(program: Command): void {
@@ -31,6 +34,11 @@ export function addServe(program: Command): void {
       'of events kept for notify in each partition; 0: none (default: 8 MiB)',
       bytesArgument,
     )
+    .option(
+      '--history-age <duration>',
+      'how long they are kept, such as 30s or 2h; 0: not at all (default: 10m)',
+      parseDuration,
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info')
     .addHelpText('after', examples)
     .action(async (options: ServeOptions) => serve(options));
@@ -40,7 +48,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const dataDir = resolve(options.data);
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
-  const { listen, partitions, historyBytes } = options;
+  const { listen, partitions, historyBytes, historyAge } = options;
   let node: RunningNode;
   try {
     node = await startNode({
@@ -49,6 +57,7 @@ async function serve(options: ServeOptions): Promise<void> {
       logger,
       ...(partitions === undefined ? {} : { partitions }),
       ...(historyBytes === undefined ? {} : { historyBytesMax: historyBytes }),
+      ...(historyAge === undefined ? {} : { historyMs: historyAge }),
     });
   } catch (error) {
     process.stderr.write(`tuplet: cannot serve: ${messageOf(error)}\n`);

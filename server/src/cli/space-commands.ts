@@ -20,6 +20,7 @@ export function addSpaceCommands(program: Command): void {
   addCreate(space);
   clientOptions(space.command('list'), { withSpace: false })
     .description('list the spaces')
+    .addHelpText('after', examples('space list', 'space list -o json'))
     .action((options: ClientOptions) =>
       run(options, async ({ client, format, print }) => {
         const spaces = await client.admin.listSpaces();
@@ -30,6 +31,7 @@ export function addSpaceCommands(program: Command): void {
     );
   clientOptions(space.command('describe <name>'), { withSpace: false })
     .description('show a space and its routing rules')
+    .addHelpText('after', examples('space describe jobs', 'space describe jobs -o json'))
     .action((name: string, options: ClientOptions) =>
       run(options, async ({ client, format, print }) => {
         const one = await client.admin.describeSpace(name);
@@ -39,10 +41,11 @@ export function addSpaceCommands(program: Command): void {
     );
   clientOptions(space.command('drop <name>'), { withSpace: false })
     .description('drop a space with all its tuples; there is no way back')
+    .addHelpText('after', examples('space drop jobs'))
     .action((name: string, options: ClientOptions) =>
-      run(options, async ({ client, print }) => {
+      run(options, async ({ client, format, print }) => {
         await client.admin.dropSpace(name);
-        print(`dropped ${name}`);
+        print(format === 'json' ? JSON.stringify({ dropped: name }) : `dropped ${name}`);
         return exitCodes.ok;
       }),
     );
@@ -82,6 +85,10 @@ Examples:
         return exitCodes.ok;
       }),
     );
+}
+
+function examples(...lines: readonly string[]): string {
+  return ['\nExamples:', ...lines.map((line) => `  $ tuplet ${line}`)].join('\n');
 }
 
 /** `job/64/1,2`: the tag, over how many slots, by which fields. */
