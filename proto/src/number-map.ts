@@ -1,6 +1,8 @@
 /** Marks a cell without an entry; keys are 0 or more. */
 const NO_KEY = -1;
 const cellsMin = 16;
+/** A table of up to so many cells is kept when it empties: what comes in batches fills it again. */
+const cellsKept = 256;
 
 /**
  * A map from safe integers of 0 or more, for tables whose entries come and go all the time. It does
@@ -53,7 +55,7 @@ export class NumberMap<Value> {
     this.#close(cell);
     this.#size -= 1;
     const cells = this.#keys.length;
-    if (cells > cellsMin && this.#size * 8 < cells) this.#resize(cells / 2);
+    if (cells > cellsKept && this.#size * 8 < cells) this.#resize(cells / 2);
     return true;
   }
 

@@ -45,12 +45,15 @@ export type RouterCall = Exclude<contract.CallRequest, { readonly kind: 'endCall
 /** The router's request. Throws RefusedError. Tuples and templates are views of the message. */
 export function requestOf(call: RouterCall): Request {
   switch (call.kind) {
-    case 'write':
+    case 'write': {
+      const { space, operation, tuple, lease } = call.value;
       return {
         kind: 'write',
-        ...head(call.value),
-        tuple: tupleOf(call.value.tuple, call.value.lease, ''),
+        space: spaceOf(space),
+        operation: operationOf(operation),
+        tuple: tupleOf(tuple, lease, ''),
       };
+    }
     case 'writeMany':
       return { kind: 'write-many', ...head(call.value), tuples: itemsOf(call.value.items) };
     case 'writeIfAbsent':

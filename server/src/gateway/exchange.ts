@@ -46,7 +46,8 @@ export interface ExchangePorts {
 export type ExchangeStream = ServerDuplexStream<Buffer, Buffer>;
 
 interface WaitingReply {
-  readonly reply: contract.ReplyInit;
+  readonly callId: number;
+  readonly response: contract.ReplyResponseInit;
   /** About its size on the wire. */
   readonly bytes: number;
   readonly delivery: Delivery | undefined;
@@ -129,25 +130,30 @@ export class Exchange {
         this.#fail(callIdReused(callId));
         return;
       } else if (request === null) this.#reply(callId, statusReply(emptyCall));
+      else if (this.#queue.size === 0 && this.#mayBegin(request)) this.#begin(callId, request);
       else this.#queue.set(callId, request);
     }
     this.#beginQueued();
     this.#pauseOrResume();
   }
 
+  /** Whether a call may begin now; where time alone will tell, it is looked at again. */
+  #mayBegin(call: RouterCall): boolean {
+    if (this.#replyBytes > this.#ports.limits.replyBytesPause) return false;
+    if (repliesTuples(call) && !this.#budget.hasRoom) {
+      this.#parkLater();
+      return false;
+    }
+    if (!this.#pressure.holds) return true;
+    this.#lookLater();
+    return false;
+  }
+
   /** Begins calls in order, as long as their replies fit. */
   #beginQueued(): void {
+    if (this.#queue.size === 0) return;
     for (const [callId, call] of this.#queue) {
-      if (this.#gone) return;
-      if (this.#replyBytes > this.#ports.limits.replyBytesPause) return;
-      if (repliesTuples(call) && !this.#budget.hasRoom) {
-        this.#parkLater();
-        return;
-      }
-      if (this.#pressure.holds) {
-        this.#lookLater();
-        return;
-      }
+      if (this.#gone || !this.#mayBegin(call)) return;
       this.#queue.delete(callId);
       this.#begin(callId, call);
     }
@@ -240,7 +246,7 @@ export class Exchange {
       return;
     }
     const bytes = replyOverheadBytes + tupleBytes;
-    this.#replies.push({ reply: { callId, response }, bytes, delivery });
+    this.#replies.push({ callId, response, bytes, delivery });
     this.#replyBytes += bytes;
     if (this.#replyBytes > this.#ports.limits.replyBytesMax) {
       this.#fail(slowConsumer);
@@ -262,9 +268,7 @@ export class Exchange {
   #flush(): void {
     while (this.#replies.length > 0 && this.#writing.length < writesMax) {
       const batch = this.#nextBatch();
-      const encoded = contract.ExchangeResponse.encode({
-        replies: batch.map(({ reply }) => reply),
-      });
+      const encoded = contract.ExchangeResponse.encode({ replies: batch });
       const message = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
       this.#writing.push(batch);
       this.#stream.write(message, (error: Error | null | undefined) =>
