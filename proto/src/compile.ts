@@ -65,7 +65,8 @@ class Compiler {
       );
     }
     if (alternatives.length === 0) throw refuseAlternatives('0');
-    return new Template(alternatives);
+    // Copies of their exact size: a template may wait for long, and what grew by `push` has room for 17.
+    return new Template(alternatives.slice());
   }
 
   /** Reads a length and, bounded by it, what `read` reads; an error gets the place. */
@@ -99,7 +100,7 @@ class Compiler {
       } else if (tag === 0x10 && rest === undefined) rest = reader.bool();
       else throw unexpected(tag, tag === 0x10, 'pattern');
     }
-    return { matchers, rest: rest === true };
+    return { matchers: matchers.slice(), rest: rest === true };
   }
 
   #matcher(depth: number): CompiledMatcher {

@@ -8,6 +8,8 @@ export const WireType = { VARINT: 0, FIXED64: 1, LENGTH: 2, FIXED32: 5 } as cons
 export type WireType = (typeof WireType)[keyof typeof WireType];
 
 const TWO_32 = 4_294_967_296;
+/** The largest integer that V8 keeps without a box on every machine. */
+const SMALL = 0x3fff_ffff;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
 
@@ -310,6 +312,8 @@ export class Reader {
   uint64(): number {
     this.lanes();
     if (this.high > 0x1f_ffff) throw malformed('unsigned integer exceeds 2^53-1');
+    // Most are small, and small integers need no memory of their own where they are kept.
+    if (this.high === 0 && this.low <= SMALL) return this.low | 0;
     return this.high * TWO_32 + this.low;
   }
 

@@ -134,7 +134,7 @@ export class PinnedTake {
   #send(nowMs: number): void {
     if (this.#isFinished || this.#epoch === undefined || this.#isBroken) return;
     this.#m += 1;
-    const waitedMs = nowMs - this.#beganMs;
+    const waitedMs = Math.floor(nowMs - this.#beganMs);
     this.#ports.send(this.#partition, {
       kind: 'take',
       call: this.#call,

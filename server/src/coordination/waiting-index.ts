@@ -116,6 +116,8 @@ export class WaitingIndex<W extends Waiting> {
       ofShape = { shape, lines: new NumberMap() };
       lines.set(shape.name, ofShape);
     }
+    // One object for all of them: a hundred thousand may stand here.
+    place.shape = ofShape.shape;
     let line = ofShape.lines.get(hash);
     if (line === undefined) {
       line = new WaitingLine();

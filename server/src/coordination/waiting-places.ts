@@ -7,7 +7,7 @@ import { generalShape, type LineKey, type LineShape, lineKeyOf } from './waiting
 /** Where one alternative of a call that waits stands: a link of one line. */
 export class LinePlace {
   readonly waiting: Waiting;
-  readonly shape: LineShape;
+  shape: LineShape;
   readonly hash: number;
   /** The range of its ranged field; everything where it has none. */
   readonly lower: number;

@@ -341,6 +341,14 @@ function required(bytes: Uint8Array | null, field: string): Uint8Array {
   return bytes;
 }
 
+/**
+ * A message as the decoder is to have it. What it reads are views; whoever keeps one copies it by
+ * `slice`, which is what that does to a Uint8Array and not to a Buffer.
+ */
+export function plainBytes(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** Holds a message to SPEC's limit; gRPC's own lies a little above. Throws RefusedError. */
 export function checkSize(bytes: Uint8Array): void {
   if (bytes.length <= limits.messageBytesMax) return;

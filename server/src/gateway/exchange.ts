@@ -7,7 +7,7 @@ import type { Failure } from '../router/failure.ts';
 import type { Answer, Delivery } from '../router/request.ts';
 import type { Router } from '../router/router.ts';
 import { BackPressure } from './back-pressure.ts';
-import { checkCalls, checkSize, type RouterCall, requestOf } from './decode.ts';
+import { checkCalls, checkSize, plainBytes, type RouterCall, requestOf } from './decode.ts';
 import { replyOf } from './encode.ts';
 import type { InFlight } from './in-flight.ts';
 import {
@@ -122,7 +122,7 @@ export class Exchange {
   #message(bytes: Buffer): void {
     checkSize(bytes);
     checkCalls(bytes);
-    const { calls } = contract.ExchangeRequest.decode(bytes, 'refuse');
+    const { calls } = contract.ExchangeRequest.decode(plainBytes(bytes), 'refuse');
     for (const { callId, request } of calls) {
       if (this.#gone) return;
       if (request?.kind === 'endCall') this.#endCall(request.value.callId);
@@ -192,26 +192,30 @@ export class Exchange {
     }
     if (repliesTuples(call)) this.#budget.begin(callId, mayWait(call), performance.now());
     let isOpen = true;
-    const close = (tupleBytes: number): void => {
-      isOpen = false;
-      this.#open.delete(callId);
-      this.#budget.end(callId, tupleBytes);
-      inFlight.end(this.#peer);
-    };
+    // A call may wait for days: what its listener knows is kept so long, the message is not.
+    const { kind } = call;
+    const stale = isStale(call);
     try {
       const number = router.call(requestOf(call), (answer) => {
-        close(tupleBytesOf(answer));
-        this.#answered(callId, call, answer);
+        isOpen = false;
+        this.#close(callId, tupleBytesOf(answer));
+        this.#answered(callId, { kind, stale }, answer);
       });
       if (router.pressed !== undefined) this.#pressure.met(router.pressed);
       if (!isOpen) return;
       this.#open.set(callId, number);
       if (this.#halfClosed) router.cancel(number);
     } catch (error) {
-      if (isOpen) close(0);
+      if (isOpen) this.#close(callId, 0);
       if (!isRefusal(error)) this.#ports.failed(error);
       this.#reply(callId, statusReply(failureOf(error)));
     }
+  }
+
+  #close(callId: number, tupleBytes: number): void {
+    this.#open.delete(callId);
+    this.#budget.end(callId, tupleBytes);
+    this.#ports.inFlight.end(this.#peer);
   }
 
   #endCall(callId: number): void {
@@ -225,13 +229,17 @@ export class Exchange {
     if (number !== undefined) this.#ports.router.cancel(number);
   }
 
-  #answered(callId: number, call: RouterCall, answer: Answer): void {
+  #answered(
+    callId: number,
+    { kind, stale }: { readonly kind: RouterCall['kind']; readonly stale: boolean },
+    answer: Answer,
+  ): void {
     if (answer.kind === 'failed') {
       this.#reply(callId, statusReply(answer.failure));
       return;
     }
     const delivery = answer.kind === 'found' ? answer.delivery : undefined;
-    const response = replyOf(call.kind, answer, isStale(call));
+    const response = replyOf(kind, answer, stale);
     this.#reply(callId, response, tupleBytesOf(answer), delivery);
   }
 

@@ -15,7 +15,7 @@ import {
 } from '../router/notify.ts';
 import type { SpaceDirectory } from '../router/routing.ts';
 import type { HistoryKind } from '../space/history.ts';
-import { spaceOf } from './decode.ts';
+import { plainBytes, spaceOf } from './decode.ts';
 import { instant, stored } from './encode.ts';
 import { tooManyInFlight } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
@@ -67,7 +67,7 @@ class Subscription {
     this.#stream.on('cancelled', () => this.#end());
     this.#stream.on('close', () => this.#end());
     this.#guard(() => {
-      const request = contract.NotifyRequest.decode(this.#stream.request, 'refuse');
+      const request = contract.NotifyRequest.decode(plainBytes(this.#stream.request), 'refuse');
       const source = openNotify(this.#ports.spaces, this.#ports.histories, requestOf(request));
       if (isFailure(source)) return this.#fail(grpcErrorOf(source));
       this.#source = source;

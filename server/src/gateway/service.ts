@@ -2,7 +2,7 @@
 import type { MethodDefinition, Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
 import * as contract from '@tuplet/proto/contract';
 import { type AdminPorts, adminHandlers } from './admin.ts';
-import { checkSize, type RouterCall } from './decode.ts';
+import { checkSize, plainBytes, type RouterCall } from './decode.ts';
 import { Exchange, type ExchangePorts, type ExchangeStream } from './exchange.ts';
 import { type NotifyPorts, notifyHandler } from './notify-handler.ts';
 import { takeHandler, type UnaryMethod, type UnaryPorts, unaryHandler } from './unary.ts';
@@ -57,7 +57,7 @@ function unaryMethod(kind: CallName, method: AnyMethod): UnaryMethod {
   return {
     decode(bytes) {
       checkSize(bytes);
-      return { kind, value: method.request.decode(bytes, 'refuse') } as RouterCall;
+      return { kind, value: method.request.decode(plainBytes(bytes), 'refuse') } as RouterCall;
     },
     encode(reply) {
       const bytes = method.response.encode(reply.value as never);

@@ -99,8 +99,10 @@ function begin(ports: UnaryPorts, method: UnaryMethod, call: GrpcCall, finish: F
   try {
     const decoded = method.decode(call.request);
     const request = withDeadline(requestOf(decoded), call.getDeadline(), ports.deadlineMarginMs);
+    // What the listener knows is kept for as long as the call waits; the message is not.
+    const asked = { kind: decoded.kind, stale: isStale(decoded) };
     const number: CallId = ports.router.call(request, (answer) => {
-      if (close()) finishWith(ports, method, decoded, answer, finish);
+      if (close()) finishWith(ports, method, asked, answer, finish);
     });
     if (isOpen) {
       call.on('cancelled', () => {
@@ -116,7 +118,7 @@ function begin(ports: UnaryPorts, method: UnaryMethod, call: GrpcCall, finish: F
 function finishWith(
   ports: UnaryPorts,
   method: UnaryMethod,
-  call: RouterCall,
+  { kind, stale }: { readonly kind: RouterCall['kind']; readonly stale: boolean },
   answer: Answer,
   finish: Finish,
 ): void {
@@ -126,7 +128,7 @@ function finishWith(
   }
   const delivery = answer.kind === 'found' ? answer.delivery : undefined;
   try {
-    finish(method.encode(replyOf(call.kind, answer, isStale(call))), delivery);
+    finish(method.encode(replyOf(kind, answer, stale)), delivery);
   } catch (error) {
     ports.failed(error);
     delivery?.lost();

@@ -1,8 +1,8 @@
 import { present } from '../base/assert.ts';
 import type { PartitionId, Term } from '../base/ids.ts';
-import type { CallId, FromLeader, Query } from '../coordination/messages.ts';
+import type { CallId, FromLeader, Query, ToLeader } from '../coordination/messages.ts';
 import { PinnedTake } from '../coordination/pinned-take.ts';
-import type { TakeAnswer } from '../coordination/take-answer.ts';
+import type { TakeAnswer, TakePorts } from '../coordination/take-answer.ts';
 import { TakeCoordinator } from '../coordination/take-coordinator.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { Call, CallPorts } from './call.ts';
@@ -22,7 +22,7 @@ export interface TakeCallOptions {
 }
 
 /** One attempt of a take in a session: PROTOCOL §7 where the template is pinned, else §5. */
-export class TakeCall implements Call {
+export class TakeCall implements Call, TakePorts {
   readonly #ports: CallPorts;
   readonly #number: CallId;
   readonly #pinned: boolean;
@@ -43,10 +43,7 @@ export class TakeCall implements Call {
       call: number,
       operation,
       query,
-      ports: {
-        send: ports.send,
-        finish: (answer: TakeAnswer) => ports.answer(number, this.#answerOf(answer)),
-      },
+      ports: this,
       nowMs: ports.nowMs(),
     };
     if (target.slot !== undefined) {
@@ -103,6 +100,16 @@ export class TakeCall implements Call {
   abandon(): void {
     // What it got stays for the session's next attempt; waiters go.
     if (!this.#take.isFinished) this.#take.cancel(this.#ports.nowMs());
+  }
+
+  /** Called by the take's state machine alone. */
+  send(to: PartitionId, message: ToLeader): void {
+    this.#ports.send(to, message);
+  }
+
+  /** Called by the take's state machine alone, once. */
+  finish(answer: TakeAnswer): void {
+    this.#ports.answer(this.#number, this.#answerOf(answer));
   }
 
   #answerOf(answer: TakeAnswer): Answer {
