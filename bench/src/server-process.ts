@@ -36,7 +36,7 @@ export class ServerProcess {
   static async start(parent: string, options: ServerProcessOptions = {}): Promise<ServerProcess> {
     const folder = options.data ?? mkdtempSync(join(parent, 'tuplet-'));
     const args = ['serve', '--listen', '127.0.0.1:0', '--data', folder, '--log-level', 'warn'];
-    const node = options.probe === true ? ['--expose-gc', '--import', preload] : [];
+    const node = options.probe === true ? ['--import', preload] : [];
     const child = spawn(
       process.execPath,
       [...node, command, ...args, ...(options.arguments ?? [])],
