@@ -4,6 +4,7 @@ import { destination, type Logger, pino } from 'pino';
 import { addressOf } from '../gateway/gateway.ts';
 import { defaultListen, type RunningNode, startNode } from '../node.ts';
 import { parseDuration } from './duration.ts';
+import { explainStart } from './start-failure.ts';
 
 interface ServeOptions {
   readonly data: string;
@@ -60,7 +61,7 @@ async function serve(options: ServeOptions): Promise<void> {
       ...(historyAge === undefined ? {} : { historyMs: historyAge }),
     });
   } catch (error) {
-    process.stderr.write(`tuplet: cannot serve: ${messageOf(error)}\n`);
+    process.stderr.write(`tuplet: cannot serve: ${explainStart(error, { dataDir, listen })}\n`);
     process.exitCode = 1;
     return;
   }

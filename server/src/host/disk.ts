@@ -172,8 +172,12 @@ export class HostDisk implements Disk {
     return syncPath(this.#path(folder));
   }
 
-  lock(): Promise<Cancel> {
-    return lockFolder(this.#root);
+  async lock(): Promise<Cancel> {
+    try {
+      return await lockFolder(this.#root);
+    } catch (error) {
+      throw error instanceof DiskError ? error : diskErrorOf(error as NodeJS.ErrnoException);
+    }
   }
 
   #path(name: string): string {

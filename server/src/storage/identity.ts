@@ -13,8 +13,7 @@ const formatVersion = 1;
 
 /** Reads the salt; undefined where no log was ever begun. Rejects with LogDamaged. */
 export async function readIdentity(disk: Disk, checksum: Checksum): Promise<number | undefined> {
-  const names = await disk.list(logFolder);
-  if (!names.includes('identity')) return undefined;
+  if (!(await hasIdentity(disk))) return undefined;
   const file = await disk.open(identityName);
   const bytes = await file.read(0, identityBytes + 1);
   await file.close();
@@ -32,6 +31,11 @@ export async function readIdentity(disk: Disk, checksum: Checksum): Promise<numb
     );
   }
   return view.getUint32(8, true);
+}
+
+/** Whether a log was ever begun here. */
+export async function hasIdentity(disk: Disk): Promise<boolean> {
+  return (await disk.list(logFolder)).includes('identity');
 }
 
 /** Begins a log. Its folder and identity are durable when this resolves. */

@@ -38,6 +38,12 @@ export function snapshotName({ group, index, term }: SnapshotMark): string {
   return `${snapshotFolder}/${digits(group, 3)}-${digits(index, 16)}-${digits(term, 16)}`;
 }
 
+/** Whether the data folder has a snapshot, whole or damaged. */
+export async function hasSnapshots(disk: Disk): Promise<boolean> {
+  const names = await disk.list(snapshotFolder);
+  return names.some((name) => markNamed(name) !== undefined);
+}
+
 function markNamed(name: string): SnapshotMark | undefined {
   const [, group, index, term] = /^(\d{3})-(\d{16})-(\d{16})$/.exec(name) ?? [];
   if (group === undefined) return undefined;

@@ -117,3 +117,21 @@ test('the reserve is one for log and snapshots', async (t) => {
   t.is(storage.log.reserveState(), 'ok');
   t.is(storage.reserveState(), 'reserve');
 });
+
+test('snapshots whose log is gone are refused, be they whole or damaged: a new log would hide the loss', async (t) => {
+  for (const damaged of [false, true]) {
+    const world = new World();
+    await twoSnapshots(world);
+    world.crash();
+    for (const name of world.disk.files()) {
+      if (name.startsWith('log/')) await world.time.until(world.disk.remove(name));
+      else if (damaged && name.includes('001-')) world.disk.flipBit(name, 90, 1);
+    }
+    const before = world.disk.files();
+    await t.throwsAsync(world.openStorage(), {
+      name: 'LogDamaged',
+      message: /snapshots are there/,
+    });
+    t.deepEqual(world.disk.files(), before, 'nothing is changed');
+  }
+});

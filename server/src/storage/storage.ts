@@ -3,9 +3,11 @@ import type { Clock, Disk } from '../base/doors.ts';
 import type { GroupId } from '../base/ids.ts';
 import { LogDamaged } from './damage.ts';
 import type { RecoveredGroup } from './entry.ts';
+import { hasIdentity } from './identity.ts';
 import { type LogOptions, WriteAheadLog } from './log.ts';
+import { logFolder } from './segments.ts';
 import type { SnapshotSummary } from './snapshot-file.ts';
-import { SnapshotStore, type SnapshotWriter } from './snapshots.ts';
+import { hasSnapshots, SnapshotStore, type SnapshotWriter } from './snapshots.ts';
 
 /** What `Storage.open` needs besides its doors. */
 export interface StorageOptions extends Omit<LogOptions, 'bases'> {
@@ -37,6 +39,9 @@ export class Storage {
 
   /** Rejects with LogDamaged, and then nothing may be served; with DiskError. */
   static async open(disk: Disk, clock: Clock, options: StorageOptions): Promise<OpenedStorage> {
+    // Snapshots follow the log: where it is gone, a new one beside them would hide what was lost.
+    if (!(await hasIdentity(disk)) && (await hasSnapshots(disk)))
+      throw new LogDamaged('snapshots are there, it is not', { file: logFolder, offset: 0 });
     const { snapshots, warnings } = await SnapshotStore.open(disk, clock, options);
     try {
       const opened = await WriteAheadLog.open(disk, clock, {
