@@ -37,23 +37,25 @@ export function busFor(
   watch: BusWatch,
 ): Partitions {
   let attached = true;
-  const pass = (arrive: () => void, repeatable: boolean): void => {
+  /** Calls of which a sending was refused before a leader saw it. */
+  const refused = new Set<number>();
+  const pass = (arrive: () => void, repeatable: boolean, again = arrive): void => {
     const late = options.lateOneIn > 0 && random.chance(1, options.lateOneIn);
     const twice = repeatable && options.twiceOneIn > 0 && random.chance(1, options.twiceOneIn);
-    const later = (): void => {
+    const later = (run: () => void): void => {
       // A link that is down carries nothing more: what a dead router sent does not come after its end.
       const delayUs = random.between(1, options.lateMsMax * 1000);
       process.after(delayUs, () => {
-        if (attached) arrive();
+        if (attached) run();
       });
     };
     if (late) {
       watch.fault('message delayed');
-      later();
+      later(arrive);
     } else arrive();
     if (!twice) return;
     watch.fault('message repeated');
-    later();
+    later(again);
   };
   return {
     map: host.map.cluster,
@@ -62,10 +64,16 @@ export function busFor(
     onMapChange: (run) => host.map.onChange(run),
     send: (to, from, message) => {
       const repeatable = !oncePerCall.has(message.kind) && hasIdentity(message);
-      pass(() => {
+      const arrive = (): void => {
         watch.toLeader(to, from, message);
         host.send(to, from, message);
-      }, repeatable);
+      };
+      // A host refuses for a full disk before a leader has seen the message, and so cannot tell a copy
+      // from it (DESIGN.md, limits).
+      const again = (): void => {
+        if (host.stats().disk === 'ok' && !refused.has(message.call)) arrive();
+      };
+      pass(arrive, repeatable, again);
     },
     attach: (router): Cancel => {
       const detach = host.attach({
@@ -75,6 +83,7 @@ export function busFor(
           const onTime: FromLeader[] = [];
           for (const message of messages) {
             watch.fromLeader(router.id, message);
+            if (message.kind === 'refused') refused.add(message.call);
             if (options.lateOneIn === 0 && options.twiceOneIn === 0) onTime.push(message);
             else pass(() => router.deliver([message]), true);
           }

@@ -5,6 +5,7 @@
  */
 import { present } from '../src/base/assert.ts';
 import type { PartitionId, SpaceId } from '../src/base/ids.ts';
+import { limits } from '../src/base/limits.ts';
 import type { PartitionHost } from '../src/partition/partition-host.ts';
 import { comparePlaces, type EventPlace, type SpaceEvent } from '../src/space/history.ts';
 import type { StoredTuple } from '../src/space/outcome.ts';
@@ -47,7 +48,7 @@ function whatIs(
 interface Known {
   last: EventPlace;
   /** By place: what was seen there. */
-  readonly events: Map<string, string>;
+  readonly events: Map<string, { readonly atMs: number; readonly text: string }>;
   /** Sessions whose end was applied here. */
   ended: number;
 }
@@ -63,18 +64,21 @@ export interface TapListener {
 export class Tap {
   readonly violations: Violation[] = [];
   /**
-   * A restart cut events that nobody had seen yet: its wall clock had jumped past the time that
-   * history is kept. What was observed is then not the whole committed history.
+   * Events were cut that nobody had seen yet: at a restart whose wall clock had jumped past the time
+   * that history is kept, or by many bytes in one turn where little is kept. What was observed is then
+   * not the whole committed history.
    */
   isBlind = false;
   readonly #recorder: Recorder;
   readonly #streams: Map<string, number> = new Map();
   readonly #known: Map<PartitionId, Known> = new Map();
   readonly #listener: TapListener;
+  readonly #historyBytesMax: number;
 
-  constructor(recorder: Recorder, listener: TapListener) {
+  constructor(recorder: Recorder, listener: TapListener, historyBytesMax: number) {
     this.#recorder = recorder;
     this.#listener = listener;
+    this.#historyBytesMax = historyBytesMax;
   }
 
   /** Observes a space of this name, from its first event on. */
@@ -104,15 +108,25 @@ export class Tap {
   /** What was seen before the restart must be there again, and be the same. */
   #replayed(host: PartitionHost, partition: PartitionId): void {
     const known = this.#knownOf(partition);
-    const { history } = host.spaceOf(partition);
+    const { history, stampMs } = host.spaceOf(partition);
     if (comparePlaces(history.lastPlace, known.last) < 0) {
       this.#say(`partition ${partition} lost what it had applied at ${known.last.revision}`);
     }
     const kept = history.read(history.cutPlace, readMax, readBytesMax);
+    const there = new Set<string>();
     for (const event of kept === 'compacted' ? [] : kept) {
-      const before = known.events.get(keyOf(event.place));
+      const key = keyOf(event.place);
+      there.add(key);
+      const before = known.events.get(key)?.text;
       if (before === undefined || before === this.#textOf(host, partition, event)) continue;
-      this.#say(`partition ${partition} applied ${keyOf(event.place)} differently after a restart`);
+      this.#say(`partition ${partition} applied ${key} differently after a restart`);
+    }
+    if (this.#historyBytesMax < limits.historyBytesMax) return;
+    // So much is kept here that only age cuts.
+    for (const [key, { atMs }] of known.events) {
+      if (there.has(key) || atMs + limits.historyMs <= stampMs) continue;
+      this.#say(`partition ${partition} forgot the event ${key} in a restart`);
+      return;
     }
   }
 
@@ -123,14 +137,15 @@ export class Tap {
     known.ended = sessionCounts.ended;
     const events = history.read(known.last, readMax, readBytesMax);
     if (events === 'compacted') {
-      if (atStart) this.isBlind = true;
+      if (atStart || this.#historyBytesMax < limits.historyBytesMax) this.isBlind = true;
       else this.#say(`partition ${partition} cut events before anybody could see them`);
       known.last = history.cutPlace;
       return;
     }
     for (const event of events) {
       known.last = event.place;
-      known.events.set(keyOf(event.place), this.#textOf(host, partition, event));
+      const text = this.#textOf(host, partition, event);
+      known.events.set(keyOf(event.place), { atMs: event.stampMs, text });
       const space = nameOf(host, event.space);
       const stream = this.#streams.get(space);
       if (stream === undefined) continue;

@@ -151,16 +151,19 @@ export class PathWatch implements BusWatch {
     if (this.snapshotting && during !== undefined) this.#bump(during);
   }
 
-  /** I2: no operation has tuples of two partitions at once. */
+  /** I2: an operation is handed tuples once, of one partition; it keeps what it has no receipt of. */
   #result(message: Extract<FromLeader, { kind: 'result' }>, operation: string): void {
     if (message.result.kind !== 'handed') return;
-    const handed = this.#handed.get(operation) ?? new Map<number, PartitionId>();
+    const before = this.#handed.get(operation);
+    const handed = before ?? new Map<number, PartitionId>();
     this.#handed.set(operation, handed);
+    let isMore = false;
     for (const { id } of message.result.tuples) {
+      isMore ||= before !== undefined && handed.get(id) !== message.partition;
       handed.set(id, message.partition);
       this.#holder.set(id, operation);
     }
-    if (new Set(handed.values()).size <= 1) return;
+    if (!isMore || handed.size <= 1) return;
     const text = `operation ${operation} was handed tuples ${[...handed.keys()].join(' and ')}`;
     this.violations.push({ checker: 'one-tuple', message: text, operations: [] });
   }

@@ -45,12 +45,28 @@ export interface WorkloadOptions {
   readonly leasePercent: number;
   /** Bytes of padding in some tuples: fills the log, the history and the disk. */
   readonly paddingBytes: number;
+  /** How often each operation is started. */
+  readonly weights: Weights;
 }
 
-interface Weighted {
-  readonly weight: number;
-  readonly plan: (workload: Workload) => Plan;
-}
+/** Of each operation its share. */
+export type Weights = Readonly<Record<Asked, number>>;
+
+/** A little of everything. */
+export const usualWeights: Weights = {
+  write: 26,
+  'write-many': 4,
+  'write-if-absent': 6,
+  read: 8,
+  take: 26,
+  'read-many': 3,
+  'take-many': 5,
+  replace: 5,
+  increment: 7,
+  count: 5,
+  renew: 3,
+  cancel: 3,
+};
 
 const any: MatcherJson = { any: true };
 
@@ -59,8 +75,8 @@ export class Workload {
   readonly #name: string;
   readonly #random: Prng;
   readonly #options: WorkloadOptions;
-  readonly #weighted: readonly Weighted[];
-  readonly #weights: number;
+  readonly #weights: readonly [Asked, number][];
+  readonly #weightSum: number;
   /** Tuples seen lately: what is renewed, cancelled and replaced by version. */
   readonly #seen: { readonly space: string; readonly found: FoundJson }[] = [];
   #uniques = 0;
@@ -69,16 +85,16 @@ export class Workload {
     this.#name = name;
     this.#random = random;
     this.#options = options;
-    this.#weighted = mixture;
-    this.#weights = mixture.reduce((sum, { weight }) => sum + weight, 0);
+    this.#weights = Object.entries(options.weights) as [Asked, number][];
+    this.#weightSum = this.#weights.reduce((sum, [, weight]) => sum + weight, 0);
   }
 
   /** The next operation. */
   next(): Plan {
-    let at = this.#random.below(this.#weights);
-    for (const { weight, plan } of this.#weighted) {
+    let at = this.#random.below(this.#weightSum);
+    for (const [asked, weight] of this.#weights) {
       at -= weight;
-      if (at < 0) return plan(this);
+      if (at < 0) return plans[asked](this);
     }
     return this.write();
   }
@@ -273,17 +289,17 @@ export function isPinned(space: SimSpace, template: TemplateJson): boolean {
   return routes[0] !== undefined && routes.every((route) => route === routes[0]);
 }
 
-const mixture: readonly Weighted[] = [
-  { weight: 26, plan: (workload) => workload.write() },
-  { weight: 4, plan: (workload) => workload.writeMany() },
-  { weight: 6, plan: (workload) => workload.writeIfAbsent() },
-  { weight: 8, plan: (workload) => workload.read() },
-  { weight: 26, plan: (workload) => workload.take() },
-  { weight: 3, plan: (workload) => workload.readMany() },
-  { weight: 5, plan: (workload) => workload.takeMany() },
-  { weight: 5, plan: (workload) => workload.replace() },
-  { weight: 7, plan: (workload) => workload.increment() },
-  { weight: 5, plan: (workload) => workload.count() },
-  { weight: 3, plan: (workload) => workload.renew() },
-  { weight: 3, plan: (workload) => workload.cancel() },
-];
+const plans: Readonly<Record<Asked, (workload: Workload) => Plan>> = {
+  write: (workload) => workload.write(),
+  'write-many': (workload) => workload.writeMany(),
+  'write-if-absent': (workload) => workload.writeIfAbsent(),
+  read: (workload) => workload.read(),
+  take: (workload) => workload.take(),
+  'read-many': (workload) => workload.readMany(),
+  'take-many': (workload) => workload.takeMany(),
+  replace: (workload) => workload.replace(),
+  increment: (workload) => workload.increment(),
+  count: (workload) => workload.count(),
+  renew: (workload) => workload.renew(),
+  cancel: (workload) => workload.cancel(),
+};

@@ -11,7 +11,7 @@ import { SimNetwork } from './network.ts';
 import { gatewayAddresses, SimNode } from './node.ts';
 import { Follower } from './notify-client.ts';
 import { type ClockSkew, Scheduler, SimProcess } from './scheduler.ts';
-import { type Settings, settingsOf } from './settings.ts';
+import { type Profile, type Settings, settingsOf } from './settings.ts';
 import { Tap } from './tap.ts';
 import { Trace } from './trace.ts';
 import { PathWatch } from './watch.ts';
@@ -37,8 +37,10 @@ export interface RunReport {
   readonly violations: readonly Violation[];
 }
 
-/** How a run is told. */
+/** How a run is made and told. */
 export interface RunOptions {
+  /** Undefined: the seed draws it. */
+  readonly profile?: Profile | undefined;
   /** Each noted line, for a replay. */
   readonly print?: (line: string) => void;
   /** Each line of the history. */
@@ -79,7 +81,7 @@ export class World {
   readonly #following = new Set<Follower>();
 
   constructor(seed: number, options: RunOptions = {}) {
-    this.settings = settingsOf(seed);
+    this.settings = settingsOf(seed, options.profile);
     this.#scheduler = new Scheduler(seed);
     this.#trace = new Trace(options.print);
     this.#random = new Prng(seed, 'world');
@@ -100,7 +102,7 @@ export class World {
       () => this.#scheduler.nowMs,
       (partition) => this.#node.host?.epochOf(partition),
     );
-    this.#tap = new Tap(this.#recorder, this.#watch);
+    this.#tap = new Tap(this.#recorder, this.#watch, this.settings.historyBytesMax);
     this.#node = this.#makeNode(seed);
   }
 
@@ -273,7 +275,7 @@ export class World {
   }
 
   #makeNode(seed: number): SimNode {
-    const { bus, snapshotTailBytes } = this.settings;
+    const { bus, snapshotTailBytes, historyBytesMax } = this.settings;
     return new SimNode({
       scheduler: this.#scheduler,
       network: this.#network,
@@ -286,6 +288,7 @@ export class World {
       partitions,
       snapshotTailBytes,
       segmentBytes,
+      historyBytesMax,
       onBug: (error) => this.#bug(error),
       onFatal: (error) => {
         this.#trace.note(`fatal ${error.message}`);
@@ -467,6 +470,7 @@ export class World {
       }
       for (const { name } of simSpaces) this.#survey(name);
     }
+    if (this.#tap.isBlind) bump(this.counts, 'the observer was blind');
     this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
     const lines = this.#tap.isBlind
       ? this.#lines.filter((line) => !('process' in line) || line.process !== 'observer')

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, connect, TupletError } from '@tuplet/client';
 import type { Recorder } from '../sim/check/recorder.ts';
 import type { Asked } from '../sim/client.ts';
-import { type Plan, Workload } from '../sim/workload.ts';
+import { type Plan, usualWeights, Workload } from '../sim/workload.ts';
 import { Prng } from '../src/base/prng.ts';
 import { call, type Ended, endedBy } from './calls.ts';
 import { HandOuts } from './hand-outs.ts';
@@ -26,6 +26,7 @@ const mixture = {
   unpinnedPercent: 66,
   leasePercent: 15,
   paddingBytes: 0,
+  weights: usualWeights,
 } as const;
 
 class TortureClient {

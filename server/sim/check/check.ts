@@ -5,7 +5,7 @@ import { type Checker, type History, historyOf, type Line, type Violation } from
 import { increments } from './increments.ts';
 import { notify } from './notify.ts';
 import { leases, stamps } from './stamps.ts';
-import { firstCome, waitEnds, waiters } from './waiters.ts';
+import { firstCome, starved, waitEnds, waiters } from './waiters.ts';
 
 /** In the order in which their complaints are printed: the plainest first. */
 export const checkers: readonly Checker[] = [
@@ -18,6 +18,7 @@ export const checkers: readonly Checker[] = [
   stamps,
   notify,
   waiters,
+  starved,
   waitEnds,
   firstCome,
 ];

@@ -3,6 +3,7 @@
  * at an instant of the call, no more and no fewer matches than the answer says (PROTOCOL I5).
  */
 import type { Checker, History, Operation, Violation } from './history.ts';
+import { receivedBy } from './history.ts';
 import { type Interval, instantsOf, type Line, timelineOf } from './timeline.ts';
 import { matches, type TemplateJson, uniqueOf } from './values.ts';
 
@@ -138,26 +139,50 @@ function metMatch(history: History, operation: Operation, violations: Violation[
   violations.push({ checker: 'empty', message, operations: [operation.id] });
 }
 
-/** Written: nothing that matched stood ready when the log came to it. */
-function wroteIfAbsent(history: History, operation: Operation, violations: Violation[]): void {
+/** Written: nothing that matched stood ready, or was surely handed over, when the log came to it. */
+function wroteIfAbsent(
+  history: History,
+  operation: Operation,
+  receipts: Receipts,
+  violations: Violation[],
+): void {
   const { tuple, absent, space } = operation.arguments;
   const { written } = operation.result;
   const line = timelineOf(history).lines.get(written?.partition ?? 0);
   const unique = uniqueOf(tuple ?? []);
   const own = line?.intervals.find((each) => uniqueOf(each.tuple) === unique);
   if (line === undefined || own === undefined || absent === undefined) return;
+  const stood = (each: Interval): boolean =>
+    each.state === 'ready'
+      ? each.hiddenFrom >= own.from
+      : (receipts.get(nameOf(each)) ?? 0) > operation.completed;
   const other = line.intervals.find(
     (each) =>
-      each.state === 'ready' &&
       each.from < own.from &&
       each.to >= own.from &&
-      each.hiddenFrom >= own.from &&
       each.space === space &&
+      stood(each) &&
       matches(absent, each.tuple),
   );
   if (other === undefined) return;
-  const message = `write-if-absent wrote beside tuple ${other.id}, which matches`;
+  const message = `write-if-absent wrote beside tuple ${other.id} (${other.state}), which matches`;
   violations.push({ checker: 'empty', message, operations: [operation.id] });
+}
+
+/** By tuple and delivery: when its receiver had it. Before that it stayed handed over. */
+type Receipts = ReadonlyMap<string, number>;
+
+function receiptsOf(history: History): Receipts {
+  const receipts = new Map<string, number>();
+  for (const operation of history.operations) {
+    if (operation.arguments.session === false) continue;
+    for (const found of receivedBy(operation)) receipts.set(nameOf(found), operation.completed);
+  }
+  return receipts;
+}
+
+function nameOf({ id, deliveries }: { readonly id: number; readonly deliveries: number }): string {
+  return `${id}/${deliveries}`;
 }
 
 /** No false "nothing", no wrong count, no second write-if-absent. */
@@ -166,6 +191,7 @@ export const empty: Checker = {
   check(history) {
     const violations: Violation[] = [];
     if (history.committed === undefined) return violations;
+    const receipts = receiptsOf(history);
     for (const operation of history.operations) {
       const { operation: name, outcome } = operation;
       if (waiting.has(name) && outcome === 'nothing') nothingFound(history, operation, violations);
@@ -173,7 +199,7 @@ export const empty: Checker = {
       else if (name === 'write-if-absent' && outcome === 'nothing') {
         metMatch(history, operation, violations);
       } else if (name === 'write-if-absent' && outcome === 'ok') {
-        wroteIfAbsent(history, operation, violations);
+        wroteIfAbsent(history, operation, receipts, violations);
       } else if (name === 'increment' && outcome === 'nothing') {
         nothingFound(history, operation, violations);
       }

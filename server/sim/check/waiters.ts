@@ -1,6 +1,7 @@
 /** Waiting calls: served when they can be, in the order in which they came, and answered in time. */
 import type { Checker, History, Operation, Violation } from './history.ts';
 import { receivedBy } from './history.ts';
+import { timelineOf } from './timeline.ts';
 import { matches } from './values.ts';
 
 const nsPerMs = 1_000_000;
@@ -68,6 +69,61 @@ function disturbed(
       (fault.process === undefined || processes.includes(fault.process)),
   );
 }
+
+/** The longest that a free tuple and a call that wants it may stand beside each other undisturbed. */
+const starvedMs = 1_500;
+
+/** Whether `forNs` without a disturbance lie between these times. */
+function hasCalm(
+  history: History,
+  span: { readonly from: number; readonly to: number; readonly forNs: number },
+  process: string,
+): boolean {
+  let from = span.from;
+  for (const fault of history.faults) {
+    if (from + span.forNs > span.to) return false;
+    if (fault.process !== undefined && fault.process !== process) continue;
+    if (fault.time > from + span.forNs) return true;
+    from = Math.max(from, fault.time + (fault.forMs ?? 0) * nsPerMs + afterFaultNs);
+  }
+  return from + span.forNs <= span.to;
+}
+
+/** I8 in the middle of a run: nobody waits beside a free tuple that he wants, for long. */
+export const starved: Checker = {
+  name: 'starved',
+  check(history) {
+    const violations: Violation[] = [];
+    const end = history.quietAt ?? 0;
+    const forNs = (starvedMs + history.wayMs) * nsPerMs;
+    const waits = history.operations.filter(
+      (each) =>
+        waiting.has(each.operation) &&
+        (each.arguments.min ?? 1) <= 1 &&
+        !history.ends.has(each.process) &&
+        Math.min(each.completed, end) - each.invoked > forNs,
+    );
+    if (waits.length === 0) return violations;
+    for (const { events, intervals } of timelineOf(history).lines.values()) {
+      for (const interval of intervals) {
+        if (interval.state !== 'ready' || interval.leaseEndMs !== null || interval.renewed)
+          continue;
+        const from = events[interval.from]?.time ?? end;
+        const to = Math.min(end, events[interval.to]?.time ?? end);
+        if (to - from < forNs) continue;
+        for (const { id, invoked, completed, operation, process, arguments: asked } of waits) {
+          const span = { from: Math.max(from, invoked), to: Math.min(to, completed), forNs };
+          if (span.to - span.from < forNs || asked.space !== interval.space) continue;
+          if (!matches(asked.template ?? null, interval.tuple)) continue;
+          if (!hasCalm(history, span, process)) continue;
+          const message = `${operation} of ${process} waited beside tuple ${interval.id} for ${Math.round((span.to - span.from) / nsPerMs)} ms`;
+          violations.push({ checker: 'starved', message, operations: [id] });
+        }
+      }
+    }
+    return violations;
+  },
+};
 
 /** SPEC §3: within 50 ms of a wait's end comes an answer. Judged where no fault was near. */
 export const waitEnds: Checker = {

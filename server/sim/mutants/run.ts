@@ -1,6 +1,6 @@
 /**
  * `npm run sim:mutants`: puts one deliberate bug after another into a copy of the build and runs seeds
- * until a checker complains. `--only TEXT` takes the mutants whose name holds the text.
+ * until a checker complains. `--only 'TEXT|TEXT'` takes the mutants whose name holds a text.
  */
 import { spawn } from 'node:child_process';
 import {
@@ -22,8 +22,8 @@ import { type Mutant, mutants } from './table.ts';
 /** The repository: this file runs from server/dist/sim/mutants. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Seeds that a mutant may survive, and seconds, before it counts as alive. */
-const seedsMax = 400;
-const secondsMax = 300;
+const seedsMax = 100;
+const secondsMax = 200;
 const workers = 2;
 
 interface Verdict {
@@ -75,15 +75,16 @@ class Copy {
         }
         writeFileSync(path, parts.join(replace));
       }
-      return { ...none, ...(await this.#run()) };
+      return { ...none, ...(await this.#run(mutant)) };
     } finally {
       for (const [path, text] of originals) writeFileSync(path, text);
     }
   }
 
-  async #run(): Promise<Omit<Verdict, 'mutant'>> {
+  async #run({ profile, seeds = seedsMax }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
     const main = join(this.folder, 'server/dist/sim/main.js');
-    const args = [main, '--hunt', '--seed', '1', '--seeds', String(seedsMax)];
+    const args = [main, '--hunt', '--seed', '1', '--seeds', String(seeds)];
+    if (profile !== undefined) args.push('--profile', profile);
     args.push('--minutes', String(secondsMax / 60));
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
@@ -117,7 +118,8 @@ function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
-  const waiting = mutants.filter(({ name }) => name.includes(values.only));
+  const wanted = values.only.split('|');
+  const waiting = mutants.filter(({ name }) => wanted.some((text) => name.includes(text)));
   const chosen = waiting.length;
   const verdicts: Verdict[] = [];
   const work = async (): Promise<void> => {

@@ -4,6 +4,8 @@
  * product; a mutant that no longer applies fails the run.
  */
 
+import type { Profile } from '../settings.ts';
+
 /** One place that a bug changes. */
 export interface Edit {
   /** Relative to the repository: in a package's dist. */
@@ -18,6 +20,10 @@ export interface Mutant {
   readonly name: string;
   /** Several where one wall stands behind another. */
   readonly edits: readonly Edit[];
+  /** The profile that dwells on what it breaks; undefined: what each seed draws. */
+  readonly profile?: Profile;
+  /** Seeds within which it must be killed; undefined: `seedsMax` of run.ts. */
+  readonly seeds?: number;
 }
 
 const apply = 'server/dist/src/space/apply.js';
@@ -40,8 +46,8 @@ const notify = 'server/dist/src/router/notify.js';
 const engine = 'client/dist/src/engine/engine.js';
 const clientSessions = 'client/dist/src/engine/sessions.js';
 
-function one(name: string, file: string, find: string, replace: string): Mutant {
-  return { name, edits: [{ file, find, replace }] };
+function one(name: string, file: string, find: string, replace: string, profile?: Profile): Mutant {
+  return { name, edits: [{ file, find, replace }], ...(profile === undefined ? {} : { profile }) };
 }
 
 const fences: readonly Mutant[] = [
@@ -75,12 +81,23 @@ const fences: readonly Mutant[] = [
     "return result === undefined ? { kind: 'fenced' } :",
     "return result === undefined || true ? { kind: 'fenced' } :",
   ),
-  one(
-    'receipt drops the fence',
-    sessions,
-    'if (record.handed.length === 0 && record.fence === 0)',
-    'if (record.handed.length === 0)',
-  ),
+  {
+    // The second wall is the leader's memory of the newest sending, which no entry needs.
+    name: 'receipt drops the fence',
+    profile: 'pinned',
+    edits: [
+      {
+        file: sessions,
+        find: 'if (record.handed.length === 0 && record.fence === 0)',
+        replace: 'if (record.handed.length === 0)',
+      },
+      {
+        file: sends,
+        find: 'if (newest !== undefined && newest.attempt > attempt)',
+        replace: 'if (false)',
+      },
+    ],
+  },
   one(
     'same attempt number twice',
     engine,
@@ -113,6 +130,7 @@ const acceptance: readonly Mutant[] = [
     apply,
     "if (row === noRow || !state.tuples.rows.visible(row, state.stampMs))\n            return { kind: 'miss' };\n        rows.push(row);",
     "if (row === noRow)\n            return { kind: 'miss' };\n        rows.push(row);",
+    'contended',
   ),
 ];
 
@@ -122,12 +140,14 @@ const waiting: readonly Mutant[] = [
     coordinator,
     'if (each.isMarked)\n                this.#sendOpen(of);',
     ';',
+    'contended',
   ),
   one(
     'a declined partition is not registered at again',
     coordinator,
     'if (declined !== undefined)\n            declined.isMarked = true;',
     '',
+    'contended',
   ),
   one('what becomes ready wakes no take', leader, 'this.#fresh.push(space.idOf(row));', ';'),
   one(
@@ -141,6 +161,7 @@ const waiting: readonly Mutant[] = [
     pinned,
     'arrivalMs: this.#context.nowMs - (query.waitedMs ?? 0),',
     'arrivalMs: -this.#context.nowMs,',
+    'pinned',
   ),
   one('a missed hand-over is forgotten', line, 'this.#eager.push(waiter);', ''),
   one(
@@ -148,6 +169,7 @@ const waiting: readonly Mutant[] = [
     line,
     "if (waiter.coordinator === coordinator && waiter.state !== 'logged')\n                this.remove(waiter);",
     "if (waiter.coordinator === coordinator && waiter.state === 'idle')\n                this.remove(waiter);\n            else if (waiter.state === 'offered') waiter.offer = -1;",
+    'pinned',
   ),
 ];
 
@@ -163,6 +185,7 @@ const sessionEnds: readonly Mutant[] = [
     sessions,
     "return this.#ended.has(operation.session) ? 'ended' : 'unknown-session';",
     "return 'ok';",
+    'sessions',
   ),
   one('a touched partition is not remembered', sessions, 'home.touched.add(partition);', ''),
   one(
@@ -188,6 +211,7 @@ const sessionEnds: readonly Mutant[] = [
     clientSessions,
     'if (session.isOver(nowMs))\n                this.giveUp(session, nowMs);',
     ';',
+    'sessions',
   ),
   one(
     'homes of sessions missing in the snapshot',
@@ -198,12 +222,23 @@ const sessionEnds: readonly Mutant[] = [
 ];
 
 const receipts: readonly Mutant[] = [
-  one(
-    'a receipt lost with its connection is not repeated',
-    clientSessions,
-    'lost: () => session.receipts.lost(batch),',
-    'lost: () => {},',
-  ),
+  {
+    // Lost with its connection or only late: both make it come again.
+    name: 'a receipt lost with its connection is not repeated',
+    profile: 'pinned',
+    edits: [
+      {
+        file: clientSessions,
+        find: 'lost: () => session.receipts.lost(batch),',
+        replace: 'lost: () => {},',
+      },
+      {
+        file: 'client/dist/src/engine/receipts.js',
+        find: 'if (batch.sentAtMs + clientLimits.receiptRepeatMs <= nowMs)',
+        replace: 'if (false)',
+      },
+    ],
+  },
   one(
     'a receipt removes nothing',
     apply,
@@ -216,12 +251,22 @@ const receipts: readonly Mutant[] = [
     "operation.stage = 'unconfirmed';",
     "operation.stage = 'unconfirmed'; session.leave(sequence);",
   ),
-  one(
-    'a hand-over below the floor is not given back',
-    sessions,
-    'if (record.handed.length > 0)\n            holders.push(record);',
-    '',
-  ),
+  {
+    // This client's floor never passes a hand-over; one that does shows what the floor must do.
+    name: 'a hand-over below the floor is not given back',
+    edits: [
+      {
+        file: sessions,
+        find: 'if (record.handed.length > 0)\n            holders.push(record);',
+        replace: '',
+      },
+      {
+        file: engine,
+        find: "operation.stage = 'unconfirmed';",
+        replace: "operation.stage = 'unconfirmed'; session.leave(sequence);",
+      },
+    ],
+  },
   one(
     'results missing in the snapshot',
     snapshot,
@@ -287,6 +332,7 @@ const emptiness: readonly Mutant[] = [
     writes,
     'for (const row of this.#handed.ofSlot(space, tuple.slot)) {',
     'for (const row of []) {',
+    'sessions',
   ),
 ];
 
@@ -337,18 +383,31 @@ const changes: readonly Mutant[] = [
     apply,
     "const admitted = state.sessions.admit(to);\n    if (admitted !== 'ok')\n        return { kind: 'stop', why: admitted };\n    const earlier",
     'const earlier',
+    'sessions',
   ),
-  one(
-    'a write with a hand-over forgets an earlier result',
-    apply,
-    'result: earlier ?? handOver(state, to, [row])',
-    'result: handOver(state, to, [row])',
-  ),
+  {
+    // An entry of a fenced attempt must be let through first: else no earlier result can be there.
+    name: 'a write with a hand-over forgets an earlier result',
+    profile: 'pinned',
+    edits: [
+      {
+        file: apply,
+        find: "const admitted = state.sessions.admit(to);\n    if (admitted !== 'ok')\n        return { kind: 'stop', why: admitted };\n    const earlier",
+        replace: 'const earlier',
+      },
+      {
+        file: apply,
+        find: 'result: earlier ?? handOver(state, to, [row])',
+        replace: 'result: handOver(state, to, [row])',
+      },
+    ],
+  },
   one(
     'a retry acts though it has a result',
     pinned,
     "if (result !== undefined) {\n            this.#context.answer(from, call, { kind: 'result', result, m });\n            return;\n        }",
     '',
+    'pinned',
   ),
 ];
 
@@ -373,6 +432,7 @@ const time: readonly Mutant[] = [
     apply,
     'const over = tuples.rows.leaseEndMs(row) <= stampMs;',
     'const over = false;',
+    'sessions',
   ),
   one(
     'nothing expires',
@@ -410,12 +470,23 @@ const durability: readonly Mutant[] = [
     'await file.write(frame.offset, bytes);\n        await file.sync();',
     'await file.write(frame.offset, bytes);',
   ),
-  one(
-    "a snapshot's name is not synced",
-    'server/dist/src/storage/snapshots.js',
-    'await withReserve(reserve, () => disk.syncFolder(snapshotFolder));',
-    '',
-  ),
+  {
+    // Removing older snapshots syncs the folder again.
+    name: "a snapshot's name is not synced",
+    profile: 'snapshots',
+    edits: [
+      {
+        file: 'server/dist/src/storage/snapshots.js',
+        find: 'await withReserve(reserve, () => disk.syncFolder(snapshotFolder));',
+        replace: '',
+      },
+      {
+        file: 'server/dist/src/storage/snapshots.js',
+        find: 'await this.#disk.remove(path);\n        }\n        await this.#disk.syncFolder(snapshotFolder);',
+        replace: 'await this.#disk.remove(path);\n        }',
+      },
+    ],
+  },
   one(
     "a segment's name is not synced",
     'server/dist/src/storage/segments.js',
@@ -442,6 +513,7 @@ const notification: readonly Mutant[] = [
     snapshot,
     'counts.events = yield* this.#writeLog(this.#history, ItemField.event);',
     '',
+    'snapshots',
   ),
 ];
 
