@@ -1,6 +1,7 @@
 /**
  * `npm run sim:mutants`: puts one deliberate bug after another into a copy of the build and runs seeds
- * until a checker complains. `--only 'TEXT|TEXT'` takes the mutants whose name holds a text.
+ * until a checker complains. `--only 'TEXT|TEXT'` takes the mutants whose name holds a text;
+ * `--workers N` tries so many beside each other (default 2).
  */
 import { spawn } from 'node:child_process';
 import {
@@ -23,8 +24,7 @@ import { type Mutant, mutants } from './table.ts';
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Seeds that a mutant may survive, and seconds, before it counts as alive. */
 const seedsMax = 100;
-const secondsMax = 200;
-const workers = 2;
+const secondsMax = 240;
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -83,7 +83,15 @@ class Copy {
 
   async #run({ profile, seeds = seedsMax }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
     const main = join(this.folder, 'server/dist/sim/main.js');
-    const args = [main, '--hunt', '--seed', '1', '--seeds', String(seeds)];
+    const args = [
+      '--max-semi-space-size=64',
+      main,
+      '--hunt',
+      '--seed',
+      '1',
+      '--seeds',
+      String(seeds),
+    ];
     if (profile !== undefined) args.push('--profile', profile);
     args.push('--minutes', String(secondsMax / 60));
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -117,7 +125,12 @@ function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', default: '' },
+      workers: { type: 'string', default: '2' },
+    },
+  });
   const wanted = values.only.split('|');
   const waiting = mutants.filter(({ name }) => wanted.some((text) => name.includes(text)));
   const chosen = waiting.length;
@@ -134,7 +147,7 @@ async function main(): Promise<number> {
       copy.remove();
     }
   };
-  await Promise.all(Array.from({ length: workers }, work));
+  await Promise.all(Array.from({ length: Number(values.workers) }, work));
   const killed = verdicts.filter(({ outcome }) => outcome === 'killed').length;
   process.stdout.write(`${killed === chosen ? 'ok' : 'FAILED'}: ${killed} of ${chosen} killed\n`);
   return killed === chosen ? 0 : 1;

@@ -93,8 +93,13 @@ const fences: readonly Mutant[] = [
       },
       {
         file: sends,
-        find: 'if (newest !== undefined && newest.attempt > attempt)',
-        replace: 'if (false)',
+        find: "return 'outdated';",
+        replace: "return 'new';",
+      },
+      {
+        file: sends,
+        find: 'newest.attempt === attempt && newest.m === m;',
+        replace: '(newest.attempt > attempt || newest.m === m);',
       },
     ],
   },
