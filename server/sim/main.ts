@@ -165,7 +165,7 @@ function startWorker(choice: Choice, add: (report: RunReport) => void): Promise<
   if (choice.profile !== undefined) args.push('--profile', choice.profile);
   const child = fork(fileURLToPath(import.meta.url), args, {
     serialization: 'advanced',
-    // A seed makes much that is soon garbage: larger nurseries save a third of the time.
+    // A seed makes much that is soon garbage: a larger nursery lets it die young.
     execArgv: [...process.execArgv, '--max-semi-space-size=64'],
   });
   child.on('message', (report: RunReport) => add(report));

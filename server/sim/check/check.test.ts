@@ -311,6 +311,31 @@ test('a second write-if-absent fails, and so does one refused for no reason', (t
   t.deepEqual(refused.complaints, ['empty']);
 });
 
+test('a write-if-absent beside a tuple that its taker does not have yet fails', (t) => {
+  const complaintsOf = (order: 'written first' | 'received first'): readonly string[] => {
+    const story = new Story();
+    const held = story.write('1');
+    const take = story.invoke('c1', 'take', { template: any('a'), waitMs: 0, pinned: true });
+    story.event('TAKEN', held);
+    story.nowMs += 5;
+    const receive = (): void => story.recorder.complete(take, 'ok', { found: [held] });
+    if (order === 'received first') receive();
+    story.nowMs += 5;
+    const found: FoundJson = { ...held, id: 500, revision: ++story.revision, tuple: ['a', 'u:2'] };
+    const id = story.invoke('w', 'write-if-absent', { tuple: found.tuple, absent: any('a') });
+    story.event('WRITTEN', found);
+    story.nowMs += 5;
+    const { partition, revision, leaseEndMs } = found;
+    const written: WrittenJson = { id: found.id, partition, revision, leaseEndMs };
+    story.recorder.complete(id, 'ok', { written });
+    story.nowMs += 5;
+    if (order === 'written first') receive();
+    return story.complaints;
+  };
+  t.deepEqual(complaintsOf('received first'), []);
+  t.deepEqual(complaintsOf('written first'), ['empty']);
+});
+
 test('two reads of many must fit one instant', (t) => {
   const story = new Story();
   const first = story.write('1');
@@ -427,10 +452,27 @@ test('a living waiter beside a free match at rest fails', (t) => {
   const call = story.invoke('c1', 'take', { template: any('a'), waitMs: null, pinned: true });
   const found = story.write('1');
   story.rest([found]);
-  t.deepEqual(story.complaints, ['waiters']);
+  t.deepEqual(story.complaints, ['waiters', 'starved']);
   t.true(call > 0);
   story.recorder.end('c1', 'killed');
   t.deepEqual(story.complaints, []);
+});
+
+test('a call that waits beside a free tuple for long fails, unless something disturbs it', (t) => {
+  const complaintsOf = (waitedMs: number, disturbed: boolean): readonly string[] => {
+    const story = new Story();
+    const found = story.write('1');
+    const take = story.invoke('c1', 'take', { template: any('a'), waitMs: null, pinned: true });
+    if (disturbed) story.recorder.fault('connection stalled', { process: 'c1', forMs: 60_000 });
+    story.nowMs += waitedMs;
+    story.event('TAKEN', found);
+    story.nowMs += 5;
+    story.recorder.complete(take, 'ok', { found: [found] });
+    return story.rest([]).complaints;
+  };
+  t.deepEqual(complaintsOf(500, false), []);
+  t.deepEqual(complaintsOf(30_000, false), ['starved']);
+  t.deepEqual(complaintsOf(30_000, true), []);
 });
 
 test('an operation that is never answered fails', (t) => {
