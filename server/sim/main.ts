@@ -142,16 +142,18 @@ async function replay({ seed, history, profile }: Options): Promise<number> {
 
 /** Runs seeds until one fails, and says which and by what; for the mutants. */
 async function hunt(choice: Choice): Promise<number> {
+  let seeds = 0;
   for (let seed = choice.first; seed < choice.first + choice.seeds; seed++) {
     if (Date.now() >= choice.untilMs) break;
     const { violations } = await runSeed(seed, { profile: choice.profile });
     const first = violations[0];
+    seeds += 1;
     if (first === undefined) continue;
     const message = first.message.split('\n')[0];
     process.stdout.write(`HUNT ${seed} ${first.checker} ${message}\n`);
     return 1;
   }
-  process.stdout.write('HUNT none\n');
+  process.stdout.write(`HUNT none in ${seeds} seeds\n`);
   return 0;
 }
 

@@ -112,8 +112,8 @@ class Copy {
       const [, seed, checker = '', message = ''] = found;
       return { outcome: 'killed', seed: Number(seed), checker, message };
     }
-    const survived = /^HUNT none$/m.test(output);
-    const message = survived ? '' : errors.slice(-300).replaceAll('\n', ' ');
+    const survived = /^HUNT none (.*)$/m.exec(output);
+    const message = survived?.[1] ?? errors.slice(-300).replaceAll('\n', ' ');
     return { outcome: survived ? 'alive' : 'broken', seed: 0, checker: '', message };
   }
 }
