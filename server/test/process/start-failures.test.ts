@@ -1,44 +1,17 @@
 /** Servers that cannot start, as an operator sees them: one line that says what, where and what to do. */
-import { type SpawnOptions, spawn } from 'node:child_process';
+import type { SpawnOptions } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from '@tuplet/client';
 import test, { type ExecutionContext } from 'ava';
-import { repositoryRoot } from '../repository.ts';
+import { type Ended, runCommand } from './command.ts';
 import { ServerProcess } from './server-process.ts';
-
-const command = join(repositoryRoot, 'server/dist/src/cli/main.js');
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  /** Lines of the error output. */
-  readonly said: readonly string[];
-}
 
 /** Runs `tuplet serve` until it ends by itself. */
 function serve(args: readonly string[], options: SpawnOptions = {}): Promise<Ended> {
-  const child = spawn(process.execPath, [command, 'serve', ...args], {
-    ...options,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout?.on('data', (chunk: Buffer) => {
-    out += chunk.toString();
-  });
-  child.stderr?.on('data', (chunk: Buffer) => {
-    err += chunk.toString();
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => {
-      const said = err.split('\n').filter((line) => line !== '');
-      resolve({ code, out, said });
-    });
-  });
+  return runCommand(['serve', ...args], options);
 }
 
 function temporary(t: ExecutionContext): string {
