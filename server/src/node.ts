@@ -1,9 +1,9 @@
 /** The composition root of one node: the only file that knows everyone. */
-import { readFileSync } from 'node:fs';
 import { type Logger, pino } from 'pino';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
 import { closeMsMax, drainMs, logSegmentBytes } from './base/limits.ts';
 import { partitionIds } from './cluster/slots.ts';
+import { defaultListen } from './gateway/address.ts';
 import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
 import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
@@ -12,9 +12,7 @@ import { hostRandom } from './host/random.ts';
 import { PartitionHost } from './partition/partition-host.ts';
 import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
-
-/** Where a node listens unless told otherwise: on this machine alone. */
-export const defaultListen = '127.0.0.1:7447';
+import { version } from './version.ts';
 
 /** What a node is started with. Exactly one of `dataDir` and `disk` is given. */
 export interface NodeOptions {
@@ -62,9 +60,6 @@ export interface RunningNode {
    */
   close(): Promise<void>;
 }
-
-/** The version of this package. */
-export const version: string = readVersion();
 
 /**
  * Starts a node: recovers or founds its data, then listens. Rejects with what stopped it, and then
@@ -219,11 +214,4 @@ function dataDirOf({ dataDir }: NodeOptions): string {
 function endProcess(logger: Logger, error: Error): void {
   logger.fatal({ error }, 'the log cannot be written any more; the process ends');
   process.exit(1);
-}
-
-function readVersion(): string {
-  const file = new URL('package.json', import.meta.resolve('tuplet/package.json'));
-  const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  const found = (parsed as { readonly version?: unknown }).version;
-  return typeof found === 'string' ? found : '0.0.0';
 }

@@ -163,7 +163,6 @@ test('a refusal is exit code 1, in one line with its reason', async (t) => {
 test('a command line that cannot be meant is exit code 2', async (t) => {
   const space = await spaceFor(t, 'usage');
   failed(t, await tuplet(space, 'write', 'job,"'), 2, /^tuplet: /);
-  failed(t, await tuplet(space, 'read', 'job,9..1x'), 2, /^tuplet: /);
   failed(t, await tuplet(space, 'take', 'job', '--wait', 'soon'), 2, /A duration looks like/);
   failed(t, await tuplet(space, 'take', 'job', '--max', '1001'), 2, /^tuplet: /);
   failed(t, await tuplet(space, 'take'), 2, /missing required argument/);
@@ -172,7 +171,6 @@ test('a command line that cannot be meant is exit code 2', async (t) => {
   failed(t, await tuplet(space, 'space', 'create', 'x', '--rule', 'job'), 2, /A rule looks like/);
   failed(t, await tuplet(space, 'notify', '-k', 'seen'), 2, /There are written, taken/);
   failed(t, await tuplet(space, 'serve', '--partitions', '0'), 2, /1 to 256 partitions/);
-  failed(t, await tuplet(space, 'serve', '--history-age', 'long'), 2, /A duration looks like/);
   failed(t, await tuplet(space, 'nothing'), 2, /unknown command/);
 });
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `tuplet` command. */
 import { Command } from 'commander';
-import { version } from '../node.ts';
+import { version } from '../version.ts';
 import { exitCodes } from './exit.ts';
 import { addNotifyCommand } from './notify-command.ts';
 import { addServe } from './serve.ts';

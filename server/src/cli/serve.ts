@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import { destination, type Logger, pino } from 'pino';
-import { addressOf } from '../gateway/gateway.ts';
-import { defaultListen, type RunningNode, startNode } from '../node.ts';
+import type { Logger } from 'pino';
+import { addressOf, defaultListen } from '../gateway/address.ts';
+import type { RunningNode } from '../node.ts';
 import { parseDuration } from './duration.ts';
 import { explainStart } from './start-failure.ts';
 
@@ -46,6 +46,11 @@ export function addServe(program: Command): void {
 }
 
 async function serve(options: ServeOptions): Promise<void> {
+  // Only here, so that the other commands do not load a server.
+  const [{ startNode }, { destination, pino }] = await Promise.all([
+    import('../node.ts'),
+    import('pino'),
+  ]);
   const dataDir = resolve(options.data);
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));

@@ -2,7 +2,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import test from 'ava';
 import { start } from '../../test/gateway/start.ts';
 import { startTestNode } from '../testing.ts';
-import { addressOf } from './gateway.ts';
+import { addressOf } from './address.ts';
 
 /** The status that health checks are given; the messages are small enough to write by hand. */
 async function health(address: string, service: string): Promise<string> {

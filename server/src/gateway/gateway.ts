@@ -20,6 +20,7 @@ import {
 } from '../base/limits.ts';
 import type { Histories } from '../router/notify.ts';
 import type { Router } from '../router/router.ts';
+import { addressOf } from './address.ts';
 import type { AdminPorts } from './admin.ts';
 import type { ExchangeLimits } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
@@ -162,15 +163,6 @@ const defaultLimits: GatewayLimits = {
   replyBytesMax,
   replyMessageBytes,
 };
-
-/** Host and port of `host:port`, where an IPv6 host stands in brackets. Throws on anything else. */
-export function addressOf(listen: string): { readonly host: string; readonly port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(listen);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host !== undefined && port <= 65_535) return { host, port };
-  throw new Error(`${listen} is no address: expected host:port`);
-}
 
 function statusOfAll<Status>(status: Status): Record<string, Status> {
   return Object.fromEntries(services.map((service) => [service, status]));
