@@ -62,11 +62,18 @@ test('a node whose disk hangs gives it a bounded time to close, and says so', as
   await t.throwsAsync(node.close(), { message: /not answered/ }, 'the same for who asks again');
 });
 
+async function hasWaiters(client: BareClient): Promise<boolean> {
+  const { partitions } = await client.call(contract.AdminService.methods.describeNode, {});
+  return partitions.some(({ waiters }) => waiters > 0);
+}
+
 test('a node closes within its time where the disk answers, and waiting calls end', async (t) => {
   const node = await startNode({ disk: new MemoryDisk(), listen: '127.0.0.1:0', partitions: 1 });
   const client = new BareClient(node.address);
   const taking = client.begin(methods.take, { space, template: template('job', 1) });
-  await client.call(methods.count, { space });
+  while (!(await hasWaiters(client))) {
+    // Each question is a turn of the node: it parks the take once its own session is open.
+  }
   await node.close();
   t.is((await taking.answer).outcome, contract.Outcome.CANCELLED);
   client.close();
