@@ -12,14 +12,17 @@ const tupleBytes = 200_000;
 const burst = 30;
 /** Tuples of a burst that stay, to be in the snapshots. */
 const keptMax = 5;
-/** Milliseconds between two writes: bounds the load, and how fast the event history is cut. */
+/** Writes under way at once: each takes a while on a busy disk. */
+const lanes = 3;
+/** Milliseconds between two writes of one lane: bounds the load, and how fast the event history is cut. */
 const thinkMs = 80;
 
 /** See the top of the file. */
 export class Ballast {
   readonly #client: Client;
   #stopped = false;
-  #running: Promise<void> = Promise.resolve();
+  #begun = 0;
+  #running: Promise<unknown> = Promise.resolve();
 
   constructor(client: Client) {
     this.#client = client;
@@ -28,7 +31,7 @@ export class Ballast {
   /** `like`: the judged space. */
   async start(like: string): Promise<void> {
     await this.#client.admin.createSpace(name, { like });
-    this.#running = this.#run();
+    this.#running = Promise.all(Array.from({ length: lanes }, () => this.#run()));
   }
 
   /** Resolves when its last call has ended. Rejects with what no fault of the test explains. */
@@ -39,10 +42,11 @@ export class Ballast {
 
   async #run(): Promise<void> {
     const bulk = 'x'.repeat(tupleBytes);
-    for (let written = 0; !this.#stopped; written++) {
-      const tag = tags[Math.floor(written / burst) % tags.length] ?? tags[0];
+    while (!this.#stopped) {
+      const at = this.#begun++;
+      const tag = tags[Math.floor(at / burst) % tags.length] ?? tags[0];
       try {
-        await this.#write(tag, written, bulk);
+        await this.#write(tag, at, bulk);
       } catch (error) {
         // The server was away for longer than a lease: the next call opens another session.
         if (!(error instanceof TupletError) || !error.retryable) throw error;
