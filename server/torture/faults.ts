@@ -43,9 +43,22 @@ export interface FaultOptions {
   readonly record: (line: Line) => void;
   readonly failed: (message: string) => void;
   readonly sessionLeaseMs: number;
-  /** Asked between faults: whether the round has done enough. */
-  readonly isEnough: () => boolean;
+  /** Operations that have succeeded so far. */
+  readonly progress: () => number;
+  /** As many are enough. */
+  readonly enough: number;
 }
+
+/**
+ * Successful operations between two faults of a sort, at least: on a slow machine faults would else
+ * leave no time for work. On a quiet one the time between them decides.
+ */
+const operationsBetween = {
+  serverKills: 200,
+  clientKills: 300,
+  clientStops: 250,
+  watcherKills: 300,
+};
 
 /** Does everything at once, at times that the seed chooses. */
 export class Faults {
@@ -84,20 +97,21 @@ export class Faults {
   }
 
   /** Waits between two faults; false where the round is over first. */
-  async #wait(leastMs: number, mostMs: number): Promise<boolean> {
-    const waitMs = this.#random.between(leastMs, mostMs);
-    const untilMs = performance.now() + waitMs;
-    while (performance.now() < untilMs) {
+  async #wait(leastMs: number, mostMs: number, operations: number): Promise<boolean> {
+    const untilMs = performance.now() + this.#random.between(leastMs, mostMs);
+    const until = this.#options.progress() + operations;
+    for (;;) {
       if (this.#isOver()) return false;
-      await pause(Math.min(lookMs, Math.max(1, untilMs - performance.now())));
+      const leftMs = untilMs - performance.now();
+      if (leftMs <= 0 && this.#options.progress() >= until) return true;
+      await pause(leftMs <= 0 ? lookMs : Math.min(lookMs, leftMs));
     }
-    return true;
   }
 
   #isOver(): boolean {
     const nowMs = performance.now();
     if (nowMs < this.#leastUntilMs) return false;
-    return nowMs >= this.#mostUntilMs || this.#options.isEnough();
+    return nowMs >= this.#mostUntilMs || this.#options.progress() >= this.#options.enough;
   }
 
   async #killServer(): Promise<void> {
@@ -120,12 +134,13 @@ export class Faults {
   /** Now and then for longer than a lease: sessions of the dead end only while the server serves. */
   #waitToKill(): Promise<boolean> {
     const { sessionLeaseMs } = this.#options;
-    if (this.#random.chance(2, 3)) return this.#wait(500, 3_000);
-    return this.#wait(sessionLeaseMs + 500, sessionLeaseMs + 2_500);
+    const operations = operationsBetween.serverKills;
+    if (this.#random.chance(2, 3)) return this.#wait(500, 3_000, operations);
+    return this.#wait(sessionLeaseMs + 500, sessionLeaseMs + 2_500, operations);
   }
 
   async #killClients(): Promise<void> {
-    while (await this.#wait(2_000, 8_000)) {
+    while (await this.#wait(2_000, 8_000, operationsBetween.clientKills)) {
       const at = this.#free();
       if (at === undefined) continue;
       this.#busy.add(at);
@@ -137,7 +152,7 @@ export class Faults {
 
   async #stopClients(): Promise<void> {
     const stops: Promise<void>[] = [];
-    while (await this.#wait(1_000, 5_000)) {
+    while (await this.#wait(1_000, 5_000, operationsBetween.clientStops)) {
       const at = this.#free();
       if (at !== undefined) stops.push(this.#stopOne(at));
     }
@@ -163,7 +178,7 @@ export class Faults {
   }
 
   async #killWatchers(): Promise<void> {
-    while (await this.#wait(2_000, 6_000)) {
+    while (await this.#wait(2_000, 6_000, operationsBetween.watcherKills)) {
       await this.#crew.replaceWatcher(this.#random.below(this.#crew.watchers.length));
       this.#counts.watcherKills += 1;
     }

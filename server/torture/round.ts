@@ -119,7 +119,8 @@ class Round {
       record: (line) => this.#lines.push(line),
       failed: (message) => this.#say(message),
       sessionLeaseMs,
-      isEnough: () => this.#crew.ok >= floors.operations * 1.2,
+      progress: () => this.#crew.ok,
+      enough: floors.operations * 1.2,
     });
     const leastMs = this.#settings.seconds * 1_000;
     this.#faults = await faults.run(leastMs, leastMs * patience);
