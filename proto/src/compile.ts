@@ -27,11 +27,33 @@ const FORMALS: readonly CompiledMatcher[] = Object.values(Kind)
  * Holds the bytes of a template to everything that SPEC §2 says and makes them ready to match. Keeps
  * `bytes`: pass a copy where they are part of something larger. Errors are values.
  */
-export function compileTemplate(bytes: Uint8Array): Template | Problem {
+export function compileTemplate(
+  bytes: Uint8Array,
+  start = 0,
+  end: number = bytes.length,
+): Template | Problem {
   try {
-    return new Compiler(bytes).template();
+    return new Compiler(new Reader(bytes, start, end)).template();
   } catch (error) {
     return problemOf(error);
+  }
+}
+
+/** The matcher of most templates is its own run of bytes: a hundred thousand of them may wait. */
+class Actual implements Run {
+  readonly kind = 'actual';
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+
+  constructor({ bytes, start, end }: Run) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  get value(): Run {
+    return this;
   }
 }
 
@@ -40,14 +62,15 @@ class Compiler {
   readonly #reader: Reader;
   #matcherCount = 0;
 
-  constructor(bytes: Uint8Array) {
-    this.#reader = new Reader(bytes);
+  constructor(reader: Reader) {
+    this.#reader = reader;
   }
 
   template(): Template {
     const reader = this.#reader;
-    if (reader.end > limits.messageBytesMax) {
-      const message = `template has ${reader.end} bytes, limit ${limits.messageBytesMax}`;
+    const size = reader.end - reader.position;
+    if (size > limits.messageBytesMax) {
+      const message = `template has ${size} bytes, limit ${limits.messageBytesMax}`;
       throw refuse('TEMPLATE_TOO_LARGE', message, limits.messageBytesMax);
     }
     const alternatives: CompiledPattern[] = [];
@@ -129,7 +152,7 @@ class Compiler {
       case MatcherField.ANY:
         return this.#nested('.any', () => this.#any());
       case MatcherField.ACTUAL:
-        return { kind: 'actual', value: this.#value('.actual') };
+        return this.#nested('.actual', () => new Actual(this.#run()));
       case MatcherField.RANGE:
         return this.#nested('.range', () => this.#range());
       case MatcherField.PREFIX:
@@ -161,12 +184,14 @@ class Compiler {
 
   /** Reads a length and a value, made canonical where it is not. */
   #value(place: string): Run {
-    return this.#nested(place, () => {
-      const { bytes, position: start, end } = this.#reader;
-      this.#reader.position = end;
-      if (isCanonicalValue(bytes, start, end, 0)) return { bytes, start, end };
-      return whole(encodeValue(decodeValue(bytes.subarray(start, end))));
-    });
+    return this.#nested(place, () => this.#run());
+  }
+
+  #run(): Run {
+    const { bytes, position: start, end } = this.#reader;
+    this.#reader.position = end;
+    if (isCanonicalValue(bytes, start, end, 0)) return { bytes, start, end };
+    return whole(encodeValue(decodeValue(bytes.subarray(start, end))));
   }
 
   #range(): CompiledMatcher {

@@ -86,8 +86,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     onWarning: (message) => logger.warn(message),
   });
   const router = new Router({
-    // Above 0, and new in each life of the process.
-    id: 1 + random.uint32(),
+    // Above 0, new in each life of the process, and a small integer: every waiter has it.
+    id: 1 + (random.uint32() >>> 2),
     partitions: partitionsOf(host),
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),

@@ -193,6 +193,10 @@ assert(parkedRequestsMax < waitersMax, 'parked requests are fewer than waiters')
 
 /** Calls that a router has open, blocked ones included: 1.5 KiB each, so a few hundred MiB at most. */
 export const callsMax = 262_144;
+/** Bytes that templates of waiting calls share: one that waits long holds so much at the very worst. */
+export const keptChunkBytes = 1_024;
+/** Bytes up to which a template shares: what is left at a chunk's end is small. */
+export const keptBytesMax = 128;
 /** Milliseconds from the end of a wait to the last moment for an answer (SPEC §3). */
 export const waitGraceMs = 50;
 /** Milliseconds that a call which does not wait may take, the search for a leader included. */

@@ -50,7 +50,7 @@ export class Offers {
       this.#context.answer(from, call, { ...refusal, m: r });
       return;
     }
-    const arrivalMs = nowMs - (query.waitedMs ?? 0);
+    const arrivalMs = Math.floor(nowMs - (query.waitedMs ?? 0));
     this.#line.add(
       new Waiter({
         operation,

@@ -42,7 +42,7 @@ export class PinnedTake {
     this.#partition = partition;
     this.#epoch = epoch;
     this.#ports = ports;
-    this.#beganMs = nowMs;
+    this.#beganMs = Math.floor(nowMs);
   }
 
   get isFinished(): boolean {

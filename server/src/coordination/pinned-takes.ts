@@ -71,7 +71,8 @@ export class PinnedTakes {
       call,
       query,
       isPinned: true,
-      arrivalMs: this.#context.nowMs - (query.waitedMs ?? 0),
+      // Whole, since it is kept; within a millisecond the serial decides.
+      arrivalMs: Math.floor(this.#context.nowMs - (query.waitedMs ?? 0)),
       serial: this.#serial(),
       number: m,
     });

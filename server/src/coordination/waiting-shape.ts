@@ -41,7 +41,7 @@ export const generalShape: LineShape = {
 /** Where one alternative stands: its shape, the hashes of its lines, and its range. */
 export interface LineKey {
   readonly shape: LineShape;
-  /** One, or one for each value of an `any_of`. */
+  /** One, or one for each value of an `any_of`. Of 31 bits: a small integer needs no box. */
   readonly hashes: readonly number[];
   /** Order keys of the range; -Infinity and Infinity where open. */
   readonly lower: number;
@@ -53,12 +53,12 @@ export function lineKeyOf(pattern: CompiledPattern, anyOfMax: number): LineKey {
   const fixed = shapeOf(pattern);
   const range = rangeOf(pattern);
   if (fixed.length > 0) {
-    return { shape: shape(fixed, range), hashes: [hashOfPattern(pattern, fixed)], ...range };
+    return { shape: shape(fixed, range), hashes: [hashOfPattern(pattern, fixed) >>> 1], ...range };
   }
   for (let i = 0; i < pattern.matchers.length; i += 1) {
     const matcher = pattern.matchers[i];
     if (matcher?.kind === 'any-of' && matcher.keys.length <= anyOfMax) {
-      const hashes = new Set(matcher.keys.map((key) => hash32(key)));
+      const hashes = new Set(matcher.keys.map((key) => hash32(key) >>> 1));
       return { shape: shape([i], range), hashes: [...hashes], ...range };
     }
   }
@@ -187,7 +187,7 @@ export function orderKeyAt(shape: LineShape, tuple: Uint8Array, offsets: FieldOf
 
 /** The hash that finds a tuple's line among those of a shape. */
 export function hashOfFields(shape: LineShape, tuple: Uint8Array, offsets: FieldOffsets): number {
-  return shape.fields.length === 0 ? 0 : hashOfTuple(tuple, offsets, shape.fields);
+  return shape.fields.length === 0 ? 0 : hashOfTuple(tuple, offsets, shape.fields) >>> 1;
 }
 
 /** Whether a pattern fixes a field: what `lineKeyOf` goes by. */

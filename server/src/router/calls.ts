@@ -154,7 +154,7 @@ function cancelTake(
   request: CancelTakeRequest,
   space: RoutedSpace,
 ): Call | Failure {
-  const target = space.target(request.template.slice(), 'template');
+  const target = space.target(request.template, 'template');
   if (isFailure(target)) return target;
   if (request.operation.attempt < 2) {
     const message = 'a cancel is an attempt of its own, above the first';
@@ -187,8 +187,10 @@ function count(
 
 /** The target of a call that may wait, and for several tuples. */
 function blockingTarget(space: RoutedSpace, request: ReadRequest | TakeRequest): Target | Failure {
+  const { template, waitMs } = request;
   // What grpc-js hands out is a slice of a larger slab: a waiter must not hold that.
-  const target = space.target(request.template.slice(), 'template');
+  const target =
+    waitMs > 0 ? space.lastingTarget(template, 'template') : space.target(template, 'template');
   if (isFailure(target)) return target;
   if (request.min > 1 && target.slot === undefined) {
     const message = `a wait for ${request.min} tuples needs a template pinned to one slot`;

@@ -83,7 +83,7 @@ export function openNotify(
   const target =
     request.template === undefined
       ? { template: undefined, partitions: space.everywhere() }
-      : space.target(request.template.slice(), 'template');
+      : space.lastingTarget(request.template, 'template');
   if (isFailure(target)) return target;
   const places = startOf(histories, request, space.id, target.partitions);
   if (isFailure(places)) return places;

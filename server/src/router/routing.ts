@@ -13,6 +13,7 @@ import {
   keyOfStored,
   type Problem,
   Routing,
+  type Run,
   type Template,
 } from '@tuplet/proto';
 import type { Cancel } from '../base/doors.ts';
@@ -21,6 +22,7 @@ import type { SpaceRecord } from '../cluster/map-command.ts';
 import { partitionIds, partitionOfSlot } from '../cluster/slots.ts';
 import type { NewTuple } from '../space/command.ts';
 import { type Failure, invalid } from './failure.ts';
+import { KeptBytes } from './kept-bytes.ts';
 import type { RequestedTuple, SpaceRef } from './request.ts';
 
 /** What the router reads of the cluster map. */
@@ -49,6 +51,7 @@ export class RoutedSpace {
   readonly #partitionCount: number;
   readonly #hashed: readonly { readonly key: Uint8Array; readonly fields: readonly number[] }[];
   readonly #offsets: FieldOffsets = new FieldOffsets();
+  readonly #kept = new KeptBytes();
 
   constructor(record: SpaceRecord, partitionCount: number) {
     this.record = record;
@@ -70,9 +73,18 @@ export class RoutedSpace {
     return { slot, bytes, leaseMs: tuple.leaseMs };
   }
 
-  /** A template compiled, and where its matches may lie. The bytes may be kept: copy them before. */
+  /** `target` for a call that waits: of the message that the template came in it keeps nothing. */
+  lastingTarget(template: Uint8Array, field: string): Target | Failure {
+    return this.#target(this.#kept.keep(template), field);
+  }
+
+  /** A template compiled, and where its matches may lie. Keeps the bytes. */
   target(template: Uint8Array, field: string): Target | Failure {
-    const compiled = compileTemplate(template);
+    return this.#target({ bytes: template, start: 0, end: template.length }, field);
+  }
+
+  #target({ bytes, start, end }: Run, field: string): Target | Failure {
+    const compiled = compileTemplate(bytes, start, end);
     if (isProblem(compiled)) return refusedArgument(compiled, field);
     const where = this.#routing.slotsOfTemplate(compiled);
     if (where.kind === 'pinned') {
