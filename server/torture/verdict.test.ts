@@ -1,4 +1,5 @@
 import test from 'ava';
+import { checkers } from '../sim/check/check.ts';
 import {
   type EventJson,
   type EventKindJson,
@@ -8,7 +9,7 @@ import {
 } from '../sim/check/history.ts';
 import { Recorder } from '../sim/check/recorder.ts';
 import type { TemplateJson } from '../sim/check/values.ts';
-import { judge } from './verdict.ts';
+import { judge, needsVirtualTime } from './verdict.ts';
 
 const msNs = 1_000_000;
 const anyA: TemplateJson = [{ matchers: [{ actual: 'a' }], rest: true }];
@@ -207,4 +208,17 @@ test('a late end of a wait is no violation on a busy machine', (t) => {
   round.timeMs += 3_000;
   round.recorder.complete(call, 'nothing', {}, 1_001);
   t.deepEqual(round.complaints(), []);
+});
+
+test('every checker that is left to the simulator exists', (t) => {
+  const names = checkers.map(({ name }) => name);
+  for (const name of needsVirtualTime) t.true(names.includes(name), name);
+});
+
+test('a living client that waits beside a free tuple at rest fails', (t) => {
+  const round = new Round();
+  round.recorder.invoke('c1', 'take', { ...taking, waitMs: null });
+  round.timeMs += 1_500;
+  const found = round.write('1');
+  t.deepEqual(round.complaints([found]), ['waiters']);
 });
