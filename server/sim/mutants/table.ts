@@ -164,7 +164,7 @@ const waiting: readonly Mutant[] = [
   one(
     'the last waiter first',
     pinned,
-    'arrivalMs: this.#context.nowMs - (query.waitedMs ?? 0),',
+    'arrivalMs: Math.floor(this.#context.nowMs - (query.waitedMs ?? 0)),',
     'arrivalMs: -this.#context.nowMs,',
     'pinned',
   ),
