@@ -18,6 +18,8 @@ import { complaint, judge } from './verdict.ts';
 
 /** Milliseconds after which a client's sessions end without it. */
 const sessionLeaseMs = 4_000;
+/** Bytes of events that each partition keeps: more than the ballast of a round, or watchers lose their place. */
+const historyBytes = 64 * 2 ** 20;
 /** Milliseconds in which everything must have come to rest when faults stop. */
 const restMsMax = 60_000;
 /** A round goes on so many times longer at most, where the machine is too slow for its floor. */
@@ -56,6 +58,7 @@ export async function runRound(settings: RoundSettings): Promise<RoundReport> {
   const logPath = join(settings.folder, 'server.log');
   const server = await ServerProcess.start({
     folder: join(settings.folder, 'data'),
+    arguments: ['--history-bytes', String(historyBytes)],
     log: (text) => appendFileSync(logPath, text),
   });
   const round = new Round(settings, server, historyFolder);
