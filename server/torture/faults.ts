@@ -135,7 +135,7 @@ export class Faults {
   #waitToKill(): Promise<boolean> {
     const { sessionLeaseMs } = this.#options;
     const operations = operationsBetween.serverKills;
-    if (this.#random.chance(2, 3)) return this.#wait(500, 3_000, operations);
+    if (this.#random.chance(3, 4)) return this.#wait(300, 2_000, operations);
     return this.#wait(sessionLeaseMs + 500, sessionLeaseMs + 2_500, operations);
   }
 
