@@ -10,8 +10,8 @@ const cellsKept = 256;
  * refers to the new one. Once one of these tables has become old, each following one is kept alive by
  * the one before, with all that was ever in it, until the next full collection.
  *
- * Open addressing with linear probing, at most half full; deletion moves entries back (Knuth 6.4,
- * algorithm R). Entries have no order of their own: what is listed comes in ascending order of keys.
+ * Open addressing with linear probing, at most half full while it is small and three quarters when it
+ * is large, where cells are what costs; deletion moves entries back (Knuth 6.4, algorithm R). Entries have no order of their own: what is listed comes in ascending order of keys.
  */
 export class NumberMap<Value> {
   // Invariant: cell i holds a key exactly where #keys[i] is not NO_KEY, and its value in #values[i].
@@ -38,7 +38,7 @@ export class NumberMap<Value> {
   set(key: number, value: Value): void {
     let cell = this.#cellOf(key);
     if (this.#keys[cell] !== key) {
-      if ((this.#size + 1) * 2 > this.#keys.length) {
+      if (this.#size >= roomOf(this.#keys.length)) {
         this.#resize(this.#keys.length * 2);
         cell = this.#cellOf(key);
       }
@@ -117,6 +117,11 @@ export class NumberMap<Value> {
       this.#values[to] = values[cell];
     }
   }
+}
+
+/** Entries that so many cells may hold. */
+function roomOf(cells: number): number {
+  return cells > cellsKept ? (cells >> 2) * 3 : cells >> 1;
 }
 
 function emptyKeys(cells: number): Float64Array {

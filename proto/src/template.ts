@@ -53,6 +53,11 @@ export interface CompiledPattern {
 export class Template {
   /** 1 to 8. A tuple matches if one of them matches it. */
   readonly alternatives: readonly CompiledPattern[];
+  /**
+   * For who holds one tuple against many templates that may be the same object: the number of the last
+   * tuple that this one did not match. The codecs do not look at it.
+   */
+  missed = 0;
   constructor(alternatives: readonly CompiledPattern[]) {
     this.alternatives = alternatives;
   }

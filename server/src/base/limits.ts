@@ -197,6 +197,8 @@ export const callsMax = 262_144;
 export const keptChunkBytes = 1_024;
 /** Bytes up to which a template shares: what is left at a chunk's end is small. */
 export const keptBytesMax = 128;
+/** Templates of calls that waited lately which a node remembers: each holds such a chunk at worst. */
+export const lastingTargetsMax = 256;
 /** Milliseconds from the end of a wait to the last moment for an answer (SPEC §3). */
 export const waitGraceMs = 50;
 /** Milliseconds that a call which does not wait may take, the search for a leader included. */

@@ -34,10 +34,8 @@ function coordinator(attempt = 1): { caller: Caller; take: TakeCoordinator } {
     call: 3,
     operation: operation(session, 1, { attempt }),
     query: query(template('job', any)),
-    partitions: new Map([
-      [one, epoch],
-      [two, epoch],
-    ]),
+    partitions: [one, two],
+    epochOf: () => epoch,
     ports: {
       send: (to, message) => caller.sent.push({ to, message }),
       finish: (answer) => caller.answers.push(answer),

@@ -7,6 +7,9 @@ interface Send {
   readonly m: number;
 }
 
+/** The one sending that most operations ever have: a hundred thousand that wait share it. */
+const firstSend: Send = { attempt: 1 as Attempt, m: 1 };
+
 interface SessionSends {
   floor: Sequence;
   readonly sends: NumberMap<Send>;
@@ -71,7 +74,7 @@ export class NewestSends {
     if (newest === undefined && sends.size >= this.#operationsMax) return 'busy';
     if (newest !== undefined && newest.attempt > attempt) return 'outdated';
     if (newest !== undefined && newest.attempt === attempt && newest.m >= m) return 'old';
-    sends.set(sequence, { attempt, m });
+    sends.set(sequence, attempt === 1 && m === 1 ? firstSend : { attempt, m });
     return 'new';
   }
 

@@ -18,7 +18,15 @@ export interface PinnedTakeOptions {
   readonly nowMs: number;
 }
 
-/** PROTOCOL §7, T1: the gateway's side of one attempt of a pinned take. */
+const broken = 1;
+const refused = 2;
+const cancelled = 4;
+const finished = 8;
+
+/**
+ * PROTOCOL §7, T1: the gateway's side of one attempt of a pinned take. What is true or false lies in
+ * the bits of one number, since many wait.
+ */
 export class PinnedTake {
   readonly #call: CallId;
   readonly #operation: SessionOperation;
@@ -27,13 +35,11 @@ export class PinnedTake {
   readonly #ports: TakePorts;
   readonly #beganMs: number;
   #epoch: Term | undefined;
-  #isBroken = false;
-  #isRefused = false;
+  /** `broken`, `refused`, `cancelled` and `finished`. */
+  #bits = 0;
   /** The number of the latest send; 0: none was sent. */
   #m = 0;
   #endedMs: number | undefined;
-  #isCancelled = false;
-  #isFinished = false;
 
   constructor({ call, operation, query, partition, epoch, ports, nowMs }: PinnedTakeOptions) {
     this.#call = call;
@@ -45,8 +51,16 @@ export class PinnedTake {
     this.#beganMs = Math.floor(nowMs);
   }
 
+  get call(): CallId {
+    return this.#call;
+  }
+
+  get partition(): PartitionId {
+    return this.#partition;
+  }
+
   get isFinished(): boolean {
-    return this.#isFinished;
+    return (this.#bits & finished) !== 0;
   }
 
   start(nowMs: number): void {
@@ -55,7 +69,7 @@ export class PinnedTake {
 
   /** RESULT and NOTHING count only if they answer the latest send; STOP always. */
   receive(message: FromLeader): void {
-    if (this.#isFinished || message.partition !== this.#partition) return;
+    if (this.isFinished || message.partition !== this.#partition) return;
     switch (message.kind) {
       case 'stop':
         this.#finish({ kind: 'stop', why: message.why });
@@ -72,7 +86,7 @@ export class PinnedTake {
         if (message.m === this.#m) this.#refused(message.reason, message.message);
         return;
       case 'not-leader':
-        this.#isRefused = true;
+        this.#bits |= refused;
         return;
       default:
     }
@@ -88,11 +102,11 @@ export class PinnedTake {
 
   /** The link to the leader broke: what was sent may be lost. */
   linkBroken(): void {
-    this.#isBroken = true;
+    this.#bits |= broken;
   }
 
   linkRestored(nowMs: number): void {
-    this.#isBroken = false;
+    this.#bits &= ~broken;
     this.#send(nowMs);
   }
 
@@ -105,17 +119,17 @@ export class PinnedTake {
 
   /** The caller cancels; an answer follows, within the limit too. */
   cancel(nowMs: number): void {
-    if (this.#isCancelled) return;
-    this.#isCancelled = true;
+    if ((this.#bits & cancelled) !== 0) return;
+    this.#bits |= cancelled;
     this.#endedMs ??= nowMs;
     this.#send(nowMs);
   }
 
   /** About every 10 ms. */
   tick(nowMs: number): void {
-    if (this.#isFinished) return;
-    if (this.#isRefused) {
-      this.#isRefused = false;
+    if (this.isFinished) return;
+    if ((this.#bits & refused) !== 0) {
+      this.#bits &= ~refused;
       this.#send(nowMs);
     }
     if (this.#endedMs === undefined || nowMs - this.#endedMs < waitEndLimitMs) return;
@@ -132,7 +146,7 @@ export class PinnedTake {
   }
 
   #send(nowMs: number): void {
-    if (this.#isFinished || this.#epoch === undefined || this.#isBroken) return;
+    if ((this.#bits & (finished | broken)) !== 0 || this.#epoch === undefined) return;
     this.#m += 1;
     const waitedMs = Math.floor(nowMs - this.#beganMs);
     this.#ports.send(this.#partition, {
@@ -143,13 +157,13 @@ export class PinnedTake {
       m: this.#m,
       query: waitedMs > 0 ? { ...this.#query, waitedMs } : this.#query,
       waitEnded: this.#endedMs !== undefined,
-      cancelled: this.#isCancelled,
+      cancelled: (this.#bits & cancelled) !== 0,
     });
   }
 
   #finish(answer: TakeAnswer): void {
-    assert(!this.#isFinished, 'an attempt ends once');
-    this.#isFinished = true;
+    assert(!this.isFinished, 'an attempt ends once');
+    this.#bits |= finished;
     this.#ports.finish(answer);
   }
 }

@@ -6,19 +6,16 @@ import type { SessionOperation } from '../space/command.ts';
 import type { CallId, FromLeader, Query } from './messages.ts';
 import type { TakeAnswer, TakePorts } from './take-answer.ts';
 
-/** What a coordinator keeps of one partition of P(op). */
-interface Partition {
-  /** The leadership last spoken to; undefined: none is known. */
-  epoch: Term | undefined;
-  isBroken: boolean;
-  isFenced: boolean;
-  /** C6: it was empty at an instant of this call. */
-  isEmpty: boolean;
-  /** An offer of it was declined: it is to be registered again (C2). */
-  isMarked: boolean;
-  /** It said that it does not lead, or not yet: what is open there is sent again at a tick. */
-  isRefusing: boolean;
-}
+// What a coordinator knows of one partition of P(op), as bits: a call that waits has sixteen of them.
+/** The link to its leader is broken. */
+const broken = 1;
+const fenced = 2;
+/** C6: it was empty at an instant of this call. */
+const empty = 4;
+/** An offer of it was declined: it is to be registered again (C2). */
+const marked = 8;
+/** It said that it does not lead, or not yet: what is open there is sent again at a tick. */
+const refusing = 16;
 
 interface Acceptance {
   readonly partition: PartitionId;
@@ -33,8 +30,10 @@ export interface TakeCoordinatorOptions {
   readonly call: CallId;
   readonly operation: SessionOperation;
   readonly query: Query;
-  /** P(op), with the leadership known of each. */
-  readonly partitions: ReadonlyMap<PartitionId, Term | undefined>;
+  /** P(op); kept. */
+  readonly partitions: readonly PartitionId[];
+  /** The leadership known of a partition; undefined: none. */
+  readonly epochOf: (partition: PartitionId) => Term | undefined;
   readonly ports: TakePorts;
   readonly nowMs: number;
 }
@@ -48,7 +47,11 @@ export class TakeCoordinator {
   readonly #operation: SessionOperation;
   readonly #query: Query;
   readonly #ports: TakePorts;
-  readonly #partitions = new Map<PartitionId, Partition>();
+  readonly #partitions: readonly PartitionId[];
+  /** For each of them the leadership last spoken to; undefined: none is known. */
+  readonly #epochs: (Term | undefined)[];
+  /** For each of them its bits. */
+  readonly #bits: number[];
   readonly #beganMs: number;
   #nowMs: number;
   #state: State;
@@ -61,25 +64,29 @@ export class TakeCoordinator {
   /** A refusal that came while an acceptance was in flight. */
   #refusal: TakeAnswer | undefined;
 
-  constructor({ call, operation, query, partitions, ports, nowMs }: TakeCoordinatorOptions) {
-    assert(partitions.size > 0, 'a take addresses partitions');
-    this.#call = call;
+  constructor(options: TakeCoordinatorOptions) {
+    const { operation, partitions, nowMs } = options;
+    assert(partitions.length > 0, 'a take addresses partitions');
+    this.#call = options.call;
     this.#operation = operation;
-    this.#query = query;
-    this.#ports = ports;
-    this.#beganMs = nowMs;
+    this.#query = options.query;
+    this.#ports = options.ports;
+    this.#partitions = partitions;
+    this.#epochs = partitions.map((each) => options.epochOf(each));
+    this.#bits = partitions.map(() => 0);
+    // Whole, since it is kept.
+    this.#beganMs = Math.floor(nowMs);
     this.#nowMs = nowMs;
     this.#state = operation.attempt > 1 ? 'fencing' : 'waiting';
-    for (const [partition, epoch] of partitions) {
-      this.#partitions.set(partition, {
-        epoch,
-        isBroken: false,
-        isFenced: false,
-        isEmpty: false,
-        isMarked: false,
-        isRefusing: false,
-      });
-    }
+  }
+
+  get call(): CallId {
+    return this.#call;
+  }
+
+  /** The first of P(op), to stand for all where one is to be named. */
+  get partition(): PartitionId {
+    return present(this.#partitions[0], 'a take addresses partitions');
   }
 
   get isFinished(): boolean {
@@ -88,7 +95,7 @@ export class TakeCoordinator {
 
   /** Sends the first messages (C1). */
   start(): void {
-    for (const partition of this.#partitions.keys()) this.#sendOpen(partition);
+    for (let i = 0; i < this.#partitions.length; i += 1) this.#sendOpen(i);
   }
 
   receive(message: FromLeader, nowMs: number): void {
@@ -98,8 +105,8 @@ export class TakeCoordinator {
       return;
     }
     if (this.#state === 'finished') return;
-    const partition = this.#partitions.get(message.partition);
-    if (partition === undefined) return;
+    const at = this.#partitions.indexOf(message.partition);
+    if (at < 0) return;
     switch (message.kind) {
       case 'result': // C1, C8
         this.#finish({ kind: 'result', partition: message.partition, result: message.result });
@@ -108,20 +115,20 @@ export class TakeCoordinator {
         this.#finish({ kind: 'stop', why: message.why });
         return;
       case 'fenced':
-        this.#fenced(partition);
+        this.#fenced(at);
         return;
       case 'miss':
-        this.#miss(message.partition, message.offerEpoch, message.offer);
+        this.#miss(at, message.offerEpoch, message.offer);
         return;
       case 'empty': // C6
-        partition.isEmpty = true;
+        this.#mark(at, empty);
         this.#conclude();
         return;
       case 'refused':
         this.#refused(message.reason, message.message);
         return;
       case 'not-leader':
-        partition.isRefusing = true;
+        this.#mark(at, refusing);
         return;
       default:
     }
@@ -130,27 +137,28 @@ export class TakeCoordinator {
   /** C3, C5: another leadership of the partition is known; undefined: it has none. */
   leadership(of: PartitionId, epoch: Term | undefined, nowMs: number): void {
     this.#nowMs = nowMs;
-    const partition = this.#partitions.get(of);
-    if (partition === undefined || partition.epoch === epoch) return;
+    const at = this.#partitions.indexOf(of);
+    const known = this.#epochs[at];
+    if (at < 0 || known === epoch) return;
     // Notices may overtake each other; epochs do not.
-    if (epoch !== undefined && partition.epoch !== undefined && epoch < partition.epoch) return;
-    partition.epoch = epoch;
-    this.#sendOpen(of);
+    if (epoch !== undefined && known !== undefined && epoch < known) return;
+    this.#epochs[at] = epoch;
+    this.#sendOpen(at);
   }
 
   /** The link to the partition's leader broke: what was sent may be lost. */
   linkBroken(to: PartitionId): void {
-    const partition = this.#partitions.get(to);
-    if (partition !== undefined) partition.isBroken = true;
+    const at = this.#partitions.indexOf(to);
+    if (at >= 0) this.#mark(at, broken);
   }
 
   /** C3, C5. */
   linkRestored(to: PartitionId, nowMs: number): void {
     this.#nowMs = nowMs;
-    const partition = this.#partitions.get(to);
-    if (partition === undefined) return;
-    partition.isBroken = false;
-    this.#sendOpen(to);
+    const at = this.#partitions.indexOf(to);
+    if (at < 0) return;
+    this.#unmark(at, broken);
+    this.#sendOpen(at);
   }
 
   /** C6: the wait is over; an answer follows within its limit. */
@@ -168,14 +176,22 @@ export class TakeCoordinator {
     this.#conclude();
   }
 
+  /**
+   * Nobody listens any more, and nothing is answered: its waiters go everywhere at once. An acceptance
+   * that is logged stays as it comes out, for the next attempt (W6); one that is not is a MISS (W5).
+   */
+  abandon(): void {
+    if (this.#state !== 'finished') this.#end();
+  }
+
   /** About every 10 ms. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     if (this.#state === 'finished') return;
-    for (const [of, partition] of this.#partitions) {
-      if (!partition.isRefusing) continue;
-      partition.isRefusing = false;
-      this.#sendOpen(of);
+    for (let i = 0; i < this.#partitions.length; i += 1) {
+      if (!this.#is(i, refusing)) continue;
+      this.#unmark(i, refusing);
+      this.#sendOpen(i);
     }
     if (this.#waitEndedMs !== undefined && nowMs - this.#waitEndedMs >= waitEndLimitMs) {
       this.#giveUp();
@@ -198,8 +214,8 @@ export class TakeCoordinator {
     if (accepted?.partition === partition && accepted.epoch === epoch && accepted.offer === offer) {
       return;
     }
-    const declined = this.#partitions.get(partition);
-    if (declined !== undefined) declined.isMarked = true;
+    const declined = this.#partitions.indexOf(partition);
+    if (declined >= 0) this.#mark(declined, marked);
     this.#r += 1;
     this.#ports.send(partition, {
       kind: 'decline',
@@ -212,25 +228,23 @@ export class TakeCoordinator {
   }
 
   /** C1: nothing is registered before all of P(op) have fenced. */
-  #fenced(partition: Partition): void {
-    partition.isFenced = true;
-    if (this.#state !== 'fencing') return;
-    for (const each of this.#partitions.values()) if (!each.isFenced) return;
+  #fenced(at: number): void {
+    this.#mark(at, fenced);
+    if (this.#state !== 'fencing' || this.#without(fenced).length > 0) return;
     this.#state = 'waiting';
-    if (this.#conclude()) return;
-    for (const of of this.#partitions.keys()) this.#sendOpen(of);
+    if (!this.#conclude()) this.start();
   }
 
   /** C3: only for the very offer that is being accepted. C4. */
-  #miss(partition: PartitionId, epoch: Term, offer: number): void {
+  #miss(at: number, epoch: Term, offer: number): void {
     const accepted = this.#acceptance;
-    if (accepted === undefined || accepted.partition !== partition) return;
+    if (accepted === undefined || accepted.partition !== this.#partitions[at]) return;
     if (accepted.epoch !== epoch || accepted.offer !== offer) return;
     this.#acceptance = undefined;
     this.#state = 'waiting';
     if (this.#conclude()) return;
-    present(this.#partitions.get(partition), 'an offer comes from P(op)').isMarked = true;
-    for (const [of, each] of this.#partitions) if (each.isMarked) this.#sendOpen(of);
+    this.#mark(at, marked);
+    for (let i = 0; i < this.#partitions.length; i += 1) if (this.#is(i, marked)) this.#sendOpen(i);
   }
 
   #refused(reason: ErrorReason, message: string): void {
@@ -238,7 +252,7 @@ export class TakeCoordinator {
     // While earlier attempts are not fenced, or one is accepted, nothing is definite.
     if (this.#state === 'waiting') this.#finish(refusal);
     else if (this.#state === 'accepting') this.#refusal = refusal;
-    else this.#finish({ kind: 'outcome-unknown', partitions: this.#silent() });
+    else this.#finish({ kind: 'outcome-unknown', partitions: this.#without(empty) });
   }
 
   /** Answers if an answer is due; returns whether the attempt is over. */
@@ -246,7 +260,7 @@ export class TakeCoordinator {
     if (this.#state !== 'waiting') return this.#state === 'finished';
     if (this.#isCancelled) this.#finish({ kind: 'cancelled' });
     else if (this.#refusal !== undefined) this.#finish(this.#refusal);
-    else if (this.#waitEndedMs !== undefined && this.#silent().length === 0) {
+    else if (this.#waitEndedMs !== undefined && this.#without(empty).length === 0) {
       this.#finish({ kind: 'nothing' });
     }
     return this.isFinished;
@@ -258,24 +272,35 @@ export class TakeCoordinator {
     if (partition !== undefined) {
       this.#finish({ kind: 'outcome-unknown', partitions: [partition] });
     } else if (this.#state === 'fencing') {
-      const partitions = [...this.#partitions].filter(([, each]) => !each.isFenced);
-      this.#finish({ kind: 'outcome-unknown', partitions: partitions.map(([of]) => of) });
-    } else this.#finish({ kind: 'unavailable', partitions: this.#silent() });
+      this.#finish({ kind: 'outcome-unknown', partitions: this.#without(fenced) });
+    } else this.#finish({ kind: 'unavailable', partitions: this.#without(empty) });
   }
 
-  /** Partitions that have not been seen empty. */
-  #silent(): PartitionId[] {
-    return [...this.#partitions].filter(([, { isEmpty }]) => !isEmpty).map(([of]) => of);
+  #is(at: number, bit: number): boolean {
+    return ((this.#bits[at] ?? 0) & bit) !== 0;
+  }
+
+  #mark(at: number, bit: number): void {
+    this.#bits[at] = (this.#bits[at] ?? 0) | bit;
+  }
+
+  #unmark(at: number, bit: number): void {
+    this.#bits[at] = (this.#bits[at] ?? 0) & ~bit;
+  }
+
+  /** Partitions that have not been seen empty, or not fenced. */
+  #without(bit: number): PartitionId[] {
+    return this.#partitions.filter((_, at) => !this.#is(at, bit));
   }
 
   /** Sends what is open at a partition: FENCE, REGISTER, or the acceptance (C1, C3, C5). */
-  #sendOpen(to: PartitionId): void {
-    const partition = this.#partitions.get(to);
-    if (partition === undefined || partition.epoch === undefined || partition.isBroken) return;
+  #sendOpen(at: number): void {
+    const to = this.#partitions[at];
+    if (to === undefined || this.#epochs[at] === undefined || this.#is(at, broken)) return;
     const call = this.#call;
     const operation = this.#operation;
     if (this.#state === 'fencing') {
-      if (!partition.isFenced) this.#ports.send(to, { kind: 'fence', call, operation });
+      if (!this.#is(at, fenced)) this.#ports.send(to, { kind: 'fence', call, operation });
       return;
     }
     if (this.#state === 'finished') return;
@@ -283,17 +308,17 @@ export class TakeCoordinator {
       this.#sendAccept(this.#acceptance);
       return;
     }
-    partition.isMarked = false;
+    this.#unmark(at, marked);
     this.#r += 1;
-    const waitedMs = this.#nowMs - this.#beganMs;
+    const waitedMs = Math.floor(this.#nowMs - this.#beganMs);
     const query = waitedMs > 0 ? { ...this.#query, waitedMs } : this.#query;
     this.#ports.send(to, { kind: 'register', call, operation, r: this.#r, query });
   }
 
   /** The same acceptance every time (C3). */
   #sendAccept({ partition, epoch, offer }: Acceptance): void {
-    const { epoch: present, isBroken } = this.#partitions.get(partition) ?? {};
-    if (present === undefined || isBroken === true) return;
+    const at = this.#partitions.indexOf(partition);
+    if (this.#epochs[at] === undefined || this.#is(at, broken)) return;
     this.#ports.send(partition, {
       kind: 'accept',
       call: this.#call,
@@ -310,10 +335,14 @@ export class TakeCoordinator {
 
   /** C8: the answer, and a courtesy to P(op). */
   #finish(answer: TakeAnswer): void {
+    this.#end();
+    this.#ports.finish(answer);
+  }
+
+  #end(): void {
     assert(this.#state !== 'finished', 'an attempt ends once');
     this.#state = 'finished';
     this.#acceptance = undefined;
-    for (const partition of this.#partitions.keys()) this.#withdraw(partition);
-    this.#ports.finish(answer);
+    for (const partition of this.#partitions) this.#withdraw(partition);
   }
 }

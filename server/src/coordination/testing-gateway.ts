@@ -167,7 +167,8 @@ export class SimGateway {
       call,
       operation,
       query,
-      partitions: new Map(request.partitions.map((each) => [each, this.#epochs.get(each)])),
+      partitions: request.partitions,
+      epochOf: (each) => this.#epochs.get(each),
       ports: {
         send: (to, message) => this.#send(to, message),
         finish: request.answer,

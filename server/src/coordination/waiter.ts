@@ -14,25 +14,27 @@ export type WaiterState = 'idle' | 'paused' | 'offered' | 'logged' | 'gone';
 /** No tuples. */
 export const noTuples: readonly TupleId[] = [];
 
-/** A take that waits at a leader (PROTOCOL §1, soft). One for each operation. */
+const pinned = 1;
+const told = 2;
+const waitEnded = 4;
+const cancelled = 8;
+
+/**
+ * A take that waits at a leader (PROTOCOL §1, soft). One for each operation. What is true or false
+ * lies in the bits of one number: a hundred thousand of these are normal.
+ */
 export class Waiter implements Waiting {
   /** The sending that counts: session, sequence, attempt. */
   operation: SessionOperation;
   readonly coordinator: CoordinatorId;
   readonly call: CallId;
   readonly query: Query;
-  readonly isPinned: boolean;
   readonly arrivalMs: number;
   readonly serial: number;
   state: WaiterState = 'paused';
+  #bits: number;
   /** Unpinned: the newest r. Pinned: the newest m. */
   number: number;
-  /** W3: EMPTY was said since it last registered. */
-  isTold = false;
-  /** T1. */
-  isWaitEnded = false;
-  /** T1. */
-  isCancelled = false;
   /** The number n of its offer, lapsed or not; 0: none. */
   offer = 0;
   /** The tuples of that offer, or of the entry in flight. */
@@ -55,11 +57,46 @@ export class Waiter implements Waiting {
     this.coordinator = options.coordinator;
     this.call = options.call;
     this.query = options.query;
-    this.isPinned = options.isPinned;
     this.arrivalMs = options.arrivalMs;
     this.serial = options.serial;
     this.number = options.number;
+    this.#bits = options.isPinned ? pinned : 0;
   }
+
+  get isPinned(): boolean {
+    return (this.#bits & pinned) !== 0;
+  }
+
+  /** W3: EMPTY was said since it last registered. */
+  get isTold(): boolean {
+    return (this.#bits & told) !== 0;
+  }
+
+  set isTold(is: boolean) {
+    this.#bits = withBit(this.#bits, told, is);
+  }
+
+  /** T1. */
+  get isWaitEnded(): boolean {
+    return (this.#bits & waitEnded) !== 0;
+  }
+
+  set isWaitEnded(is: boolean) {
+    this.#bits = withBit(this.#bits, waitEnded, is);
+  }
+
+  /** T1. */
+  get isCancelled(): boolean {
+    return (this.#bits & cancelled) !== 0;
+  }
+
+  set isCancelled(is: boolean) {
+    this.#bits = withBit(this.#bits, cancelled, is);
+  }
+}
+
+function withBit(bits: number, bit: number, is: boolean): number {
+  return is ? bits | bit : bits & ~bit;
 }
 
 /** The waiters of a partition by operation, and by session for its end. */

@@ -2,14 +2,17 @@ import { type CompiledPattern, type FieldOffsets, matchTuple, NumberMap } from '
 import type { SpaceId } from '../base/ids.ts';
 import { waiterShapesMax } from '../base/limits.ts';
 import type { Waiting } from './waiting.ts';
-import { WaitingLine } from './waiting-line.ts';
-import { type LinePlace, placesOf } from './waiting-places.ts';
+import { eachIn, firstIn, joined, WaitingLine } from './waiting-line.ts';
+import { LinePlace, placesOf } from './waiting-places.ts';
 import { hashOfFields, type LineShape, orderKeyAt } from './waiting-shape.ts';
 
-/** The lines of one shape, by the hash of the fields that it fixes. */
+/** Those of one hash: a line, or the only place of what would be one. */
+type Standing = WaitingLine | LinePlace;
+
+/** Who waits under one shape, by the hash of the fields that it fixes. */
 interface ShapeLines {
   readonly shape: LineShape;
-  readonly lines: NumberMap<WaitingLine>;
+  readonly lines: NumberMap<Standing>;
 }
 
 /** The lines of one space, by the name of their shape. */
@@ -57,8 +60,9 @@ export class WaitingIndex<W extends Waiting> {
       const { shape, hash } = place;
       const ofShape = lines?.get(shape.name);
       const line = ofShape?.lines.get(hash);
-      line?.remove(place);
-      if (line?.isEmpty === true) ofShape?.lines.delete(hash);
+      if (line instanceof WaitingLine) line.remove(place);
+      if (line === place || (line instanceof WaitingLine && line.isEmpty))
+        ofShape?.lines.delete(hash);
       if (ofShape?.lines.size === 0) lines?.delete(shape.name);
       place = place.other as LinePlace;
     }
@@ -80,12 +84,17 @@ export class WaitingIndex<W extends Waiting> {
     const lines = this.#spaces.get(space);
     if (lines === undefined) return undefined;
     let best: Waiting | undefined;
+    const matches = matcher(tuple, offsets);
+    const accepted = (waiting: Waiting): boolean => matches(waiting) && accepts(waiting as W);
     for (const { shape, lines: byHash } of lines.values()) {
       const line = lineFor(shape, byHash, tuple, offsets);
       if (line === undefined) continue;
-      const matches = (waiting: Waiting): boolean =>
-        matchTuple(waiting.query.template, tuple, offsets) && accepts(waiting as W);
-      best = line.first(orderKeyAt(shape, tuple, offsets), best, matches) ?? best;
+      const key = orderKeyAt(shape, tuple, offsets);
+      const found =
+        line instanceof LinePlace
+          ? firstIn(line, key, best, accepted)
+          : line.first(key, best, accepted);
+      best = found ?? best;
     }
     return best as W | undefined;
   }
@@ -95,11 +104,16 @@ export class WaitingIndex<W extends Waiting> {
     const lines = this.#spaces.get(space);
     if (lines === undefined) return [];
     const found = new Set<Waiting>();
+    const matches = matcher(tuple, offsets);
+    const visit = (waiting: Waiting): void => {
+      if (matches(waiting)) found.add(waiting);
+    };
     for (const { shape, lines: byHash } of lines.values()) {
       const line = lineFor(shape, byHash, tuple, offsets);
-      line?.each(orderKeyAt(shape, tuple, offsets), (waiting) => {
-        if (matchTuple(waiting.query.template, tuple, offsets)) found.add(waiting);
-      });
+      if (line === undefined) continue;
+      const key = orderKeyAt(shape, tuple, offsets);
+      if (line instanceof LinePlace) eachIn(line, key, visit);
+      else line.each(key, visit);
     }
     return [...found] as W[];
   }
@@ -118,21 +132,32 @@ export class WaitingIndex<W extends Waiting> {
     }
     // One object for all of them: a hundred thousand may stand here.
     place.shape = ofShape.shape;
-    let line = ofShape.lines.get(hash);
-    if (line === undefined) {
-      line = new WaitingLine();
-      ofShape.lines.set(hash, line);
-    }
-    line.insert(place);
+    const there = ofShape.lines.get(hash);
+    ofShape.lines.set(hash, joined(there, place, WaitingLine));
   }
+}
+
+/** Tuples that were held against those who wait, by all indexes: partitions share templates. */
+let looks = 0;
+
+/** Whether one tuple matches; a template that many share is looked at once where it does not. */
+function matcher(tuple: Uint8Array, offsets: FieldOffsets): (waiting: Waiting) => boolean {
+  looks += 1;
+  const look = looks;
+  return ({ query: { template } }) => {
+    if (template.missed === look) return false;
+    if (matchTuple(template, tuple, offsets)) return true;
+    template.missed = look;
+    return false;
+  };
 }
 
 function lineFor(
   shape: LineShape,
-  lines: NumberMap<WaitingLine>,
+  lines: NumberMap<Standing>,
   tuple: Uint8Array,
   offsets: FieldOffsets,
-): WaitingLine | undefined {
+): Standing | undefined {
   if (offsets.arity < shape.arityMin) return undefined;
   return lines.get(hashOfFields(shape, tuple, offsets));
 }

@@ -1,17 +1,11 @@
 import { assert } from '../base/assert.ts';
 import { isBefore, type Waiting } from './waiting.ts';
-import type { LinePlace } from './waiting-places.ts';
+import { LinePlace, RangePlace } from './waiting-places.ts';
 
 /** Places in order of arrival. */
 export class PlaceList {
-  /** The block of the bin that this list is; 1: the one that holds everything. */
-  readonly block: number;
   head: LinePlace | undefined = undefined;
   tail: LinePlace | undefined = undefined;
-
-  constructor(block: number) {
-    this.block = block;
-  }
 
   /** Finds its place from both ends at once: who comes stands last, who comes back stands early. */
   insert(place: LinePlace): void {
@@ -41,13 +35,11 @@ export class PlaceList {
     else next.previous = previous;
     place.previous = undefined;
     place.next = undefined;
-    place.list = undefined;
   }
 
   #link(previous: LinePlace | undefined, place: LinePlace, next: LinePlace | undefined): void {
     place.previous = previous;
     place.next = next;
-    place.list = this;
     if (previous === undefined) this.head = place;
     else previous.next = place;
     if (next === undefined) this.tail = place;
@@ -59,54 +51,52 @@ export class PlaceList {
 const rankBits = 52;
 const rankMax = 2 ** rankBits;
 
+/** A list of places, or the only one that would stand in it: most wait alone. */
+type Places = PlaceList | LinePlace;
+
 /**
- * Those who wait under one hash of one shape. Places without a range stand in the line itself; those with one
- * in the smallest dyadic block of ranks that holds their range. Blocks are numbered as the nodes of
- * a binary heap, so that a rank lies in 53 of them: one a level, of which only levels in use are
- * looked at.
+ * Those who wait under one hash of one shape, where they are several. Places without a range stand in
+ * the line itself; those with one in the smallest dyadic block of ranks that holds their range. Blocks
+ * are numbered as the nodes of a binary heap, so that a rank lies in 53 of them: one a level, of which
+ * only levels in use are looked at.
  */
 export class WaitingLine extends PlaceList {
-  #bins: Map<number, PlaceList> | undefined;
+  #bins: Map<number, Places> | undefined = undefined;
   /** How many bins are in use of each level. */
-  #levels: Map<number, number> | undefined;
-
-  constructor() {
-    super(1);
-  }
+  #levels: Map<number, number> | undefined = undefined;
 
   get isEmpty(): boolean {
     return this.head === undefined && (this.#bins === undefined || this.#bins.size === 0);
   }
 
   override insert(place: LinePlace): void {
-    const level = levelOf(place.lower, place.upper);
+    const level = levelOf(place);
     if (level === rankBits) {
       super.insert(place);
       return;
     }
     this.#bins ??= new Map();
+    const block = blockOfPlace(place, level);
+    const bin = this.#bins.get(block);
+    this.#bins.set(block, joined(bin, place, PlaceList));
+    if (bin !== undefined) return;
     this.#levels ??= new Map();
-    const block = blockOf(rankOf(place.lower), level);
-    let bin = this.#bins.get(block);
-    if (bin === undefined) {
-      bin = new PlaceList(block);
-      this.#bins.set(block, bin);
-      this.#levels.set(level, (this.#levels.get(level) ?? 0) + 1);
-    }
-    bin.insert(place);
+    this.#levels.set(level, (this.#levels.get(level) ?? 0) + 1);
   }
 
   override remove(place: LinePlace): void {
-    const { list } = place;
-    if (list === this) super.remove(place);
-    else if (list !== undefined) this.#removeFrom(list, place);
-  }
-
-  #removeFrom(list: PlaceList, place: LinePlace): void {
-    list.remove(place);
-    if (list.head !== undefined) return;
-    this.#bins?.delete(list.block);
-    const level = levelOf(place.lower, place.upper);
+    const level = levelOf(place);
+    if (level === rankBits) {
+      super.remove(place);
+      return;
+    }
+    const block = blockOfPlace(place, level);
+    const bin = this.#bins?.get(block);
+    if (bin instanceof PlaceList) {
+      bin.remove(place);
+      if (bin.head !== undefined) return;
+    }
+    this.#bins?.delete(block);
     const left = (this.#levels?.get(level) ?? 1) - 1;
     if (left === 0) this.#levels?.delete(level);
     else this.#levels?.set(level, left);
@@ -118,45 +108,72 @@ export class WaitingLine extends PlaceList {
     best: Waiting | undefined,
     matches: (waiting: Waiting) => boolean,
   ): Waiting | undefined {
-    let found = firstIn(this, key, best, matches);
+    let found = firstIn(this.head, key, best, matches);
     if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return found;
     const rank = rankOf(key);
     for (const level of this.#levels.keys()) {
       const bin = this.#bins.get(blockOf(rank, level));
-      if (bin !== undefined) found = firstIn(bin, key, found ?? best, matches) ?? found;
+      if (bin !== undefined) found = firstIn(headOf(bin), key, found ?? best, matches) ?? found;
     }
     return found;
   }
 
   /** Calls `visit` with everyone whose range holds the key. */
   each(key: number, visit: (waiting: Waiting) => void): void {
-    eachIn(this, key, visit);
+    eachIn(this.head, key, visit);
     if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return;
     const rank = rankOf(key);
     for (const level of this.#levels.keys()) {
       const bin = this.#bins.get(blockOf(rank, level));
-      if (bin !== undefined) eachIn(bin, key, visit);
+      if (bin !== undefined) eachIn(headOf(bin), key, visit);
     }
   }
 }
 
-function firstIn(
-  list: PlaceList,
+/** What stands where `there` stood, when a place has joined it. */
+export function joined<List extends PlaceList>(
+  there: List | LinePlace | undefined,
+  place: LinePlace,
+  Several: new () => List,
+): List | LinePlace {
+  if (there === undefined) return place;
+  if (!(there instanceof LinePlace)) {
+    there.insert(place);
+    return there;
+  }
+  const list = new Several();
+  list.insert(there);
+  list.insert(place);
+  return list;
+}
+
+function headOf(places: Places): LinePlace | undefined {
+  return places instanceof LinePlace ? places : places.head;
+}
+
+/** The first from `head` on that `matches` among those before `best`; undefined: none. */
+export function firstIn(
+  head: LinePlace | undefined,
   key: number,
   best: Waiting | undefined,
   matches: (waiting: Waiting) => boolean,
 ): Waiting | undefined {
-  for (let place = list.head; place !== undefined; place = place.next) {
+  for (let place = head; place !== undefined; place = place.next) {
     const { waiting } = place;
     if (best !== undefined && !isBefore(waiting, best)) return undefined;
-    if (place.lower <= key && key <= place.upper && matches(waiting)) return waiting;
+    if (place.holds(key) && matches(waiting)) return waiting;
   }
   return undefined;
 }
 
-function eachIn(list: PlaceList, key: number, visit: (waiting: Waiting) => void): void {
-  for (let place = list.head; place !== undefined; place = place.next) {
-    if (place.lower <= key && key <= place.upper) visit(place.waiting);
+/** Calls `visit` with everyone from `head` on whose range holds the key. */
+export function eachIn(
+  head: LinePlace | undefined,
+  key: number,
+  visit: (waiting: Waiting) => void,
+): void {
+  for (let place = head; place !== undefined; place = place.next) {
+    if (place.holds(key)) visit(place.waiting);
   }
 }
 
@@ -178,10 +195,10 @@ function rankOf(key: number): number {
 }
 
 /** The lowest level at which both ends lie in one block; 52: only the one of everything. */
-function levelOf(lowerKey: number, upperKey: number): number {
-  if (lowerKey > upperKey) return rankBits;
-  let a = rankOf(lowerKey);
-  let b = rankOf(upperKey);
+function levelOf(place: LinePlace): number {
+  if (!(place instanceof RangePlace) || place.lower > place.upper) return rankBits;
+  let a = rankOf(place.lower);
+  let b = rankOf(place.upper);
   let level = 0;
   while (a !== b) {
     a = Math.floor(a / 2);
@@ -190,6 +207,11 @@ function levelOf(lowerKey: number, upperKey: number): number {
   }
   assert(level <= rankBits, 'the block of everything holds both ends');
   return level;
+}
+
+function blockOfPlace(place: LinePlace, level: number): number {
+  assert(place instanceof RangePlace, 'only a place with a range stands in a bin');
+  return blockOf(rankOf(place.lower), level);
 }
 
 function blockOf(rank: number, level: number): number {

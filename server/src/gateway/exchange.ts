@@ -5,7 +5,7 @@ import { holdLookMs } from '../base/limits.ts';
 import type { CallId } from '../coordination/messages.ts';
 import type { Failure } from '../router/failure.ts';
 import type { Answer, Delivery } from '../router/request.ts';
-import type { Router } from '../router/router.ts';
+import type { AnswerListener, Router } from '../router/router.ts';
 import { BackPressure } from './back-pressure.ts';
 import { checkCalls, checkSize, plainBytes, type RouterCall, requestOf } from './decode.ts';
 import { replyOf } from './encode.ts';
@@ -55,6 +55,8 @@ interface WaitingReply {
 
 /** Messages handed to the connection and not yet taken by it. */
 const writesMax = 2;
+/** Stands for the router's number of a call until that is known; no call has it. */
+const beginning: CallId = 0;
 
 /**
  * One stream of batches. The calls of a message are begun in order; replies that come up in one turn
@@ -67,6 +69,8 @@ export class Exchange {
   readonly #peer: string;
   /** The router's number of each call open here, by the caller's. */
   readonly #open: NumberMap<CallId> = new NumberMap();
+  /** One listener for all calls of a kind: a call may wait for days and has none of its own. */
+  readonly #listeners: Map<string, AnswerListener> = new Map();
   /** Calls received and not begun; then nothing more is read. */
   readonly #queue: Map<number, RouterCall> = new Map();
   readonly #budget: ReplyBudget;
@@ -191,25 +195,36 @@ export class Exchange {
       return;
     }
     if (repliesTuples(call)) this.#budget.begin(callId, mayWait(call), performance.now());
-    let isOpen = true;
-    // A call may wait for days: what its listener knows is kept so long, the message is not.
-    const { kind } = call;
-    const stale = isStale(call);
+    this.#open.set(callId, beginning);
     try {
-      const number = router.call(requestOf(call), (answer) => {
-        isOpen = false;
-        this.#close(callId, tupleBytesOf(answer));
-        this.#answered(callId, { kind, stale }, answer);
-      });
+      const number = router.call(requestOf(call), this.#listener(call), callId);
       if (router.pressed !== undefined) this.#pressure.met(router.pressed);
-      if (!isOpen) return;
+      // It may have been answered already, or the stream be gone by another call's answer.
+      if (this.#gone) router.abandon(number);
+      if (!this.#open.has(callId)) return;
       this.#open.set(callId, number);
       if (this.#halfClosed) router.cancel(number);
     } catch (error) {
-      if (isOpen) this.#close(callId, 0);
+      if (this.#open.has(callId)) this.#close(callId, 0);
       if (!isRefusal(error)) this.#ports.failed(error);
       this.#reply(callId, statusReply(failureOf(error)));
     }
+  }
+
+  /** Who hears the answer of such a call: of its message nothing is kept. */
+  #listener(call: RouterCall): AnswerListener {
+    const { kind } = call;
+    const stale = isStale(call);
+    const name = stale ? `stale ${kind}` : kind;
+    let listener = this.#listeners.get(name);
+    if (listener === undefined) {
+      listener = (answer, callId) => {
+        this.#close(callId, tupleBytesOf(answer));
+        this.#answered(callId, { kind, stale }, answer);
+      };
+      this.#listeners.set(name, listener);
+    }
+    return listener;
   }
 
   #close(callId: number, tupleBytes: number): void {

@@ -29,6 +29,8 @@ export interface OwnOperation {
   delivered(tuples: readonly TupleId[]): void;
   /** Nobody received what was handed over, if anything was: it goes back to these partitions. */
   lost(partitions: readonly PartitionId[]): void;
+  /** A leader says that the session has ended. */
+  expired(): void;
 }
 
 /** Who asked for an operation. */
@@ -253,6 +255,7 @@ class OwnSession {
       empty: () => this.#close(open),
       delivered: (tuples) => this.#delivered(open, tuples),
       lost: (partitions) => this.#lost(open, partitions),
+      expired: () => this.#ended(),
     });
   }
 

@@ -6,6 +6,14 @@ import { isFailure } from './failure.ts';
 import type { OwnOperation, OwnSessions } from './own-sessions.ts';
 import type { Answer, Delivery, TakeRequest } from './request.ts';
 
+/** The take that runs now, in a session of the node's own. */
+interface Running {
+  readonly operation: OwnOperation;
+  /** It began when the wait had ended: it looks once, and has no end of its own that is near. */
+  readonly isLate: boolean;
+  call: CallId | undefined;
+}
+
 /** What a take without a session needs besides. */
 export interface OwnTakePorts extends CallPorts {
   /** Begins a call of the router's own; the answer may come before this returns. */
@@ -26,7 +34,7 @@ export class OwnTake implements Call {
   readonly #request: TakeRequest;
   readonly #endMs: number;
   /** What runs now; undefined while a session is opened. */
-  #running: { readonly operation: OwnOperation; call: CallId | undefined } | undefined;
+  #running: Running | undefined;
   #moving = false;
   #cancelled = false;
   #abandoned = false;
@@ -68,10 +76,12 @@ export class OwnTake implements Call {
   }
 
   giveUp(): void {
-    if (this.#running !== undefined) return; // The call inside gives up by itself.
-    const message = 'the node has no session yet in which to run a take without one';
+    // The call inside gives up by itself.
+    if (this.#running !== undefined && !this.#running.isLate) return;
+    const message = 'the node had no session in time in which to run a take without one';
     this.#answer({ kind: 'failed', failure: { reason: 'NO_LEADER', message, retryMs: 100 } });
-    // When the session comes, nobody listens: what would be taken then would be nobody's for ever.
+    // When the session comes, nobody listens: what would be taken then would be nobody's for ever. What
+    // a look that began too late finds goes back.
     this.#abandoned = true;
   }
 
@@ -89,12 +99,10 @@ export class OwnTake implements Call {
       operation.empty();
       return;
     }
-    const running: { readonly operation: OwnOperation; call: CallId | undefined } = {
-      operation,
-      call: undefined,
-    };
-    this.#running = running;
     const left = this.#endMs - this.#ports.nowMs();
+    const isLate = left <= 0 && this.#request.waitMs > 0;
+    const running: Running = { operation, isLate, call: undefined };
+    this.#running = running;
     const request: TakeRequest = {
       ...this.#request,
       operation: operation.operation,
@@ -120,6 +128,8 @@ export class OwnTake implements Call {
     const { reason, partition } = answer.kind === 'failed' ? answer.failure : nothingFailed;
     if (reason === 'OUTCOME_UNKNOWN' && partition !== undefined) operation.lost([partition]);
     else operation.empty();
+    // Else it would begin again in the same one, over and over, until that is not kept alive any more.
+    if (reason === 'SESSION_EXPIRED') operation.expired();
     const listened = !this.#cancelled && !this.#abandoned;
     // A session of ours that ended gave back what it held, and one that retires will: the take
     // begins again in another, whatever became of it there.

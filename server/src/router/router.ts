@@ -37,16 +37,20 @@ export interface RouterLimits {
   readonly ownSessionLeaseMs: number;
 }
 
-/** Who listens for the one answer of a call. */
-export type AnswerListener = (answer: Answer) => void;
+/**
+ * Who listens for the one answer of a call. `tag` is what the caller gave with it: one function may
+ * listen for many calls, so that none of a hundred thousand that wait needs one of its own.
+ */
+export type AnswerListener = (answer: Answer, tag: number) => void;
 
 interface OpenCall {
   readonly call: Call;
   readonly listener: AnswerListener;
+  readonly tag: number;
   /** The space that a call which waits is for. */
   readonly space: SpaceId | undefined;
-  /** When the wait ends; Infinity: never, or it has ended. */
-  waitEndMs: number;
+  /** When the wait ends; undefined (which needs no box): never, or it has ended. */
+  waitEndMs: number | undefined;
   /** Why it is being ended, where its caller did not ask for that. */
   ending: Failure | undefined;
 }
@@ -119,11 +123,11 @@ export class Router {
    * Begins a call. The listener hears one answer, possibly before this returns; never after
    * `abandon`. A wait ends by itself; anything else is answered within `callMsMax`.
    */
-  call(request: Request, listener: AnswerListener): CallId {
+  call(request: Request, listener: AnswerListener, tag = 0): CallId {
     this.#pressed = undefined;
     const hasRoom = this.#calls.size < this.#limits.callsMax || isUpkeep(request);
-    if (!this.#closed && hasRoom) return this.#begin(request, listener);
-    listener({ kind: 'failed', failure: this.#closed ? closing : tooManyCalls });
+    if (!this.#closed && hasRoom) return this.#begin(request, listener, tag);
+    listener({ kind: 'failed', failure: this.#closed ? closing : tooManyCalls }, tag);
     return this.#newNumber();
   }
 
@@ -138,20 +142,21 @@ export class Router {
   }
 
   /** Begins a call of a gateway's or of the router's own. */
-  #begin(request: Request, listener: AnswerListener): CallId {
+  #begin(request: Request, listener: AnswerListener, tag = 0): CallId {
     const number = this.#newNumber();
     const made = makeCall(this.#maker, number, request);
     if (isFailure(made)) {
-      listener({ kind: 'failed', failure: made });
+      listener({ kind: 'failed', failure: made }, tag);
       return number;
     }
     const waitMs = 'waitMs' in request ? request.waitMs : 0;
     const now = this.#clock.monotonicMs();
-    const waitEndMs = waitMs > 0 ? now + waitMs : Number.POSITIVE_INFINITY;
+    const ends = waitMs > 0 && waitMs < Number.POSITIVE_INFINITY;
+    const waitEndMs = ends ? now + waitMs : undefined;
     const space = waitMs > 0 && 'space' in request ? this.#spaceOf(request.space) : undefined;
-    this.#calls.set(number, { call: made, listener, space, waitEndMs, ending: undefined });
-    const dueMs = waitMs > 0 ? waitEndMs : now + this.#limits.callMsMax;
-    if (dueMs < Number.POSITIVE_INFINITY) this.#deadlines.set(number, dueMs);
+    this.#calls.set(number, { call: made, listener, tag, space, waitEndMs, ending: undefined });
+    if (waitEndMs !== undefined) this.#deadlines.set(number, waitEndMs);
+    else if (!(waitMs > 0)) this.#deadlines.set(number, now + this.#limits.callMsMax);
     made.start();
     this.#schedule();
     return number;
@@ -168,9 +173,9 @@ export class Router {
     const open = this.#calls.get(number);
     if (open === undefined) return;
     // "Cancelled" too comes within the time that the end of a wait has.
-    if (open.waitEndMs < Number.POSITIVE_INFINITY || !this.#deadlines.has(number))
+    if (open.waitEndMs !== undefined || !this.#deadlines.has(number))
       this.#deadlines.set(number, this.#clock.monotonicMs() + this.#limits.waitGraceMs);
-    open.waitEndMs = Number.POSITIVE_INFINITY;
+    open.waitEndMs = undefined;
     open.call.cancel();
     this.#schedule();
   }
@@ -243,8 +248,8 @@ export class Router {
     this.#end(number);
     const { ending } = open;
     // A tuple that won the race is handed out; "cancelled" is what nobody here has asked for.
-    if (ending === undefined || answer.kind !== 'cancelled') open.listener(answer);
-    else open.listener({ kind: 'failed', failure: ending });
+    if (ending === undefined || answer.kind !== 'cancelled') open.listener(answer, open.tag);
+    else open.listener({ kind: 'failed', failure: ending }, open.tag);
   }
 
   #spaceOf(ref: SpaceRef): SpaceId | undefined {
@@ -332,11 +337,11 @@ export class Router {
   #callDue(number: CallId, now: number): void {
     const open = this.#calls.get(number);
     assert(open !== undefined, 'only open calls have deadlines');
-    if (open.waitEndMs === Number.POSITIVE_INFINITY) {
+    if (open.waitEndMs === undefined) {
       open.call.giveUp();
       return;
     }
-    open.waitEndMs = Number.POSITIVE_INFINITY;
+    open.waitEndMs = undefined;
     this.#deadlines.set(number, now + this.#limits.waitGraceMs);
     open.call.endWait();
   }

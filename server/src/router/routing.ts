@@ -21,8 +21,9 @@ import type { PartitionId, Slot, SpaceId } from '../base/ids.ts';
 import type { SpaceRecord } from '../cluster/map-command.ts';
 import { partitionIds, partitionOfSlot } from '../cluster/slots.ts';
 import type { NewTuple } from '../space/command.ts';
-import { type Failure, invalid } from './failure.ts';
+import { type Failure, invalid, isFailure } from './failure.ts';
 import { KeptBytes } from './kept-bytes.ts';
+import { LastingTargets } from './lasting-targets.ts';
 import type { RequestedTuple, SpaceRef } from './request.ts';
 
 /** What the router reads of the cluster map. */
@@ -49,13 +50,18 @@ export class RoutedSpace {
   readonly record: SpaceRecord;
   readonly #routing: Routing;
   readonly #partitionCount: number;
+  /** Every partition; shared, since calls that wait keep it. */
+  readonly #partitions: readonly PartitionId[];
   readonly #hashed: readonly { readonly key: Uint8Array; readonly fields: readonly number[] }[];
   readonly #offsets: FieldOffsets = new FieldOffsets();
   readonly #kept = new KeptBytes();
+  readonly #lasting: LastingTargets;
 
-  constructor(record: SpaceRecord, partitionCount: number) {
+  constructor(record: SpaceRecord, partitionCount: number, lasting: LastingTargets) {
     this.record = record;
+    this.#lasting = lasting;
     this.#partitionCount = partitionCount;
+    this.#partitions = partitionIds(partitionCount);
     this.#routing = new Routing(record.routingName, record.rules);
     this.#hashed = record.rules.map(({ tag, fields }) => ({ key: keyOf(tag), fields }));
   }
@@ -73,9 +79,17 @@ export class RoutedSpace {
     return { slot, bytes, leaseMs: tuple.leaseMs };
   }
 
-  /** `target` for a call that waits: of the message that the template came in it keeps nothing. */
+  /**
+   * `target` for a call that waits: of the message that the template came in it keeps nothing, and
+   * calls with the same template share it.
+   */
   lastingTarget(template: Uint8Array, field: string): Target | Failure {
-    return this.#target(this.#kept.keep(template), field);
+    const known = this.#lasting.get(this.id, template);
+    if (known !== undefined) return known;
+    const source = this.#kept.keep(template);
+    const target = this.#target(source, field);
+    if (!isFailure(target)) this.#lasting.set(this.id, source, target);
+    return target;
   }
 
   /** A template compiled, and where its matches may lie. Keeps the bytes. */
@@ -93,7 +107,7 @@ export class RoutedSpace {
     }
     const partitions =
       where.kind === 'all' || where.slots.length === 0
-        ? partitionIds(this.#partitionCount)
+        ? this.#partitions
         : this.#partitionsOf(where.slots);
     return { template: compiled, slot: undefined, partitions };
   }
@@ -120,7 +134,7 @@ export class RoutedSpace {
 
   /** Every partition. */
   everywhere(): readonly PartitionId[] {
-    return partitionIds(this.#partitionCount);
+    return this.#partitions;
   }
 
   #partitionsOf(slots: readonly number[]): readonly PartitionId[] {
@@ -134,6 +148,7 @@ export class RoutedSpace {
 export class SpaceDirectory {
   readonly #map: MapView;
   readonly #routed: Map<SpaceId, RoutedSpace> = new Map();
+  readonly #lasting = new LastingTargets();
   readonly #observers: Set<() => void> = new Set();
 
   constructor(map: MapView) {
@@ -193,7 +208,7 @@ export class SpaceDirectory {
     if (known !== undefined) return known;
     // Dropped spaces leave theirs behind; ids are not reused, so it only has to be bounded.
     if (this.#routed.size > routedSpacesMax) this.#routed.clear();
-    const routed = new RoutedSpace(record, this.#map.partitions);
+    const routed = new RoutedSpace(record, this.#map.partitions, this.#lasting);
     this.#routed.set(record.id, routed);
     return routed;
   }

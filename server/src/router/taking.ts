@@ -21,51 +21,42 @@ export interface TakeCallOptions {
   readonly cancels: boolean;
 }
 
+/** How an attempt begins: it waits, or looks once, or only fences the earlier ones. */
+type Beginning = 'waits' | 'looks' | 'cancels';
+
 /** One attempt of a take in a session: PROTOCOL §7 where the template is pinned, else §5. */
 export class TakeCall implements Call, TakePorts {
   readonly #ports: CallPorts;
-  readonly #number: CallId;
-  readonly #pinned: boolean;
-  readonly #partition: PartitionId;
   readonly #take: PinnedTake | TakeCoordinator;
-  readonly #waits: boolean;
-  readonly #cancels: boolean;
+  readonly #beginning: Beginning;
 
   constructor(ports: CallPorts, number: CallId, options: TakeCallOptions) {
-    const { operation, query, target } = options;
+    const { operation, query, target, waits, cancels } = options;
     this.#ports = ports;
-    this.#number = number;
-    this.#pinned = target.slot !== undefined;
-    this.#partition = present(target.partitions[0], 'a take addresses partitions');
-    this.#waits = options.waits;
-    this.#cancels = options.cancels;
-    const shared = {
-      call: number,
-      operation,
-      query,
-      ports: this,
-      nowMs: ports.nowMs(),
-    };
-    if (target.slot !== undefined) {
-      const partition = this.#partition;
-      this.#take = new PinnedTake({ ...shared, partition, epoch: ports.epochOf(partition) });
+    this.#beginning = cancels ? 'cancels' : waits ? 'waits' : 'looks';
+    const { partitions } = target;
+    const shared = { call: number, operation, query, ports: this, nowMs: ports.nowMs() };
+    if (target.slot === undefined) {
+      const epochOf = (each: PartitionId): Term | undefined => ports.epochOf(each);
+      this.#take = new TakeCoordinator({ ...shared, partitions, epochOf });
     } else {
-      const partitions = new Map(target.partitions.map((each) => [each, ports.epochOf(each)]));
-      this.#take = new TakeCoordinator({ ...shared, partitions });
+      const partition = present(partitions[0], 'a take addresses partitions');
+      this.#take = new PinnedTake({ ...shared, partition, epoch: ports.epochOf(partition) });
     }
   }
 
   start(): void {
+    const take = this.#take;
     const now = this.#ports.nowMs();
     // A pinned take that does not wait says so with its first message.
-    if (this.#cancels) {
-      if (this.#take instanceof TakeCoordinator) this.#take.start();
-      this.#take.cancel(now);
-    } else if (this.#take instanceof TakeCoordinator) {
-      this.#take.start();
-      if (!this.#waits) this.#take.waitEnded(now);
-    } else if (this.#waits) this.#take.start(now);
-    else this.#take.waitEnded(now);
+    if (this.#beginning === 'cancels') {
+      if (take instanceof TakeCoordinator) take.start();
+      take.cancel(now);
+    } else if (take instanceof TakeCoordinator) {
+      take.start();
+      if (this.#beginning === 'looks') take.waitEnded(now);
+    } else if (this.#beginning === 'waits') take.start(now);
+    else take.waitEnded(now);
   }
 
   receive(message: FromLeader): void {
@@ -75,7 +66,7 @@ export class TakeCall implements Call, TakePorts {
   newEpoch(partition: PartitionId, epoch: Term): void {
     const now = this.#ports.nowMs();
     if (this.#take instanceof TakeCoordinator) this.#take.leadership(partition, epoch, now);
-    else if (partition === this.#partition) this.#take.leadership(epoch, now);
+    else if (partition === this.#take.partition) this.#take.leadership(epoch, now);
   }
 
   endWait(): void {
@@ -91,15 +82,17 @@ export class TakeCall implements Call, TakePorts {
     this.#take.waitEnded(now);
     if (!this.#take.isFinished) this.#take.tick(now);
     if (!this.#take.isFinished)
-      this.#ports.answer(this.#number, {
+      this.#ports.answer(this.#take.call, {
         kind: 'failed',
-        failure: outcomeUnknown(this.#partition),
+        failure: outcomeUnknown(this.#take.partition),
       });
   }
 
   abandon(): void {
     // What it got stays for the session's next attempt; waiters go.
-    if (!this.#take.isFinished) this.#take.cancel(this.#ports.nowMs());
+    const take = this.#take;
+    if (take instanceof TakeCoordinator) take.abandon();
+    else if (!take.isFinished) take.cancel(this.#ports.nowMs());
   }
 
   /** Called by the take's state machine alone. */
@@ -109,29 +102,32 @@ export class TakeCall implements Call, TakePorts {
 
   /** Called by the take's state machine alone, once. */
   finish(answer: TakeAnswer): void {
-    this.#ports.answer(this.#number, this.#answerOf(answer));
+    this.#ports.answer(this.#take.call, answerOf(answer, this.#take));
   }
+}
 
-  #answerOf(answer: TakeAnswer): Answer {
-    switch (answer.kind) {
-      case 'result': {
-        if (answer.result.kind !== 'handed') return { kind: 'failed', failure: identityReused };
-        return { kind: 'found', tuples: answer.result.tuples, delivery: undefined };
-      }
-      case 'nothing':
-        return { kind: 'nothing', scope: this.#pinned ? 'linearizable' : 'each-partition' };
-      case 'cancelled':
-        return { kind: 'cancelled' };
-      case 'stop':
-        return { kind: 'failed', failure: stopped(answer.why) };
-      case 'refused': {
-        const failure = refusedBy(this.#partition, answer.reason, answer.message);
-        return { kind: 'failed', failure };
-      }
-      case 'unavailable':
-        return { kind: 'failed', failure: noLeader(answer.partitions[0] ?? this.#partition) };
-      case 'outcome-unknown':
-        return { kind: 'failed', failure: outcomeUnknown(answer.partitions[0] ?? this.#partition) };
+function answerOf(answer: TakeAnswer, take: PinnedTake | TakeCoordinator): Answer {
+  switch (answer.kind) {
+    case 'result': {
+      if (answer.result.kind !== 'handed') return { kind: 'failed', failure: identityReused };
+      return { kind: 'found', tuples: answer.result.tuples, delivery: undefined };
     }
+    case 'nothing':
+      return {
+        kind: 'nothing',
+        scope: take instanceof PinnedTake ? 'linearizable' : 'each-partition',
+      };
+    case 'cancelled':
+      return { kind: 'cancelled' };
+    case 'stop':
+      return { kind: 'failed', failure: stopped(answer.why) };
+    case 'refused': {
+      const failure = refusedBy(take.partition, answer.reason, answer.message);
+      return { kind: 'failed', failure };
+    }
+    case 'unavailable':
+      return { kind: 'failed', failure: noLeader(answer.partitions[0] ?? take.partition) };
+    case 'outcome-unknown':
+      return { kind: 'failed', failure: outcomeUnknown(answer.partitions[0] ?? take.partition) };
   }
 }
