@@ -60,7 +60,7 @@ const fences: readonly Mutant[] = [
   one(
     'register after the first FENCED_OK only',
     coordinator,
-    'if (!each.isFenced)\n                return;',
+    'if (this.#without(fenced).length > 0)\n            return;',
     '',
   ),
   one(
@@ -143,14 +143,14 @@ const waiting: readonly Mutant[] = [
   one(
     'no register after MISS',
     coordinator,
-    'if (each.isMarked)\n                this.#sendOpen(of);',
+    'if (this.#is(i, marked))\n                this.#sendOpen(i);',
     ';',
     'contended',
   ),
   one(
     'a declined partition is not registered at again',
     coordinator,
-    'if (declined !== undefined)\n            declined.isMarked = true;',
+    'if (declined >= 0)\n            this.#mark(declined, marked);',
     '',
     'contended',
   ),
@@ -296,7 +296,7 @@ const emptiness: readonly Mutant[] = [
   one(
     'no evidence for "nothing"',
     coordinator,
-    'else if (this.#waitEndedMs !== undefined && this.#silent().length === 0) {',
+    'else if (this.#waitEndedMs !== undefined && this.#without(empty).length === 0) {',
     'else if (this.#waitEndedMs !== undefined) {',
   ),
   one(

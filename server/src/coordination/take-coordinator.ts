@@ -230,7 +230,8 @@ export class TakeCoordinator {
   /** C1: nothing is registered before all of P(op) have fenced. */
   #fenced(at: number): void {
     this.#mark(at, fenced);
-    if (this.#state !== 'fencing' || this.#without(fenced).length > 0) return;
+    if (this.#state !== 'fencing') return;
+    if (this.#without(fenced).length > 0) return;
     this.#state = 'waiting';
     if (!this.#conclude()) this.start();
   }
