@@ -35,6 +35,7 @@ export interface NodeOptions {
   readonly segmentBytes: number;
   /** Bytes of events that a partition keeps. */
   readonly historyBytesMax: number;
+  readonly batchTuplesMax: number;
   /** A promise of the code was broken. */
   readonly onBug: (error: unknown) => void;
   /** The process ended by itself: the disk failed. */
@@ -92,8 +93,8 @@ export class SimNode {
     const life = ++this.#lives;
     const process = this.#newProcess(`node/${life}`);
     this.#process = process;
-    const { disk, random, tap, snapshotTailBytes, segmentBytes, historyBytesMax, onFatal } =
-      this.#options;
+    const { disk, random, tap, snapshotTailBytes, segmentBytes, onFatal } = this.#options;
+    const { historyBytesMax, batchTuplesMax } = this.#options;
     const host = await PartitionHost.open({
       disk,
       clock: process.clock,
@@ -103,7 +104,7 @@ export class SimNode {
       segmentBytes,
       reserveBytesMin: 65_536,
       snapshotTailBytes,
-      spaceLimits: { historyBytesMax },
+      spaceLimits: { historyBytesMax, batchTuplesMax },
       onFatal: (error) => {
         if (process.alive) onFatal(error);
       },

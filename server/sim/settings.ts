@@ -49,6 +49,8 @@ export interface Settings {
   readonly snapshotTailBytes: number;
   /** Bytes of events that a partition keeps. */
   readonly historyBytesMax: number;
+  /** Tuples that one entry expires, drops or gives back: so that several are needed. */
+  readonly batchTuplesMax: number;
   readonly syncMsMax: number;
   readonly wallJumps: boolean;
 }
@@ -211,5 +213,6 @@ function mixed(seed: number): Settings {
     syncMsMax: random.pick([0.5, 5, 40]),
     wallJumps: random.chance(2, 3),
     historyBytesMax: random.pick([1500, 16_777_216, 16_777_216]),
+    batchTuplesMax: random.pick([1, 3, 1_000]),
   };
 }

@@ -275,7 +275,7 @@ export class World {
   }
 
   #makeNode(seed: number): SimNode {
-    const { bus, snapshotTailBytes, historyBytesMax } = this.settings;
+    const { bus, snapshotTailBytes, historyBytesMax, batchTuplesMax } = this.settings;
     return new SimNode({
       scheduler: this.#scheduler,
       network: this.#network,
@@ -289,6 +289,7 @@ export class World {
       snapshotTailBytes,
       segmentBytes,
       historyBytesMax,
+      batchTuplesMax,
       onBug: (error) => this.#bug(error),
       onFatal: (error) => {
         this.#trace.note(`fatal ${error.message}`);

@@ -10,6 +10,7 @@ import type { Outcome } from '../space/outcome.ts';
 import { Admission, type Parked } from './admission.ts';
 import { Expiry } from './expiry.ts';
 import { Finder } from './finder.ts';
+import { GiveBacks } from './give-backs.ts';
 import { HandedRows } from './handed-rows.ts';
 import { LeaderContext } from './leader-context.ts';
 import { Line } from './line.ts';
@@ -73,6 +74,7 @@ export class Leader implements RowWatcher {
   readonly #admission: Admission;
   readonly #home: SessionHome;
   readonly #expiry: Expiry;
+  readonly #giveBacks: GiveBacks;
   readonly #offsets = new FieldOffsets();
   #isServing = false;
   #serials = 0;
@@ -102,6 +104,7 @@ export class Leader implements RowWatcher {
     });
     this.#home = new SessionHome(context);
     this.#expiry = new Expiry(context, this.#locks);
+    this.#giveBacks = new GiveBacks(context);
   }
 
   #newMutations(): Mutations {
@@ -207,6 +210,7 @@ export class Leader implements RowWatcher {
     this.#context.nowMs = nowMs;
     if (!this.#isServing) return;
     this.#settle();
+    this.#giveBacks.propose();
     this.#matcher.build();
   }
 
@@ -219,6 +223,7 @@ export class Leader implements RowWatcher {
     this.#home.tick();
     this.#admission.tick();
     this.#settle();
+    this.#giveBacks.propose();
     this.#matcher.build();
   }
 

@@ -111,6 +111,8 @@ export interface SpaceView {
   oldestReady(space: SpaceId): RowNumber;
   nextReady(row: RowNumber): RowNumber;
   counts(space: SpaceId): { readonly ready: number; readonly handed: number };
+  /** Tuples handed over to nobody any more, which wait to be given back. */
+  readonly returning: number;
   /** The earliest end of a lease of a ready tuple; Infinity: none. */
   nextDeadlineMs(): number;
   /** Ready tuples whose lease ended at or before the stamp: what one EXPIRE may name. */

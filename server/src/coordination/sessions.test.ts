@@ -10,6 +10,7 @@ import {
   openSession,
   operation,
   put,
+  query,
   register,
   take,
   talk,
@@ -314,6 +315,48 @@ test('E8: the end of a session stops its waiters and frees what it was offered',
     ],
   );
   t.is(handed(group.take('result')[0]).length, 1);
+});
+
+test('E8: what a session of any size held is given back in several entries, by the next leader too [4.20]', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  const other = withSession(group, 2);
+  for (let n = 0; n < 3; n += 1) {
+    put(group, ...Array.from({ length: 1_000 }, (_, i) => newTuple('job', n * 1_000 + i)));
+    group.receive(
+      1,
+      take(group, operation(session, n + 1), job, { query: query(job, { max: 1_000 }) }),
+    );
+    group.settle();
+  }
+  t.deepEqual(group.space.counts(), { ready: 0, handed: 3_000 });
+  group.receive(1, take(group, operation(other, 1), job));
+  group.receiveLeader({ kind: 'deliver-end', session, home: 9 as PartitionId });
+  group.kinds();
+  group.between.length = 0;
+  group.commit(1);
+  t.is(group.space.session(session), 'ended');
+  t.deepEqual(
+    group.between.map(({ message }) => message.kind),
+    ['end-applied'],
+  );
+  t.deepEqual(group.space.counts(), { ready: 1_000, handed: 2_000 });
+  // Those who wait get what is there; the session gets nothing more.
+  t.deepEqual(group.proposed.map(({ kind }) => kind).sort(), ['give-back', 'hand']);
+  group.receive(1, take(group, operation(session, 9), job));
+  t.deepEqual(group.kinds(), ['stop']);
+  group.elect();
+  t.is(group.space.returning, 2_000);
+  group.pass(10);
+  t.deepEqual(
+    group.proposed.map(({ kind }) => kind),
+    ['give-back'],
+  );
+  group.commit(1);
+  t.deepEqual(group.space.counts(), { ready: 2_000, handed: 1_000 });
+  group.settle();
+  t.deepEqual(group.space.counts(), { ready: 3_000, handed: 0 });
+  t.deepEqual(group.proposed, []);
 });
 
 test('E5: a receipt is always an entry, and RECEIVED comes when it is applied', (t) => {

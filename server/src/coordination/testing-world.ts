@@ -174,7 +174,7 @@ export class SimGroup {
 
   /** A replica of its own from the committed log, so that a deposed leader keeps an old state. */
   #lead(epoch: Term, found: readonly Entry[]): Replica {
-    const space = new Space({ partition: this.partition });
+    const space = new Space({ partition: this.partition, limits: { batchTuplesMax: 1 } });
     for (const entry of this.#log) space.apply((space.appliedIndex + 1) as LogIndex, entry);
     for (const entry of found) this.#apply(space, entry);
     const entry: Entry = { stampMs: this.#stampMs(space), command: { kind: 'lead' } };

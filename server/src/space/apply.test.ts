@@ -278,6 +278,70 @@ test('E8: the end gives everything back in its old place and forgets the session
   t.is(d.space.stored(d.space.rowOf(a)).deliveries, 1);
 });
 
+test('E8: an end gives back a batch an entry; the rest is nobody’s until GIVE-BACK, in order [4.20]', (t) => {
+  const d = new Driver({ batchTuplesMax: 2 });
+  d.know(away);
+  d.know(other);
+  const ids = ['a', 'b', 'c', 'd', 'e'].map((text) => d.write(text)) as TupleId[];
+  const [a, b, c, e, f] = ids as [TupleId, TupleId, TupleId, TupleId, TupleId];
+  d.hand(op(away, 2), a, b, c);
+  d.hand(op(away, 1), f);
+  d.hand(op(other, 1), e);
+  d.end(away);
+  t.is(d.space.session(away), 'ended');
+  t.deepEqual(d.ready(), ['a', 'e']);
+  t.is(d.space.returning, 2);
+  // It is handed over still, but to nobody: no receipt takes it away, nobody else can have it.
+  d.receipt(away, 2, b);
+  d.receipt(other, 1, b);
+  t.is(taken(d.hand(op(other, 2), b)), 'miss');
+  t.is(taken(d.hand(op(away, 3), a)), 'ended');
+  t.deepEqual(d.space.counts(), { ready: 2, handed: 3 });
+  // What is let go meanwhile comes behind it, and its entry gives back what was first.
+  d.end(other);
+  t.deepEqual(d.events().slice(-2), ['returned b', 'returned c']);
+  t.is(d.space.returning, 1);
+  d.do({ kind: 'give-back' });
+  t.deepEqual(d.ready(), ['a', 'b', 'c', 'd', 'e']);
+  t.is(d.space.stored(d.space.rowOf(e)).deliveries, 1);
+  const { length } = d.events();
+  d.do({ kind: 'give-back' });
+  t.is(d.events().length, length);
+});
+
+test('a floor gives back a batch an entry, whatever the entry does besides [4.21]', (t) => {
+  const d = new Driver({ batchTuplesMax: 2 });
+  d.know(away);
+  const ids = ['a', 'b', 'c', 'd'].map((text) => d.write(text)) as TupleId[];
+  d.hand(op(away, 1), ...ids);
+  d.fence(op(away, 9, 2, 5));
+  t.deepEqual(d.ready(), ['a', 'b']);
+  t.is(d.space.admit(op(away, 1)), 'closed');
+  t.is(d.space.result(op(away, 1)), undefined);
+  d.receipt(away, 1, ids[3] as TupleId, 6);
+  t.is(
+    d.space.returning,
+    2,
+    'what is below the floor is not received, and a floor alone adds nothing',
+  );
+  d.do({ kind: 'give-back' });
+  t.deepEqual(d.ready(), ['a', 'b', 'c', 'd']);
+  t.deepEqual(d.space.sessionLoad(away), { operations: 1, bytes: 0 });
+});
+
+test('what an entry gives back is 1 MiB at most, or one tuple; nothing smaller overtakes [4.20]', (t) => {
+  const d = new Driver({ batchBytesMax: 10 });
+  d.know(away);
+  const texts = ['eleven bytes', 'nine bytes', 'x', 'y'];
+  d.hand(op(away, 1), ...texts.map((text) => d.write(text)));
+  d.end(away);
+  t.deepEqual(d.ready(), ['eleven bytes']);
+  d.do({ kind: 'give-back' });
+  t.deepEqual(d.ready(), ['eleven bytes', 'nine bytes']);
+  d.do({ kind: 'give-back' });
+  t.deepEqual(d.ready(), texts);
+});
+
 test('E9: only ready tuples whose lease is over expire [4.28]', (t) => {
   const d = new Driver();
   d.know(away);

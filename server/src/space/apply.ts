@@ -189,10 +189,18 @@ export function applyDropSpace(state: SpaceState, command: DropSpaceCommand): Ou
   return { kind: 'done' };
 }
 
-/** E8's part for tuples, and the floor's: they take their old places, deliveries + 1. */
-export function giveBack(state: SpaceState, rows: readonly Row[]): void {
-  const { tuples, stampMs } = state;
-  for (const row of rows) {
+/** E8's part for tuples, and the floor's: what fits this entry; the rest waits for GIVE-BACK. */
+export function letGo(state: SpaceState, held: readonly (readonly Row[])[]): void {
+  if (held.length === 0) return;
+  for (const rows of held) state.returns.add(rows);
+  giveBack(state);
+}
+
+/** Gives back tuples that wait for it: they take their old places, deliveries + 1. */
+export function giveBack(state: SpaceState): void {
+  const { tuples, stampMs, returns } = state;
+  const sizeOf = (row: Row): number => tuples.rows.size(row);
+  for (let row = returns.next(sizeOf); row !== noRow; row = returns.next(sizeOf)) {
     const dropped = state.dropped.has(tuples.rows.space(row));
     const over = tuples.rows.leaseEndMs(row) <= stampMs;
     if (dropped || over) {
@@ -216,8 +224,7 @@ export function resultOf(state: SpaceState, operation: Operation): Result | unde
 
 /** Raises floor[s]; a hand-over below it that no receipt came for is given back. */
 function raiseFloor(state: SpaceState, session: SessionId, floor: Sequence): void {
-  const rows = state.sessions.raiseFloor(session, floor);
-  if (rows.length > 0) giveBack(state, rows);
+  letGo(state, state.sessions.raiseFloor(session, floor));
 }
 
 /** Floor, admission and an earlier result, in this order; undefined: the entry takes effect. */

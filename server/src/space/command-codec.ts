@@ -57,6 +57,7 @@ export const commandFields: Readonly<Record<Command['kind'], number>> = {
   'forget-session': 15,
   'drop-space': 16,
   lead: 17,
+  'give-back': 18,
 };
 
 type HandOver = WriteCommand['handOvers'][number];
@@ -109,6 +110,7 @@ export function writeCommand(writer: Writer, command: Command): void {
       writeNumber(writer, 1, command.space);
       return;
     case 'lead':
+    case 'give-back':
       return;
     default:
       unreachable(command);
@@ -151,6 +153,9 @@ export function readCommand(reader: Reader, tag: number): Command {
     case lengthTag(17):
       readFields(reader, [], () => false);
       return { kind: 'lead' };
+    case lengthTag(18):
+      readFields(reader, [], () => false);
+      return { kind: 'give-back' };
     default:
       throw malformed('the entry has an unknown command');
   }

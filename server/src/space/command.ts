@@ -128,10 +128,18 @@ export interface KnowCommand {
   readonly session: SessionId;
 }
 
-/** E8 `END`, at home and then in every touched partition. */
+/** E8 `END`, at home and then in every touched partition. Gives back what fits it; `give-back` the rest. */
 export interface EndCommand {
   readonly kind: 'end';
   readonly session: SessionId;
+}
+
+/**
+ * Gives back tuples whose session has ended, or whose operation lies below its floor, at most 1,000
+ * and 1 MiB an entry: what the entry that let them go had no room for.
+ */
+export interface GiveBackCommand {
+  readonly kind: 'give-back';
 }
 
 /** At home: every touched partition has applied the end; its record goes. */
@@ -164,6 +172,7 @@ export type Command =
   | TouchCommand
   | KnowCommand
   | EndCommand
+  | GiveBackCommand
   | ForgetSessionCommand
   | DropSpaceCommand
   | LeadCommand;

@@ -108,6 +108,7 @@ const commands: { readonly [K in Command['kind']]: fc.Arbitrary<Command & { kind
   'forget-session': one('forget-session'),
   'drop-space': fc.record({ kind: fc.constant('drop-space'), space: as<SpaceId>(wide) }),
   lead: fc.record({ kind: fc.constant('lead') }),
+  'give-back': fc.record({ kind: fc.constant('give-back') }),
 };
 const entry: fc.Arbitrary<Entry> = fc.record({
   stampMs: as<StampMs>(wide),
@@ -137,7 +138,7 @@ test('the protobufjs runtime reads what we write, and writes it back byte for by
     const ours = encode(value);
     const message = runtime.deserialize(Buffer.from(ours));
     deepStrictEqual(runtime.serialize(message), Buffer.from(ours));
-    deepStrictEqual(message.formatVersion, 1);
+    deepStrictEqual(message.formatVersion, 2);
     deepStrictEqual(message.stampMs, value.stampMs);
     const kind = value.command.kind.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
     deepStrictEqual(message.command, kind);
@@ -177,7 +178,7 @@ test('each field has the name that log.proto gives it', (t) => {
   };
   const message = runtime.deserialize(Buffer.from(encode(value)));
   t.like(message, {
-    formatVersion: 1,
+    formatVersion: 2,
     stampMs: 9,
     write: {
       operation: { session: { session: 11, sequence: 12, attempt: 13, floor: 10 } },
@@ -231,19 +232,19 @@ const end: Entry = { stampMs: 5 as StampMs, command: { kind: 'end', session: 7 a
 
 test('another format, an unknown field, a field twice and a second command are refused', (t) => {
   const good = [...encode(end)];
-  t.deepEqual(good, [0x08, 1, 0x10, 5, 0x72, 2, 0x08, 7]);
+  t.deepEqual(good, [0x08, 2, 0x10, 5, 0x72, 2, 0x08, 7]);
   const refused = (...raw: number[]) =>
     t.throws(() => readEntry(Uint8Array.from(raw)), { instanceOf: DecodeError });
-  refused(0x08, 2, 0x10, 5, 0x72, 2, 0x08, 7);
+  refused(0x08, 3, 0x10, 5, 0x72, 2, 0x08, 7);
   refused(0x10, 5, 0x72, 2, 0x08, 7);
-  refused(0x08, 1, 0x10, 5);
+  refused(0x08, 2, 0x10, 5);
   refused(...good, 0xf8, 0x01, 1);
-  refused(0x08, 1, 0x08, 1, 0x10, 5, 0x72, 2, 0x08, 7);
+  refused(0x08, 2, 0x08, 2, 0x10, 5, 0x72, 2, 0x08, 7);
   refused(...good, 0x7a, 2, 0x08, 7);
-  refused(0x08, 1, 0x72, 2, 0x08, 7, 0x10, 5);
-  refused(0x08, 1, 0x10, 5, 0x72, 4, 0x08, 7, 0x10, 1);
-  refused(0x08, 1, 0x10, 5, 0x72, 0);
-  refused(0x08, 1, 0x10, 5, 0x70, 7);
+  refused(0x08, 2, 0x72, 2, 0x08, 7, 0x10, 5);
+  refused(0x08, 2, 0x10, 5, 0x72, 4, 0x08, 7, 0x10, 1);
+  refused(0x08, 2, 0x10, 5, 0x72, 0);
+  refused(0x08, 2, 0x10, 5, 0x70, 7);
 });
 
 test('numbers out of their bounds are refused', (t) => {

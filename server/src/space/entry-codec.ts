@@ -17,7 +17,7 @@ import {
 } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
-export const entryFormat = 1;
+export const entryFormat = 2;
 
 /** Appends an entry to a writer. */
 export function writeEntry(writer: Writer, entry: Entry): void {

@@ -68,6 +68,7 @@ export interface SessionWatcher {
 
 const firstSequence = 1 as Sequence;
 const noRows: readonly Row[] = [];
+const noLists: readonly (readonly Row[])[] = [];
 
 /** The sessions of one partition. Tuples are given back by the caller. */
 export class Sessions {
@@ -151,11 +152,11 @@ export class Sessions {
 
   /**
    * Every entry of a session raises floor[s]: drops what is kept of operations below it and returns
-   * the rows handed over to them, to be given back, in the order of sequences.
+   * the rows handed over to them, a list for each, to be given back in the order of sequences.
    */
-  raiseFloor(session: SessionId, floor: Sequence): readonly Row[] {
+  raiseFloor(session: SessionId, floor: Sequence): readonly (readonly Row[])[] {
     const known = this.#known.get(session);
-    if (known === undefined || floor <= known.floor) return noRows;
+    if (known === undefined || floor <= known.floor) return noLists;
     this.#beforeKnown(known);
     const { operations } = known;
     const holders: OperationRecord[] = [];
@@ -170,7 +171,7 @@ export class Sessions {
         if (record.sequence < floor) this.#close(known, record, holders);
     }
     known.floor = floor;
-    return holders.length === 0 ? noRows : inOrder(holders).flatMap(({ handed }) => handed);
+    return holders.length === 0 ? noLists : inOrder(holders).map(({ handed }) => handed);
   }
 
   /** E4: fence[op] = attempt. */
@@ -230,14 +231,15 @@ export class Sessions {
 
   /**
    * E8: known[s] off, ended[s] on, and at home the record is ended. Results and fences go; returns
-   * the rows handed over to the session, in the order of sequences.
+   * the rows handed over to the session, a list for each operation, in the order of sequences.
    */
-  end(session: SessionId, stampMs: StampMs): Row[] {
-    const returned: Row[] = [];
+  end(session: SessionId, stampMs: StampMs): readonly (readonly Row[])[] {
+    const returned: (readonly Row[])[] = [];
     const known = this.#known.get(session);
     if (known !== undefined) {
       this.#beforeKnown(known);
-      for (const record of inOrder(known.operations.values())) returned.push(...record.handed);
+      for (const { handed } of inOrder(known.operations.values()))
+        if (handed.length > 0) returned.push(handed);
       this.#known.delete(session);
     }
     const home = this.#home.get(session);

@@ -18,7 +18,7 @@ import {
 } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
-export const snapshotFormat = 1;
+export const snapshotFormat = 2;
 
 /** The fields of SnapshotItem. */
 export const ItemField = {
@@ -30,7 +30,8 @@ export const ItemField = {
   ended: 6,
   request: 7,
   event: 8,
-  end: 9,
+  returning: 9,
+  end: 10,
 } as const;
 
 /** What is kept of an operation while its session goes on. */
@@ -50,11 +51,24 @@ export interface ItemCounts {
   requests: number;
   events: number;
   operations: number;
+  returning: number;
 }
+
+/** Tuples of one item of those that are to be given back. */
+const returningOfItem = 1_000;
 
 /** Nothing counted. */
 export function noItems(): ItemCounts {
-  return { tuples: 0, known: 0, home: 0, ended: 0, requests: 0, events: 0, operations: 0 };
+  return {
+    tuples: 0,
+    known: 0,
+    home: 0,
+    ended: 0,
+    requests: 0,
+    events: 0,
+    operations: 0,
+    returning: 0,
+  };
 }
 
 export function writeHeader(writer: Writer, state: SpaceState): void {
@@ -136,6 +150,24 @@ export function writeRecord(writer: Writer, field: 7 | 8, record: Uint8Array): v
   writer.lengthDelimited(record);
 }
 
+/** What is to be given back, in its order: the lists of the items that say so. */
+export function* returningItems(state: SpaceState): Generator<readonly TupleId[]> {
+  let ids: TupleId[] = [];
+  for (const row of state.returns.rows()) {
+    ids.push(state.tuples.idOf(row));
+    if (ids.length < returningOfItem) continue;
+    yield ids;
+    ids = [];
+  }
+  if (ids.length > 0) yield ids;
+}
+
+export function writeReturning(writer: Writer, ids: readonly TupleId[]): void {
+  const mark = openField(writer, ItemField.returning);
+  writePacked(writer, 1, ids);
+  writer.close(mark);
+}
+
 export function writeEnd(writer: Writer, counts: ItemCounts): void {
   const mark = openField(writer, ItemField.end);
   writeNumber(writer, 1, counts.tuples);
@@ -145,5 +177,6 @@ export function writeEnd(writer: Writer, counts: ItemCounts): void {
   writeNumber(writer, 5, counts.requests);
   writeNumber(writer, 6, counts.events);
   writeNumber(writer, 7, counts.operations);
+  writeNumber(writer, 8, counts.returning);
   writer.close(mark);
 }

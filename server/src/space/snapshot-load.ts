@@ -114,7 +114,8 @@ export class SnapshotLoader {
     } else if (field === ItemField.event) {
       state.history.load(rest(reader));
       this.#counts.events += 1;
-    } else if (field === ItemField.end) checkEnd(reader, this.#counts);
+    } else if (field === ItemField.returning) this.#loadReturning(reader, state);
+    else if (field === ItemField.end) checkEnd(reader, this.#counts);
     else throw malformed('an item is unknown');
   }
 
@@ -124,6 +125,19 @@ export class SnapshotLoader {
     if (state.sessions.state(id) !== 'unknown') throw malformed('a session comes twice');
     this.#known = state.sessions.loadKnown(id, positive(floor) as Sequence);
     this.#counts.known += 1;
+  }
+
+  #loadReturning(reader: Reader, state: SpaceState): void {
+    let ids: readonly number[] = [];
+    readFields(reader, [], (tag) => {
+      if (tag !== lengthTag(1)) return false;
+      ids = readPacked(reader);
+      return true;
+    });
+    if (ids.length === 0) throw malformed('tuples that are to be given back');
+    state.returns.add(ids.map((id) => handedRow(state, id as TupleId)));
+    this.#handed += ids.length;
+    this.#counts.returning += ids.length;
   }
 
   #loadOperation(reader: Reader, state: SpaceState): void {
@@ -270,14 +284,14 @@ function rest(reader: Reader): Uint8Array {
 }
 
 function checkEnd(reader: Reader, counts: ItemCounts): void {
-  const numbers = new Array<number>(8).fill(0);
+  const numbers = new Array<number>(9).fill(0);
   readFields(reader, [], (tag) => {
     const field = tag >>> 3;
-    if (tag !== varintTag(field) || field > 7) return false;
+    if (tag !== varintTag(field) || field > 8) return false;
     numbers[field] = reader.uint64();
     return true;
   });
-  const { tuples, known, home, ended, requests, events, operations } = counts;
-  const expected = [0, tuples, known, home, ended, requests, events, operations];
+  const { tuples, known, home, ended, requests, events, operations, returning } = counts;
+  const expected = [0, tuples, known, home, ended, requests, events, operations, returning];
   if (expected.some((count, i) => count !== numbers[i])) throw malformed('items are missing');
 }

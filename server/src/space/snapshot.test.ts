@@ -22,9 +22,12 @@ interface Item {
 }
 const runtime = loaded['tuplet.internal.v1.SnapshotItem'] as MessageTypeDefinition<object, Item>;
 
+/** An end leaves something to be given back. */
+const bounds = { batchTuplesMax: 3 };
+
 /** A space with something of everything. */
 function full(): Driver {
-  const d = new Driver();
+  const d = new Driver(bounds);
   const session = (2 ** 44 + 1) as SessionId;
   d.do({ kind: 'open-session', leaseMs: 5_000, name: 'worker' });
   d.do({ kind: 'touch', session, partition: 4 as PartitionId });
@@ -61,6 +64,10 @@ function full(): Driver {
   d.write('y', { space: 2, slot: 9 });
   d.do({ kind: 'drop-space', space: home });
   d.end(other);
+  const third = (9 * 2 ** 44 + 3) as SessionId;
+  d.know(third);
+  d.hand(op(third, 1), ...['k', 'l', 'm', 'n', 'o'].map((text) => d.write(text, { space: 3 })));
+  d.end(third);
   return d;
 }
 
@@ -92,7 +99,7 @@ test('the protobufjs runtime reads every item and writes it back byte for byte',
     const item = runtime.deserialize(raw);
     kinds.add(item.item);
     if (item.item === 'header')
-      t.like(item.header ?? {}, { formatVersion: 1, partition: 1, droppedSpaces: [1] });
+      t.like(item.header ?? {}, { formatVersion: 2, partition: 1, droppedSpaces: [1] });
     if (item.item === 'homeSession')
       t.like(item.homeSession ?? {}, { name: 'worker', leaseMs: 5_000, touched: [4] });
     if (item.item === 'operation' && item.operation?.sequence === 2) {
@@ -101,7 +108,7 @@ test('the protobufjs runtime reads every item and writes it back byte for byte',
     const again = loadedWithoutDefaults.serialize(loadedWithoutDefaults.deserialize(raw));
     t.true(again.equals(raw), item.item);
   }
-  t.is(kinds.size, 9);
+  t.is(kinds.size, 10);
 });
 
 const loadedWithoutDefaults = loadSync('tuplet/internal/v1/snapshot.proto', {
@@ -172,6 +179,7 @@ test('the hash tells states apart that differ in one thing only', (t) => {
   add((d) => d.fence(op(away, 4, 2)));
   add((d) => d.know((9 * 2 ** 44 + 77) as SessionId));
   add((d) => d.end((9 * 2 ** 44 + 77) as SessionId));
+  add((d) => d.do({ kind: 'give-back' }));
   add((d) => d.write('q'));
   add((d) => d.write('r'));
   add((d) => d.receipt(away, 2, (2 ** 44 + 1) as TupleId));
@@ -179,13 +187,14 @@ test('the hash tells states apart that differ in one thing only', (t) => {
 
 test('a loaded space gives new ids, remembers requests and gives back what is not acknowledged [4.14]', (t) => {
   const d = full();
-  const copy = Space.load(chunksOf(d.space, 500));
   const twin = new Driver();
-  twin.space = copy;
+  twin.space = Space.load(chunksOf(d.space, 500), bounds);
   twin.stampMs = d.stampMs;
   for (const driver of [d, twin]) {
     driver.write('new');
     driver.end(away);
+    t.is(driver.space.returning, 1);
+    driver.do({ kind: 'give-back' });
     driver.cancel(1 as TupleId, { kind: 'request', requestId: 'cc' });
     t.like(driver.space.result({ kind: 'request', requestId: 'cc' }), {
       kind: 'cancelled',

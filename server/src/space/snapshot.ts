@@ -13,6 +13,7 @@ import { type HomeRecord, inOrder, type KnownSession, type OperationRecord } fro
 import {
   ItemField,
   noItems,
+  returningItems,
   type SavedOperation,
   writeEnd,
   writeEnded,
@@ -20,6 +21,7 @@ import {
   writeHome,
   writeKnown,
   writeRecord,
+  writeReturning,
   writeSavedOperation,
   writeTuple,
 } from './snapshot-items.ts';
@@ -46,6 +48,7 @@ export class SnapshotCut {
   readonly #endedStamps: Float64Array;
   readonly #requests: ByteLogCut;
   readonly #history: ByteLogCut;
+  readonly #returning: readonly (readonly TupleId[])[];
   readonly #items: Generator<void>;
   /** Where the present slice is full. */
   #sliceBytes = 0;
@@ -70,6 +73,7 @@ export class SnapshotCut {
     }
     this.#requests = state.requests.cut();
     this.#history = state.history.cut();
+    this.#returning = [...returningItems(state)];
     state.sessions.beginCut({
       beforeKnown: (session) => this.#savedKnown.set(session, saveKnown(state, session)),
       beforeHome: (home) => this.#savedHome.set(home, saveHome(home)),
@@ -147,6 +151,11 @@ export class SnapshotCut {
     }
     counts.requests = yield* this.#writeLog(this.#requests, ItemField.request);
     counts.events = yield* this.#writeLog(this.#history, ItemField.event);
+    for (const ids of this.#returning) {
+      counts.returning += ids.length;
+      this.#item((writer) => writeReturning(writer, ids));
+      yield;
+    }
     this.#item((writer) => writeEnd(writer, counts));
   }
 

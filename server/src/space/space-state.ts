@@ -3,15 +3,14 @@ import type { LogIndex, PartitionId, SpaceId, StampMs } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { EventHistory, type HistoryLimits } from './history.ts';
 import { type RequestResultLimits, RequestResults } from './request-results.ts';
+import { type ReturnLimits, Returns } from './returns.ts';
 import { Sessions } from './sessions.ts';
 import { SlotChanges } from './slot-changes.ts';
 import { TupleStore } from './tuple-store.ts';
 
 /** The bounds of a partition's state. Equal on all its replicas; defaults are in `base/limits.ts`. */
-export interface SpaceLimits extends HistoryLimits, RequestResultLimits {
+export interface SpaceLimits extends HistoryLimits, RequestResultLimits, ReturnLimits {
   readonly endedMarkMs: number;
-  readonly batchTuplesMax: number;
-  readonly batchBytesMax: number;
 }
 
 /** The state of one partition. */
@@ -23,6 +22,7 @@ export class SpaceState {
   readonly requests: RequestResults;
   readonly history: EventHistory;
   readonly slots: SlotChanges = new SlotChanges();
+  readonly returns: Returns;
   /** Dropped spaces that still have tuples handed over: given back, these go. */
   readonly dropped: Set<SpaceId> = new Set();
   appliedIndex: LogIndex = 0 as LogIndex;
@@ -38,5 +38,6 @@ export class SpaceState {
     this.sessions = new Sessions(this.limits);
     this.requests = new RequestResults(this.limits);
     this.history = new EventHistory(this.limits);
+    this.returns = new Returns(this.limits);
   }
 }

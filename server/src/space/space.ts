@@ -26,6 +26,7 @@ import {
   applyWrite,
   expiredIds,
   giveBack,
+  letGo,
   nextSession,
   resultOf,
 } from './apply.ts';
@@ -79,6 +80,7 @@ export class Space {
     assert(index === state.appliedIndex + 1, 'entries are applied in order, each once');
     state.appliedIndex = index;
     if (entry.stampMs > state.stampMs) state.stampMs = entry.stampMs;
+    state.returns.beginEntry();
     const outcome = applyCommand(state, entry.command);
     state.sessions.endEntry(state.stampMs);
     state.requests.endEntry(state.stampMs);
@@ -220,6 +222,11 @@ export class Space {
     return expiredIds(this.#state, stampMs, max);
   }
 
+  /** Tuples of sessions that are over, or of operations below a floor, that wait for GIVE-BACK. */
+  get returning(): number {
+    return this.#state.returns.count;
+  }
+
   /** Tuples by state, of one space or all. Ready ones whose lease is over count until they expire. */
   counts(space?: SpaceId): Counts {
     return this.#state.tuples.counts(space);
@@ -274,8 +281,9 @@ export class Space {
 
   /** Costly check of the whole state, for tests and the simulator. */
   verify(): void {
-    const { tuples, sessions, requests, history, stampMs, dropped } = this.#state;
+    const { tuples, sessions, requests, history, stampMs, dropped, returns } = this.#state;
     tuples.verify();
+    returns.verify();
     sessions.verify((row) => tuples.rows.size(row));
     requests.verify(stampMs);
     history.verify(stampMs);
@@ -291,7 +299,15 @@ export class Space {
         }
       }
     }
-    assert(handed.size === tuples.counts().handed, 'each handed row belongs to an operation');
+    for (const row of returns.rows()) {
+      assert(tuples.rows.isHanded(row), 'what is to be given back is handed over');
+      assert(!handed.has(row), 'what is to be given back belongs to no operation');
+      handed.add(row);
+    }
+    assert(
+      handed.size === tuples.counts().handed,
+      'each handed row belongs to an operation, or is to be given back',
+    );
   }
 }
 
@@ -320,7 +336,10 @@ function applyCommand(state: SpaceState, command: Command): Outcome {
     case 'know': // E7
       return { kind: 'session', open: state.sessions.know(command.session) };
     case 'end': // E8
-      giveBack(state, state.sessions.end(command.session, state.stampMs));
+      letGo(state, state.sessions.end(command.session, state.stampMs));
+      return { kind: 'done' };
+    case 'give-back':
+      giveBack(state);
       return { kind: 'done' };
     case 'forget-session':
       state.sessions.forget(command.session);

@@ -10,11 +10,13 @@ import type { Row } from './rows.ts';
 import { saveOperation } from './snapshot.ts';
 import {
   ItemField,
+  returningItems,
   writeEnded,
   writeHeader,
   writeHome,
   writeKnown,
   writeRecord,
+  writeReturning,
   writeSavedOperation,
   writeTuple,
 } from './snapshot-items.ts';
@@ -67,6 +69,10 @@ export function stateHashOf(state: SpaceState): bigint {
   }
   for (const record of recordsOf(state.history.cut())) {
     sum.add(position, (writer) => writeRecord(writer, ItemField.event, record));
+    position += 1;
+  }
+  for (const ids of returningItems(state)) {
+    sum.add(position, (writer) => writeReturning(writer, ids));
     position += 1;
   }
   return sum.value;

@@ -67,6 +67,7 @@ const makers: readonly Make[] = [
   makeCancel,
   makeRenew,
   ...repeat(2, makeExpire),
+  ...repeat(2, (): Command => ({ kind: 'give-back' })),
   ...repeat(4, (_m, c): Command => ({ kind: 'know', session: pick(testSessions, c.a) })),
   (_m, c): Command => ({ kind: c.b % 3 === 0 ? 'end' : 'know', session: pick(testSessions, c.a) }),
   (_m, c): Command => ({ kind: 'open-session', leaseMs: 1_000 + (c.a % 9), name: `n${c.b % 3}` }),

@@ -83,12 +83,16 @@ export class SpaceModel {
   > = new Map();
   readonly slots: Map<string, LogIndex> = new Map();
   readonly dropped: Set<SpaceId> = new Set();
+  returns: TupleId[] = [];
   requests: { id: string; stampMs: number; result: Result }[] = [];
   events: SpaceEvent[] = [];
   index = 0 as LogIndex;
   stampMs = 0 as StampMs;
   tupleCounter = 0;
   sessionCounter = 0;
+
+  /** Tuples given back by the present entry. */
+  #returned = 0;
 
   constructor(partition: PartitionId, limits: ModelLimits) {
     this.partition = partition;
@@ -99,6 +103,7 @@ export class SpaceModel {
     this.index = index;
     this.stampMs = Math.max(this.stampMs, entry.stampMs) as StampMs;
     const before = this.events.length;
+    this.#returned = 0;
     const outcome = this.#command(entry.command);
     const last = this.events.at(-1);
     if (this.events.length > before && last !== undefined) {
@@ -176,6 +181,9 @@ export class SpaceModel {
         return this.#forgetSession(command);
       case 'drop-space':
         return this.#dropSpace(command);
+      case 'give-back':
+        this.#giveBack([]);
+        return { kind: 'done' };
       case 'lead':
         return { kind: 'done' };
       default:
@@ -387,7 +395,10 @@ export class SpaceModel {
     }
   }
 
-  #giveBack(ids: readonly TupleId[]): void {
+  #giveBack(more: readonly TupleId[]): void {
+    this.returns.push(...more);
+    const ids = this.returns.splice(0, this.limits.batchTuplesMax - this.#returned);
+    this.#returned += ids.length;
     for (const id of ids) {
       const tuple = this.tuples.get(id);
       if (tuple === undefined) throw new Error('handed tuples exist');
