@@ -58,3 +58,22 @@ test('a map of numbers holds a window that moves for ever, and what is left of a
   t.is(map.size, 0);
   t.false(map.has(19_999));
 });
+
+test('a large map of numbers finds everything at three quarters full, and after deletions', (t) => {
+  for (const stepOfKeys of [1, 2 ** 20, 2 ** 32 + 1]) {
+    const map = new NumberMap<number>();
+    const model = new Map<number, number>();
+    // 24,576 entries fill three quarters of 32,768 cells; every third goes again.
+    for (let i = 0; i < 24_576; i += 1) {
+      map.set(i * stepOfKeys, i);
+      model.set(i * stepOfKeys, i);
+    }
+    for (let i = 0; i < 24_576; i += 3) {
+      t.true(map.delete(i * stepOfKeys));
+      model.delete(i * stepOfKeys);
+    }
+    t.is(map.size, model.size);
+    for (let i = 0; i < 30_000; i += 1)
+      if (map.get(i * stepOfKeys) !== model.get(i * stepOfKeys)) t.fail(`key ${i * stepOfKeys}`);
+  }
+});

@@ -253,6 +253,24 @@ test('a refusal is told when no acceptance is in flight, and never as definite b
   );
 });
 
+test('C8: an attempt that is abandoned withdraws everywhere, answers nothing and takes no offer', (t) => {
+  for (const accepts of [false, true]) {
+    const { caller, take } = coordinator();
+    if (accepts) offer(take, one, 1);
+    caller.kinds();
+    take.abandon();
+    t.deepEqual(caller.kinds(), ['withdraw 1', 'withdraw 2']);
+    hear(take, one, { kind: 'result', result, m: 0 });
+    offer(take, two, 2);
+    t.deepEqual(caller.kinds(), ['withdraw 2']);
+    take.leadership(two, 6 as Term, 20);
+    take.tick(1_000);
+    take.abandon();
+    t.deepEqual(caller.kinds(), []);
+    t.deepEqual(caller.answers, []);
+  }
+});
+
 function pinned(
   attempt = 1,
   known: Term | undefined = epoch,

@@ -177,6 +177,35 @@ test('a tuple finds the first by arrival among those whose template matches, and
   t.pass();
 });
 
+test('a template that many share is held against a tuple once, until it matches', (t) => {
+  const index = new WaitingIndex<Standing>();
+  const not = { kind: 'negation', matcher: { kind: 'actual', value: 'done' } } as const;
+  const source = template('job', not);
+  let looks = 0;
+  const counting = Object.create(source, {
+    alternatives: {
+      get: () => {
+        looks += 1;
+        return source.alternatives;
+      },
+    },
+  });
+  const other = new Standing(query(template('job', 'done', any)), 0, 0);
+  const standing = Array.from({ length: 100 }, (_, i) => new Standing(query(counting), 1, i + 1));
+  for (const each of [other, ...standing]) index.add(each);
+  const first = (...fields: Value[]): Standing | undefined => {
+    const { bytes } = newTuple(...fields);
+    return index.first(testSpace, bytes, offsets.scan(bytes), () => true);
+  };
+  for (let tuple = 1; tuple <= 3; tuple += 1) {
+    looks = 0;
+    t.is(first('job', 'done'), undefined);
+    t.is(looks, 1);
+    t.is(first('job', 'new'), standing[0], 'what one tuple missed says nothing of the next');
+    t.is(first('job', 'done', 1), other);
+  }
+});
+
 test('ranges over ints, floats, strings and timestamps find their waiters, at every edge', (t) => {
   const values: Value[] = [
     0,

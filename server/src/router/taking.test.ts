@@ -98,6 +98,24 @@ test('C2 an unpinned take accepts one offer and declines the others', (t) => {
   t.is(bench.one('withdraw').to as number, 4, 'an offer to a call that is no more is answered too');
 });
 
+test('C8 a take abandoned while it accepts leaves no waiter anywhere, and takes no later offer', (t) => {
+  const bench = new RouterBench();
+  const { number, answers } = bench.call(take({ template: template(any, any) }));
+  const call = bench.sent()[0]?.message as ToLeader;
+  const offer = { kind: 'offer', operation: operation(), offer: 1 } as const;
+  bench.reply(call, 2, offer);
+  t.is(bench.one('accept').to as number, 2);
+  bench.router.abandon(number);
+  t.deepEqual(
+    bench.sent().map(({ to, message }) => [message.kind, to as number]),
+    [1, 2, 3, 4].map((to) => ['withdraw', to]),
+  );
+  bench.reply(call, 3, offer);
+  t.is(bench.one('withdraw').to as number, 3, 'one that was on its way is answered too');
+  bench.reply(call, 2, { kind: 'result', result: handed, m: 0 });
+  t.deepEqual(answers, []);
+});
+
 test('C1 a cancel from elsewhere fences every partition, and registers nowhere', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call({
@@ -250,6 +268,40 @@ test('a take that was given up before the node had a session takes nothing when 
   const session = (open.to * 2 ** 44 + 9) as SessionId;
   bench.reply(open, open.to, { kind: 'session-opened', session, leaseMs: 10_000 });
   t.deepEqual(bench.sent(), []);
+});
+
+test('3.20 a take whose wait ends while its session is opened is answered within 50 ms of its end', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(take({ operation: undefined, waitMs: 100 }));
+  const open = bench.one('open-session');
+  bench.clock.advance(120);
+  const session = (open.to * 2 ** 44 + 9) as SessionId;
+  bench.reply(open, open.to, { kind: 'session-opened', session, leaseMs: 10_000 });
+  const sent = bench.one('take');
+  t.true(sent.waitEnded, 'it looks once');
+  bench.clock.advance(29);
+  t.deepEqual(answers, []);
+  bench.clock.advance(1);
+  t.deepEqual(answers.map(reasonOf), ['NO_LEADER']);
+  bench.reply(sent, sent.to, { kind: 'result', result: handed, m: 1 });
+  const floor = bench.one('acknowledge');
+  t.deepEqual(
+    [floor.receipts.length, floor.floor as number],
+    [0, 2],
+    'what it found afterwards goes back',
+  );
+  t.is(answers.length, 1);
+});
+
+test('a take whose session has ended begins again in another session at once', (t) => {
+  const { bench, answers } = own({ waitMs: Number.POSITIVE_INFINITY });
+  const sent = bench.one('take');
+  bench.reply(sent, sent.to, { kind: 'stop', why: 'ended' });
+  const open = bench.one('open-session');
+  const session = (open.to * 2 ** 44 + 10) as SessionId;
+  bench.reply(open, open.to, { kind: 'session-opened', session, leaseMs: 10_000 });
+  t.is(bench.one('take').operation.session, session);
+  t.deepEqual(answers[0], []);
 });
 
 test('a take that waits for long does not use up the sequences of those that come and go', (t) => {
