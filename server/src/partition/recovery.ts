@@ -1,5 +1,6 @@
 /** From files to state: snapshots are loaded, and the log's entries after them applied (L2). */
 import { hash64 } from '@tuplet/proto';
+import { present } from '../base/assert.ts';
 import type { Clock, Disk } from '../base/doors.ts';
 import type { GroupId, LogIndex, PartitionId, Term } from '../base/ids.ts';
 import { turnSliceMs } from '../base/limits.ts';
@@ -78,20 +79,32 @@ export class RecoveredState {
 export async function openData(
   disk: Disk,
   clock: Clock,
-  options: StorageOptions & {
+  options: Omit<StorageOptions, 'reading'> & {
     readonly spaceLimits?: Partial<SpaceLimits>;
     readonly onWarning?: (message: string) => void;
   },
 ): Promise<OpenedData> {
-  const { storage, recovered, warnings } = await Storage.open(disk, clock, options);
+  const state = new RecoveredState(options.spaceLimits);
+  const loading = new Map<GroupId, LoadingGroup>();
+  const { storage, recovered, warnings } = await Storage.open(disk, clock, {
+    ...options,
+    reading: ({ group }) => {
+      const one = group === mapGroup ? new LoadingMap() : new LoadingSpace(state.limits);
+      loading.set(group, one);
+      return (chunk) => one.add(chunk);
+    },
+  });
   for (const warning of warnings) options.onWarning?.(warning);
   try {
-    const state = new RecoveredState(options.spaceLimits);
     const slice = new Slice(clock);
     for (const group of recovered) {
       const id = group.hardState.group;
-      const summary =
-        id === mapGroup ? await loadMap(storage, state) : await loadSpace(storage, state, id);
+      const summary = storage.snapshots.newest(id);
+      if (summary !== undefined)
+        present(loading.get(id), 'a whole snapshot was read').finish(state, summary);
+      else if (id !== mapGroup)
+        state.spaces.set(id as PartitionId, state.spaceOf(id as PartitionId));
+      loading.delete(id);
       await replay(group, summary, state, slice, clock);
     }
     checkComplete(state);
@@ -102,37 +115,46 @@ export async function openData(
   }
 }
 
-async function loadMap(
-  storage: Storage,
-  state: RecoveredState,
-): Promise<SnapshotSummary | undefined> {
-  const summary = await storage.snapshots.load(mapGroup, (chunk) => {
-    checkHash(mapGroup, storage.snapshots.newest(mapGroup)?.stateHash, hash64(chunk));
-    state.map = new ClusterMap(decodeMapState(chunk));
-  });
-  return summary;
+/** A group's snapshot while it is read. It counts only once it has been read to its end. */
+interface LoadingGroup {
+  add(chunk: Uint8Array): void;
+  /** Makes what was read the group's state. */
+  finish(state: RecoveredState, summary: SnapshotSummary): void;
 }
 
-async function loadSpace(
-  storage: Storage,
-  state: RecoveredState,
-  group: GroupId,
-): Promise<SnapshotSummary | undefined> {
-  const partition = group as PartitionId;
-  if (storage.snapshots.newest(group) === undefined) {
-    state.spaces.set(partition, state.spaceOf(partition));
-    return undefined;
+class LoadingMap implements LoadingGroup {
+  #chunk: Uint8Array = new Uint8Array(0);
+
+  add(chunk: Uint8Array): void {
+    this.#chunk = chunk;
   }
-  const loader = new SnapshotLoader(state.limits);
-  const summary = await storage.snapshots.load(group, (chunk) => loader.add(chunk));
-  const space = new Space(loader.finish());
-  if (summary?.stateHash !== 0n) checkHash(group, summary?.stateHash, space.stateHash());
-  state.spaces.set(partition, space);
-  return summary;
+
+  finish(state: RecoveredState, { stateHash }: SnapshotSummary): void {
+    checkHash(mapGroup, stateHash, hash64(this.#chunk));
+    state.map = new ClusterMap(decodeMapState(this.#chunk));
+  }
+}
+
+class LoadingSpace implements LoadingGroup {
+  readonly #loader: SnapshotLoader;
+
+  constructor(limits: Partial<SpaceLimits>) {
+    this.#loader = new SnapshotLoader(limits);
+  }
+
+  add(chunk: Uint8Array): void {
+    this.#loader.add(chunk);
+  }
+
+  finish(state: RecoveredState, { mark, stateHash }: SnapshotSummary): void {
+    const space = new Space(this.#loader.finish());
+    if (stateHash !== 0n) checkHash(mark.group, stateHash, space.stateHash());
+    state.spaces.set(mark.group as PartitionId, space);
+  }
 }
 
 /** A loaded snapshot's state is the state that was cut, or the code has changed its meaning. */
-function checkHash(group: GroupId, written: bigint | undefined, loaded: bigint): void {
+function checkHash(group: GroupId, written: bigint, loaded: bigint): void {
   if (written === BigInt.asUintN(64, loaded)) return;
   const message = `the snapshot of group ${group} loads as another state than it was cut from`;
   throw new StartError('DATA_INCOMPLETE', message);

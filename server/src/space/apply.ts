@@ -45,19 +45,14 @@ export function applyWrite(state: SpaceState, command: WriteCommand): Outcome {
   if (absence !== undefined && state.slots.last(space, absence.slot) !== absence.lastChange) {
     return { kind: 'miss' };
   }
-  const rows: Row[] = [];
-  const tuples: WrittenTuple[] = [];
-  for (const tuple of command.tuples) {
-    const row = writeOne(state, space, tuple);
-    rows.push(row);
-    tuples.push(written(state, row));
-  }
+  const tuples = command.tuples.map((tuple) => writeOne(state, space, tuple));
   const result: ChangeResult = { kind: 'written', tuples };
   remember(state, operation, result);
   if (command.handOvers.length === 0) return { kind: 'result', result, handOvers: noHandOvers };
-  const handOvers = command.handOvers.map(({ tuple, to }) =>
-    handOverWritten(state, to, present(rows[tuple], 'a hand-over names a tuple of its write')),
-  );
+  const handOvers = command.handOvers.map(({ tuple, to }) => {
+    const { id } = present(tuples[tuple], 'a hand-over names a tuple of its write');
+    return handOverWritten(state, to, state.tuples.rowOf(id));
+  });
   return { kind: 'result', result, handOvers };
 }
 
@@ -245,31 +240,25 @@ function remember(state: SpaceState, operation: Operation | undefined, result: C
   else state.requests.add(operation.requestId, state.stampMs, result);
 }
 
-function writeOne(state: SpaceState, space: SpaceId, tuple: NewTuple): Row {
+function writeOne(state: SpaceState, space: SpaceId, tuple: NewTuple): WrittenTuple {
+  const { appliedIndex: revision, stampMs } = state;
+  const leaseEndMs = leaseEnd(stampMs, tuple.leaseMs);
   state.tupleCounter += 1;
   const row = state.tuples.add({
     counter: state.tupleCounter,
-    revision: state.appliedIndex,
-    writtenAtMs: state.stampMs,
+    revision,
+    writtenAtMs: stampMs,
     space,
     slot: tuple.slot,
     handed: false,
     deliveries: 0,
     bytes: tuple.bytes,
-    leaseEndMs: leaseEnd(state.stampMs, tuple.leaseMs),
+    leaseEndMs,
   });
-  state.slots.set(space, tuple.slot, state.appliedIndex);
+  state.slots.set(space, tuple.slot, revision);
   event(state, 'written', row);
-  return row;
-}
-
-function written(state: SpaceState, row: Row): WrittenTuple {
-  const { tuples } = state;
-  return {
-    id: tuples.idOf(row),
-    revision: tuples.rows.revision(row),
-    leaseEndMs: finite(tuples.rows.leaseEndMs(row)),
-  };
+  const id = idIn(state.partition, state.tupleCounter) as TupleId;
+  return { id, revision, leaseEndMs: finite(leaseEndMs) };
 }
 
 /** E3's hand-over, as E2 under an `admit` of its own; where it is void, the tuple stays ready. */

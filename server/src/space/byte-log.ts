@@ -32,7 +32,9 @@ export interface ByteLogCut {
 
 /** A log of byte records. A position counts bytes ever added; it is memory layout, not state. */
 export class ByteLog {
-  #blocks: Block[] = [];
+  readonly #blocks: Block[] = [];
+  /** The block that records are added to. */
+  #newest: Block | undefined;
   #first = 0;
   #end = 0;
   #count = 0;
@@ -64,16 +66,37 @@ export class ByteLog {
     return bytes;
   }
 
-  /** Adds a copy of a record, the first `length` bytes of `source`; returns its position. */
-  append(source: Uint8Array, length: number = source.length): number {
+  /** Adds a copy of a record, the bytes of `source` from `from` to `to`; returns its position. */
+  append(source: Uint8Array, from = 0, to: number = source.length): number {
+    copyBytes(source, from, to, this.room(to - from), this.writeAt);
+    return this.commit(to - from);
+  }
+
+  /**
+   * Memory with room for a record of up to `lengthMax` bytes, which is written there from `writeAt`
+   * on and becomes part of the log by `commit`.
+   */
+  room(lengthMax: number): Uint8Array {
+    const size = lengthBytes + lengthMax;
+    const newest = this.#newest;
+    if (newest !== undefined && newest.used + size <= newest.bytes.length) return newest.bytes;
+    return this.#open(size).bytes;
+  }
+
+  /** Where the record that there is room for begins in its memory. */
+  get writeAt(): number {
+    return present(this.#newest, 'there is room').used + lengthBytes;
+  }
+
+  /** Ends a record of so many bytes, written to `room`; returns its position. */
+  commit(length: number): number {
+    const block = present(this.#newest, 'there is room');
+    const { bytes, used, marks } = block;
     const size = lengthBytes + length;
-    let block = this.#blocks.at(-1);
-    if (block === undefined || block.used + size > block.bytes.length) block = this.#open(size);
-    const at = block.used;
-    if (at - (block.marks.at(-1) ?? 0) >= markBytes) block.marks.push(at);
-    writeLength(block.bytes, at, length);
-    copyBytes(source, 0, length, block.bytes, at + lengthBytes);
-    block.used = at + size;
+    assert(used + size <= bytes.length, 'a record lies in its block');
+    if (used - (marks[marks.length - 1] ?? 0) >= markBytes) marks.push(used);
+    writeLength(bytes, used, length);
+    block.used = used + size;
     const position = this.#end;
     this.#end += size;
     this.#count += 1;
@@ -114,7 +137,9 @@ export class ByteLog {
     this.#payloadBytes -= next - this.#first - lengthBytes;
     this.#first = next;
     const oldest = present(this.#blocks[0], 'a record lies in a block');
-    if (oldest.start + oldest.used === this.#first) this.#blocks.shift();
+    if (oldest.start + oldest.used > next) return;
+    this.#blocks.shift();
+    if (oldest === this.#newest) this.#newest = undefined;
   }
 
   /** The position of the first record for which `reached` holds; it holds for all later ones. */
@@ -140,17 +165,21 @@ export class ByteLog {
   }
 
   #open(size: number): Block {
-    const grown = (this.#blocks.at(-1)?.bytes.length ?? 0) * 2;
+    const grown = (this.#newest?.bytes.length ?? 0) * 2;
     const usual = Math.min(blockBytesMax, Math.max(blockBytesMin, grown));
     const bytes = new Uint8Array(Math.max(usual, size));
     const block = { bytes, marks: [0], start: this.#end, used: 0 };
     this.#blocks.push(block);
+    this.#newest = block;
     return block;
   }
 
   #blockOf(position: number): Block {
-    const last = this.#blocks.at(-1);
-    if (last !== undefined && position >= last.start) return last;
+    // Nearly all that is asked for is at one of the ends.
+    const newest = this.#newest;
+    if (newest !== undefined && position >= newest.start) return newest;
+    const oldest = this.#blocks[0];
+    if (oldest !== undefined && position < oldest.start + oldest.used) return oldest;
     return present(this.#blocks[this.#blockIndexOf(position)], 'the block exists');
   }
 

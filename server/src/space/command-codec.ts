@@ -25,6 +25,8 @@ import type {
 } from './command.ts';
 import {
   lengthTag,
+  nextTag,
+  nextTagAmong,
   openField,
   positive,
   readFields,
@@ -32,6 +34,7 @@ import {
   readPacked,
   readPositive,
   required,
+  unknownField,
   varintTag,
   writeBytes,
   writeNumber,
@@ -117,8 +120,18 @@ export function writeCommand(writer: Writer, command: Command): void {
   }
 }
 
-/** Reads the command whose field in Entry has this tag. */
-export function readCommand(reader: Reader, tag: number): Command {
+/** Reads the field of Entry that has this tag: its length, and a command. */
+export function readCommandField(reader: Reader, tag: number): Command {
+  const size = reader.length();
+  const { end } = reader;
+  reader.end = reader.position + size;
+  const command = readCommand(reader, tag);
+  if (reader.position !== reader.end) throw malformed('a message has bytes left');
+  reader.end = end;
+  return command;
+}
+
+function readCommand(reader: Reader, tag: number): Command {
   switch (tag) {
     case lengthTag(3):
       return readWrite(reader);
@@ -172,14 +185,14 @@ function writeSessionOperation(writer: Writer, field: number, operation: Session
 
 function readSessionOperation(reader: Reader): SessionOperation {
   let [session, sequence, attempt, floor] = [0, 0, 0, 0];
-  readFields(reader, [], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
     if (tag === varintTag(1)) session = reader.uint64();
     else if (tag === varintTag(2)) sequence = reader.uint64();
     else if (tag === varintTag(3)) attempt = reader.uint64();
     else if (tag === varintTag(4)) floor = reader.uint64();
-    else return false;
-    return true;
-  });
+    else throw unknownField();
+  }
   return {
     kind: 'session',
     session: positive(session) as SessionId,
@@ -203,13 +216,13 @@ function writeOperation(writer: Writer, operation: Operation | undefined): void 
 
 function readOperation(reader: Reader): Operation {
   let operation: Operation | undefined;
-  readFields(reader, [], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
     if (operation !== undefined) throw malformed('an operation is of a session or a request');
     if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
     else if (tag === lengthTag(2)) operation = readNested(reader, readRequest);
-    else return false;
-    return true;
-  });
+    else throw unknownField();
+  }
   return required(operation);
 }
 
@@ -255,23 +268,18 @@ function readWrite(reader: Reader): Command {
   const tuples: NewTuple[] = [];
   let absence: WriteCommand['absence'];
   const handOvers: HandOver[] = [];
-  readFields(reader, [3, 5], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTagAmong(reader, tag, lengthTag(3), lengthTag(5));
     if (tag === lengthTag(1)) operation = readNested(reader, readOperation);
     else if (tag === varintTag(2)) space = reader.uint32();
     else if (tag === lengthTag(3)) tuples.push(readNested(reader, readNewTuple));
     else if (tag === lengthTag(4)) absence = readNested(reader, readAbsence);
     else if (tag === lengthTag(5)) handOvers.push(readNested(reader, readHandOver));
-    else return false;
-    return true;
-  });
+    else throw unknownField();
+  }
   if (tuples.length < 1 || tuples.length > limits.batchTuplesMax)
     throw malformed('tuples of a write');
-  const used = new Set<number>();
-  for (const { tuple } of handOvers) {
-    if (tuple >= tuples.length || used.has(tuple))
-      throw malformed('a hand-over of a written tuple');
-    used.add(tuple);
-  }
+  checkHandOvers(handOvers, tuples.length);
   return {
     kind: 'write',
     operation,
@@ -282,17 +290,27 @@ function readWrite(reader: Reader): Command {
   };
 }
 
+/** Each names a tuple of the write, none twice. */
+function checkHandOvers(handOvers: readonly HandOver[], tuples: number): void {
+  if (handOvers.length === 0) return;
+  const used = new Set<number>();
+  for (const { tuple } of handOvers) {
+    if (tuple >= tuples || used.has(tuple)) throw malformed('a hand-over of a written tuple');
+    used.add(tuple);
+  }
+}
+
 function readNewTuple(reader: Reader): NewTuple {
   let slot = 0;
   let bytes: Uint8Array | undefined;
   let leaseMs: number | undefined;
-  readFields(reader, [], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
     if (tag === varintTag(1)) slot = readSlot(reader);
     else if (tag === lengthTag(2)) bytes = reader.lengthDelimited();
     else if (tag === varintTag(3)) leaseMs = readPositive(reader);
-    else return false;
-    return true;
-  });
+    else throw unknownField();
+  }
   return { slot: slot as Slot, bytes: required(bytes), leaseMs };
 }
 
@@ -329,12 +347,12 @@ function readHandOver(reader: Reader): HandOver {
 function readHand(reader: Reader): Command {
   let operation: SessionOperation | undefined;
   let tuples: number[] = [];
-  readFields(reader, [], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
     if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
     else if (tag === lengthTag(2)) tuples = readPacked(reader);
-    else return false;
-    return true;
-  });
+    else throw unknownField();
+  }
   if (tuples.length === 0) throw malformed('a hand-over names tuples');
   return { kind: 'hand', operation: required(operation), tuples: readIds(tuples) };
 }
@@ -372,15 +390,15 @@ function readReceipt(reader: Reader): ReceiptCommand {
   let session = 0;
   let floor = 0;
   const receipts: { sequence: Sequence; tuple: TupleId }[] = [];
-  readFields(reader, [3], (tag) => {
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTagAmong(reader, tag, lengthTag(3));
     if (tag === varintTag(1)) session = reader.uint64();
     else if (tag === varintTag(2)) floor = reader.uint64();
     else if (tag === lengthTag(3)) {
       const [sequence, tuple] = readNested(reader, readPair);
       receipts.push({ sequence: sequence as Sequence, tuple: tuple as TupleId });
-    } else return false;
-    return true;
-  });
+    } else throw unknownField();
+  }
   return {
     kind: 'receipt',
     session: positive(session) as SessionId,

@@ -6,18 +6,14 @@
 import { malformed, Reader, type Writer } from '@tuplet/proto';
 import type { StampMs } from '../base/ids.ts';
 import type { Command, Entry } from './command.ts';
-import { commandFields, readCommand, writeCommand } from './command-codec.ts';
-import {
-  openField,
-  readFields,
-  readNested,
-  required,
-  varintTag,
-  writeNumber,
-} from './wire-fields.ts';
+import { commandFields, readCommandField, writeCommand } from './command-codec.ts';
+import { nextTag, openField, required, varintTag, writeNumber } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
 export const entryFormat = 2;
+
+const formatTag = varintTag(1);
+const stampTag = varintTag(2);
 
 /** Appends an entry to a writer. */
 export function writeEntry(writer: Writer, entry: Entry): void {
@@ -34,15 +30,15 @@ export function readEntry(bytes: Uint8Array): Entry {
   let format = 0;
   let stampMs = 0;
   let command: Command | undefined;
-  readFields(reader, [], (tag) => {
-    if (tag === varintTag(1)) format = reader.uint32();
-    else if (tag === varintTag(2)) stampMs = reader.uint64();
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === formatTag) format = reader.uint32();
+    else if (tag === stampTag) stampMs = reader.uint64();
     else {
       if (command !== undefined) throw malformed('an entry has one command');
-      command = readNested(reader, (inner) => readCommand(inner, tag));
+      command = readCommandField(reader, tag);
     }
-    return true;
-  });
+  }
   if (format !== entryFormat) throw malformed(`entry format ${format} is not ${entryFormat}`);
   return { stampMs: stampMs as StampMs, command: required(command) };
 }

@@ -40,20 +40,21 @@ const two32 = 2 ** 32;
 /** Counters, revisions and stamps are held in 48 bits. */
 const wideMax = 2 ** 48;
 
-// Columns of 32 bits, then columns of 16 bits, each a run of `pageRows` cells in its page's array.
+// A row's columns of 32 bits lie side by side, and so do those of 16 bits: who looks at a tuple wants
+// several of them, and columns apart would be as many lines of the processor's cache.
 const counterLow = 0;
-const revisionLow = 1 << pageShift;
-const writtenLow = 2 << pageShift;
-const spaceColumn = 3 << pageShift;
+const revisionLow = 1;
+const writtenLow = 2;
+const spaceColumn = 3;
 /** deliveries × 4 + state. */
-const stateColumn = 4 << pageShift;
-const placeColumn = 5 << pageShift;
-const sizeColumn = 6 << pageShift;
+const stateColumn = 4;
+const placeColumn = 5;
+const sizeColumn = 6;
 const wordColumns = 7;
 const counterHigh = 0;
-const revisionHigh = 1 << pageShift;
-const writtenHigh = 2 << pageShift;
-const slotColumn = 3 << pageShift;
+const revisionHigh = 1;
+const writtenHigh = 2;
+const slotColumn = 3;
 const halfColumns = 4;
 
 const free = 0;
@@ -70,11 +71,11 @@ export interface PageColumns {
 }
 
 class Page implements PageColumns {
-  words = new Uint32Array(wordColumns << pageShift);
-  halves = new Uint16Array(halfColumns << pageShift);
+  words = new Uint32Array(wordColumns * pageRows);
+  halves = new Uint16Array(halfColumns * pageRows);
   leases: Float64Array | undefined;
   /** Links are memory layout and outlive copies: next and previous of the age list, row + 1. */
-  readonly links = new Uint32Array(2 << pageShift);
+  readonly links = new Uint32Array(2 * pageRows);
   /** Far ends of runs of handed rows (age-list.ts); undefined while none was ever handed. */
   jumps: Uint32Array | undefined;
   /** Positions in the heap of deadlines + 1; undefined while no row had a lease. */
@@ -99,21 +100,18 @@ export class TupleRows {
 
   /** The counter in the tuple's id. */
   counter(row: Row): number {
-    const page = this.#page(row);
-    const cell = row & pageMask;
-    return wide(page.words[counterLow + cell], page.halves[counterHigh + cell]);
+    const { words, halves } = this.#page(row);
+    return wide(words[wordOf(row) + counterLow], halves[halfOf(row) + counterHigh]);
   }
 
   revision(row: Row): LogIndex {
-    const page = this.#page(row);
-    const cell = row & pageMask;
-    return wide(page.words[revisionLow + cell], page.halves[revisionHigh + cell]) as LogIndex;
+    const { words, halves } = this.#page(row);
+    return wide(words[wordOf(row) + revisionLow], halves[halfOf(row) + revisionHigh]) as LogIndex;
   }
 
   writtenAtMs(row: Row): StampMs {
-    const page = this.#page(row);
-    const cell = row & pageMask;
-    return wide(page.words[writtenLow + cell], page.halves[writtenHigh + cell]) as StampMs;
+    const { words, halves } = this.#page(row);
+    return wide(words[wordOf(row) + writtenLow], halves[halfOf(row) + writtenHigh]) as StampMs;
   }
 
   space(row: Row): SpaceId {
@@ -121,7 +119,7 @@ export class TupleRows {
   }
 
   slot(row: Row): Slot {
-    return this.#page(row).halves[slotColumn + (row & pageMask)] as Slot;
+    return this.#page(row).halves[halfOf(row) + slotColumn] as Slot;
   }
 
   /** The state; a free row has none and is never asked. */
@@ -171,23 +169,29 @@ export class TupleRows {
 
   /** Takes a free row and fills it for a tuple whose `size` bytes lie at `place`. */
   add(content: TupleColumns, place: Place, size: number): Row {
+    const { counter, revision, writtenAtMs, leaseEndMs } = content;
+    assert(counter < wideMax, 'a counter fits its column');
+    assert(revision < wideMax, 'a revision fits its column');
+    assert(writtenAtMs < wideMax, 'a stamp fits its column');
     const row = this.#freeRow === noRow ? this.#grow() : this.#freeRow;
-    this.#freeRow = this.next(row);
-    this.setNext(row, noRow);
-    const { words, halves } = this.#changing(row);
-    const cell = row & pageMask;
-    assert(content.counter < wideMax, 'a counter fits its column');
-    words[counterLow + cell] = content.counter;
-    halves[counterHigh + cell] = content.counter / two32;
-    assert(content.writtenAtMs < wideMax, 'a stamp fits its column');
-    words[writtenLow + cell] = content.writtenAtMs;
-    halves[writtenHigh + cell] = content.writtenAtMs / two32;
-    words[spaceColumn + cell] = content.space;
-    halves[slotColumn + cell] = content.slot;
-    const state = content.handed ? handed : ready;
-    words[stateColumn + cell] = content.deliveries * 4 + state;
-    this.setForm(row, content.revision, place, size);
-    if (content.leaseEndMs < Number.POSITIVE_INFINITY) this.setLeaseEnd(row, content.leaseEndMs);
+    const { words, halves, links } = this.#changing(row);
+    const link = linkOf(row);
+    this.#freeRow = ((links[link] as number) - 1) as Row;
+    links[link] = 0;
+    const word = wordOf(row);
+    words[word + counterLow] = counter;
+    words[word + revisionLow] = revision;
+    words[word + writtenLow] = writtenAtMs;
+    words[word + spaceColumn] = content.space;
+    words[word + stateColumn] = content.deliveries * 4 + (content.handed ? handed : ready);
+    words[word + placeColumn] = place;
+    words[word + sizeColumn] = size;
+    const half = halfOf(row);
+    halves[half + counterHigh] = counter / two32;
+    halves[half + revisionHigh] = revision / two32;
+    halves[half + writtenHigh] = writtenAtMs / two32;
+    halves[half + slotColumn] = content.slot;
+    if (leaseEndMs < Number.POSITIVE_INFINITY) this.setLeaseEnd(row, leaseEndMs);
     return row;
   }
 
@@ -195,34 +199,34 @@ export class TupleRows {
   free(row: Row): void {
     assert(!this.isFree(row), 'a row is freed once');
     this.setLeaseEnd(row, Number.POSITIVE_INFINITY);
-    this.#changing(row).words[stateColumn + (row & pageMask)] = free;
+    this.#changing(row).words[wordOf(row) + stateColumn] = free;
     this.setNext(row, this.#freeRow);
     this.#freeRow = row;
   }
 
   setHanded(row: Row): void {
-    this.#changing(row).words[stateColumn + (row & pageMask)] = this.deliveries(row) * 4 + handed;
+    this.#changing(row).words[wordOf(row) + stateColumn] = this.deliveries(row) * 4 + handed;
   }
 
   /** Ready again, delivered once more. */
   setReturned(row: Row): void {
     const deliveries = Math.min(this.deliveries(row) + 1, deliveriesMax);
-    this.#changing(row).words[stateColumn + (row & pageMask)] = deliveries * 4 + ready;
+    this.#changing(row).words[wordOf(row) + stateColumn] = deliveries * 4 + ready;
   }
 
   setForm(row: Row, revision: LogIndex, place: Place, size: number): void {
     assert(revision < wideMax, 'a revision fits its column');
     const { words, halves } = this.#changing(row);
-    const cell = row & pageMask;
-    words[revisionLow + cell] = revision;
-    halves[revisionHigh + cell] = revision / two32;
-    words[placeColumn + cell] = place;
-    words[sizeColumn + cell] = size;
+    const word = wordOf(row);
+    words[word + revisionLow] = revision;
+    halves[halfOf(row) + revisionHigh] = revision / two32;
+    words[word + placeColumn] = place;
+    words[word + sizeColumn] = size;
   }
 
   /** Memory layout alone; never while a cut is open. */
   setPlace(row: Row, place: Place): void {
-    this.#page(row).words[placeColumn + (row & pageMask)] = place;
+    this.#page(row).words[wordOf(row) + placeColumn] = place;
   }
 
   setLeaseEnd(row: Row, leaseEndMs: number): void {
@@ -240,19 +244,19 @@ export class TupleRows {
 
   /** The next younger row of the same space in any state, or `noRow`. */
   next(row: Row): Row {
-    return ((this.#page(row).links[row & pageMask] as number) - 1) as Row;
+    return ((this.#page(row).links[linkOf(row)] as number) - 1) as Row;
   }
 
   setNext(row: Row, next: Row): void {
-    this.#page(row).links[row & pageMask] = next + 1;
+    this.#page(row).links[linkOf(row)] = next + 1;
   }
 
   previous(row: Row): Row {
-    return ((this.#page(row).links[pageRows + (row & pageMask)] as number) - 1) as Row;
+    return ((this.#page(row).links[linkOf(row) + 1] as number) - 1) as Row;
   }
 
   setPrevious(row: Row, previous: Row): void {
-    this.#page(row).links[pageRows + (row & pageMask)] = previous + 1;
+    this.#page(row).links[linkOf(row) + 1] = previous + 1;
   }
 
   jump(row: Row): Row {
@@ -308,7 +312,7 @@ export class TupleRows {
   }
 
   #word(row: Row, column: number): number {
-    return (this.#pages[row >> pageShift] as Page).words[column + (row & pageMask)] as number;
+    return (this.#pages[row >> pageShift] as Page).words[wordOf(row) + column] as number;
   }
 
   #changing(row: Row): Page {
@@ -335,21 +339,39 @@ export class TupleRows {
 /** One row of a page that a cut keeps; undefined where it is free. */
 export function contentAt(page: PageColumns, cell: number): RowContent | undefined {
   const { words, halves, leases } = page;
-  const state = (words[stateColumn + cell] as number) & 3;
+  const word = cell * wordColumns;
+  const half = cell * halfColumns;
+  const stateCell = words[word + stateColumn] as number;
+  const state = stateCell & 3;
   if (state === free) return undefined;
   const lease = leases?.[cell] ?? 0;
   return {
-    counter: wide(words[counterLow + cell], halves[counterHigh + cell]),
-    revision: wide(words[revisionLow + cell], halves[revisionHigh + cell]) as LogIndex,
-    writtenAtMs: wide(words[writtenLow + cell], halves[writtenHigh + cell]) as StampMs,
-    space: words[spaceColumn + cell] as SpaceId,
-    slot: halves[slotColumn + cell] as Slot,
+    counter: wide(words[word + counterLow], halves[half + counterHigh]),
+    revision: wide(words[word + revisionLow], halves[half + revisionHigh]) as LogIndex,
+    writtenAtMs: wide(words[word + writtenLow], halves[half + writtenHigh]) as StampMs,
+    space: words[word + spaceColumn] as SpaceId,
+    slot: halves[half + slotColumn] as Slot,
     handed: state === handed,
-    deliveries: (words[stateColumn + cell] as number) >>> 2,
-    place: words[placeColumn + cell] as number,
-    size: words[sizeColumn + cell] as number,
+    deliveries: stateCell >>> 2,
+    place: words[word + placeColumn] as number,
+    size: words[word + sizeColumn] as number,
     leaseEndMs: lease === 0 ? Number.POSITIVE_INFINITY : lease,
   };
+}
+
+/** Where a row's columns of 32 bits begin in its page. */
+function wordOf(row: Row): number {
+  return (row & pageMask) * wordColumns;
+}
+
+/** Where a row's columns of 16 bits begin in its page. */
+function halfOf(row: Row): number {
+  return (row & pageMask) * halfColumns;
+}
+
+/** Where a row's links lie in its page: next, then previous. */
+function linkOf(row: Row): number {
+  return (row & pageMask) * 2;
 }
 
 function wide(low: number | undefined, high: number | undefined): number {

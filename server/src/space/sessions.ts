@@ -78,6 +78,8 @@ export class Sessions {
   readonly #ended = new Map<SessionId, StampMs>();
   readonly #markMs: number;
   #oldestEndMs = Number.POSITIVE_INFINITY;
+  /** The session found last: an entry asks for its own some five times. */
+  #recent: KnownSession | undefined;
   #watcher: SessionWatcher | undefined;
   #cut = 0;
 
@@ -91,7 +93,11 @@ export class Sessions {
   }
 
   known(session: SessionId): KnownSession | undefined {
-    return this.#known.get(session);
+    const recent = this.#recent;
+    if (recent !== undefined && recent.id === session) return recent;
+    const known = this.#known.get(session);
+    if (known !== undefined) this.#recent = known;
+    return known;
   }
 
   home(session: SessionId): HomeRecord | undefined {
@@ -118,7 +124,7 @@ export class Sessions {
 
   /** What a session holds; with a floor, what it would hold once that is raised. */
   load(session: SessionId, floor: Sequence = firstSequence): SessionLoad {
-    const known = this.#known.get(session);
+    const known = this.known(session);
     if (known === undefined) return { operations: 0, bytes: 0 };
     let { bytes } = known;
     let operations = known.operations.size;
@@ -132,12 +138,12 @@ export class Sessions {
   }
 
   operation(operation: SessionOperation): OperationRecord | undefined {
-    return this.#known.get(operation.session)?.operations.get(operation.sequence);
+    return this.known(operation.session)?.operations.get(operation.sequence);
   }
 
   /** PROTOCOL §2, `admit`, in its order. The operation's own floor counts as raised already. */
   admit(operation: SessionOperation): 'ok' | Refusal {
-    const known = this.#known.get(operation.session);
+    const known = this.known(operation.session);
     if (known === undefined)
       return this.#ended.has(operation.session) ? 'ended' : 'unknown-session';
     const { sequence } = operation;
@@ -147,7 +153,7 @@ export class Sessions {
   }
 
   fenceOf(session: SessionId, sequence: Sequence): Attempt | 0 {
-    return (this.#known.get(session)?.operations.get(sequence)?.fence ?? 0) as Attempt | 0;
+    return (this.known(session)?.operations.get(sequence)?.fence ?? 0) as Attempt | 0;
   }
 
   /**
@@ -155,7 +161,7 @@ export class Sessions {
    * the rows handed over to them, a list for each, to be given back in the order of sequences.
    */
   raiseFloor(session: SessionId, floor: Sequence): readonly (readonly Row[])[] {
-    const known = this.#known.get(session);
+    const known = this.known(session);
     if (known === undefined || floor <= known.floor) return noLists;
     this.#beforeKnown(known);
     const { operations } = known;
@@ -204,7 +210,7 @@ export class Sessions {
 
   /** E5: whether the row is handed over to this operation; it leaves the result. The fence stays. */
   receive(session: SessionId, sequence: Sequence, row: Row, bytes: number): boolean {
-    const known = this.#known.get(session);
+    const known = this.known(session);
     const record = known?.operations.get(sequence);
     if (known === undefined || record === undefined) return false;
     if (!record.handed.includes(row)) return false;
@@ -235,12 +241,13 @@ export class Sessions {
    */
   end(session: SessionId, stampMs: StampMs): readonly (readonly Row[])[] {
     const returned: (readonly Row[])[] = [];
-    const known = this.#known.get(session);
+    const known = this.known(session);
     if (known !== undefined) {
       this.#beforeKnown(known);
       for (const { handed } of inOrder(known.operations.values()))
         if (handed.length > 0) returned.push(handed);
       this.#known.delete(session);
+      this.#recent = undefined;
     }
     const home = this.#home.get(session);
     if (home !== undefined && home.state === 'open') {
@@ -363,7 +370,7 @@ export class Sessions {
   }
 
   #changing(session: SessionId): KnownSession {
-    const known = this.#known.get(session);
+    const known = this.known(session);
     assert(known !== undefined, 'only an admitted operation leaves something behind');
     this.#beforeKnown(known);
     return known;

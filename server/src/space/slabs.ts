@@ -42,14 +42,14 @@ export class Slabs {
     return this.#heldBytes;
   }
 
-  /** Copies bytes in; returns where they lie. */
-  add(bytes: Uint8Array): Place {
-    const size = roundUp(bytes.length);
-    if (size > sharedBytesMax) return this.#addAlone(bytes, size);
+  /** Copies bytes in, those of `source` from `from` to `to`; returns where they lie. */
+  add(source: Uint8Array, from = 0, to: number = source.length): Place {
+    const size = roundUp(to - from);
+    if (size > sharedBytesMax) return this.#addAlone(source.subarray(from, to), size);
     if (this.#offset + size > chunkBytes) this.#open();
     const chunk = this.#current;
     const offset = this.#offset;
-    copyBytes(bytes, 0, bytes.length, this.#chunk(chunk), offset);
+    copyBytes(source, from, to, this.#chunk(chunk), offset);
     this.#offset = offset + size;
     this.#account(chunk, size);
     return ((chunk << offsetBits) | (offset / unitBytes)) >>> 0;

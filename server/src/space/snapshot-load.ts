@@ -5,7 +5,6 @@ import type {
   PartitionId,
   Sequence,
   SessionId,
-  Slot,
   SpaceId,
   StampMs,
   TupleId,
@@ -16,7 +15,7 @@ import type { KnownSession } from './sessions.ts';
 import { slotBuckets } from './slot-changes.ts';
 import { type ItemCounts, ItemField, noItems, snapshotFormat } from './snapshot-items.ts';
 import { type SpaceLimits, SpaceState } from './space-state.ts';
-import type { TupleContent } from './tuple-store.ts';
+import { LoadedTuple, readTuple } from './tuple-load.ts';
 import {
   lengthTag,
   positive,
@@ -38,8 +37,9 @@ export class SnapshotLoader {
   #last = 0;
   #known: KnownSession | undefined;
   #handed = 0;
+  readonly #tuple = new LoadedTuple();
   /** Bytes of an item that is not yet whole. */
-  #rest = new Uint8Array(0);
+  #rest: Uint8Array = new Uint8Array(0);
 
   constructor(limits: Partial<SpaceLimits> = {}) {
     this.#limits = limits;
@@ -47,14 +47,31 @@ export class SnapshotLoader {
 
   /** Adds a chunk; its bytes are not needed afterwards. */
   add(chunk: Uint8Array): void {
-    let bytes = chunk;
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + chunk.length);
-      bytes.set(this.#rest);
-      bytes.set(chunk, this.#rest.length);
+    const from = this.#rest.length > 0 ? this.#finishRest(chunk) : 0;
+    const whole = this.#items(chunk, from);
+    if (whole < chunk.length) this.#rest = joined(this.#rest, chunk.subarray(whole));
+  }
+
+  /** Adds to the item that is not yet whole; returns how much of the chunk belongs to it. */
+  #finishRest(chunk: Uint8Array): number {
+    let from = 0;
+    while (!lengthIsWhole(this.#rest, 0) && from < chunk.length) {
+      this.#rest = joined(this.#rest, chunk.subarray(from, from + 1));
+      from += 1;
     }
+    if (!lengthIsWhole(this.#rest, 0)) return from;
+    const reader = new Reader(this.#rest);
+    const missing = reader.uint32() - (reader.end - reader.position);
+    const to = Math.min(from + missing, chunk.length);
+    const item = joined(this.#rest, chunk.subarray(from, to));
+    this.#rest = this.#items(item, 0) === item.length ? new Uint8Array(0) : item;
+    return to;
+  }
+
+  /** Takes in the whole items from an offset on; returns where the first that is not whole begins. */
+  #items(bytes: Uint8Array, from: number): number {
     const reader = new Reader(bytes);
-    let whole = 0;
+    let whole = from;
     while (lengthIsWhole(bytes, whole)) {
       reader.position = whole;
       const size = reader.uint32();
@@ -64,7 +81,7 @@ export class SnapshotLoader {
       whole = reader.end;
       reader.end = bytes.length;
     }
-    this.#rest = bytes.slice(whole);
+    return whole;
   }
 
   /** The state, once every chunk has been added. */
@@ -84,7 +101,10 @@ export class SnapshotLoader {
     const back = field === ItemField.known && this.#last === ItemField.operation;
     if (field < this.#last && !back) throw malformed('items are out of order');
     if (this.#last === ItemField.end) throw malformed('items after the end');
-    readNested(reader, (inner) => this.#content(inner, field));
+    const size = reader.length();
+    if (size !== reader.end - reader.position) throw malformed('an item is one message');
+    this.#content(reader, field);
+    if (reader.position !== reader.end) throw malformed('a message has bytes left');
     this.#last = field;
   }
 
@@ -97,7 +117,7 @@ export class SnapshotLoader {
     const state = required(this.#state);
     if (field > ItemField.tuple && this.#last <= ItemField.tuple) state.tuples.finishLoad();
     if (field === ItemField.tuple) {
-      loadTuple(reader, state);
+      this.#loadTuple(reader, state);
       this.#counts.tuples += 1;
     } else if (field === ItemField.known) this.#loadKnown(reader, state);
     else if (field === ItemField.operation) this.#loadOperation(reader, state);
@@ -112,11 +132,24 @@ export class SnapshotLoader {
       state.requests.load(rest(reader));
       this.#counts.requests += 1;
     } else if (field === ItemField.event) {
-      state.history.load(rest(reader));
+      state.history.load(reader);
       this.#counts.events += 1;
     } else if (field === ItemField.returning) this.#loadReturning(reader, state);
     else if (field === ItemField.end) checkEnd(reader, this.#counts);
     else throw malformed('an item is unknown');
+  }
+
+  #loadTuple(reader: Reader, state: SpaceState): void {
+    const tuple = this.#tuple;
+    readTuple(reader, tuple);
+    const { id } = tuple;
+    const counter = positive(id) % countersPerPartition;
+    if (id !== state.partition * countersPerPartition + counter)
+      throw malformed('a tuple of another partition');
+    if (counter > state.tupleCounter) throw malformed('a tuple beyond the counter');
+    tuple.counter = counter;
+    const added = state.tuples.load(tuple, reader.bytes, tuple.from, tuple.to);
+    if (!added) throw malformed('a tuple comes twice');
   }
 
   #loadKnown(reader: Reader, state: SpaceState): void {
@@ -164,6 +197,13 @@ export class SnapshotLoader {
   }
 }
 
+function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(head.length + tail.length);
+  bytes.set(head);
+  bytes.set(tail, head.length);
+  return bytes;
+}
+
 /** Whether the varint at `at` ends within the bytes. */
 function lengthIsWhole(bytes: Uint8Array, at: number): boolean {
   for (let i = at; i < bytes.length && i < at + 5; i += 1) {
@@ -199,40 +239,6 @@ function readHeader(reader: Reader, limits: Partial<SpaceLimits>): SpaceState {
   state.slots.load(slots);
   for (const space of dropped) state.dropped.add(positive(space) as SpaceId);
   return state;
-}
-
-function loadTuple(reader: Reader, state: SpaceState): void {
-  const numbers = new Array<number>(8).fill(0);
-  let leaseEndMs = Number.POSITIVE_INFINITY;
-  let handed = false;
-  let bytes: Uint8Array = new Uint8Array(0);
-  readFields(reader, [], (tag) => {
-    const field = tag >>> 3;
-    if (tag === varintTag(6)) leaseEndMs = reader.uint64();
-    else if (tag === varintTag(8)) handed = readFlag(reader);
-    else if (tag === lengthTag(9)) bytes = reader.lengthDelimited();
-    else if (tag === varintTag(field) && field <= 7) numbers[field] = reader.uint64();
-    else return false;
-    return true;
-  });
-  const [, id = 0, revision = 0, space = 0, slot = 0, writtenAtMs = 0, , deliveries = 0] = numbers;
-  const counter = positive(id) % countersPerPartition;
-  if (id !== state.partition * countersPerPartition + counter)
-    throw malformed('a tuple of another partition');
-  if (counter > state.tupleCounter) throw malformed('a tuple beyond the counter');
-  if (state.tuples.rowOf(id as TupleId) !== noRow) throw malformed('a tuple comes twice');
-  const content: TupleContent = {
-    counter,
-    revision: positive(revision) as LogIndex,
-    writtenAtMs: writtenAtMs as StampMs,
-    space: positive(space) as SpaceId,
-    slot: slot as Slot,
-    handed,
-    deliveries,
-    bytes,
-    leaseEndMs,
-  };
-  state.tuples.load(content);
 }
 
 function handedRow(state: SpaceState, id: TupleId): Row {

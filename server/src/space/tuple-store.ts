@@ -64,6 +64,9 @@ export class TupleStore {
   readonly #lists = new NumberMap<AgeList>();
   #ready = 0;
   #handed = 0;
+  /** Loading: the highest counter so far, and whether none came after a higher one. */
+  #loadedCounter = 0;
+  #loadedInOrder = true;
   /** Compaction: the next row to look at and the chunks to empty; -1 while none is under way. */
   #compactAt = -1;
   #victims = new Set<number>();
@@ -119,28 +122,41 @@ export class TupleStore {
 
   /** Adds the youngest tuple of its space. */
   add(content: TupleContent): Row {
-    const row = this.load(content);
+    const { bytes } = content;
+    const row = this.rows.add(content, this.slabs.add(bytes), bytes.length);
+    this.#index.add(row);
     this.#enlist(row);
     return row;
   }
 
-  /** Loading: adds a tuple in any order. `finishLoad` makes the lists when all are there. */
-  load(content: TupleContent): Row {
-    const { bytes } = content;
-    const row = this.rows.add(content, this.slabs.add(bytes), bytes.length);
-    this.#index.add(row);
-    return row;
+  /**
+   * Loading: adds a tuple, in any order, whose bytes are those of `source` from `from` to `to`. False,
+   * and no change, where its id is there already. `finishLoad` makes the lists when all are there.
+   */
+  load(columns: TupleColumns, source: Uint8Array, from: number, to: number): boolean {
+    const { counter } = columns;
+    if (counter > this.#loadedCounter) this.#loadedCounter = counter;
+    else {
+      if (this.#index.find(counter) !== noRow) return false;
+      this.#loadedInOrder = false;
+    }
+    this.#index.add(this.rows.add(columns, this.slabs.add(source, from, to), to - from));
+    return true;
   }
 
   /** Loading: puts all tuples into lists, in the order of their ids. */
   finishLoad(): void {
     const { rows } = this;
-    const counters = new Float64Array(rows.rowCount);
+    const counters = new Float64Array(this.#loadedInOrder ? 0 : rows.rowCount);
     let count = 0;
     for (let row = 0 as Row; row < rows.rowCount; row = (row + 1) as Row) {
       if (rows.isFree(row)) continue;
-      counters[count] = rows.counter(row);
-      count += 1;
+      // Rows are filled as tuples come: where these came in order, so do the rows.
+      if (this.#loadedInOrder) this.#enlist(row);
+      else {
+        counters[count] = rows.counter(row);
+        count += 1;
+      }
     }
     for (const counter of counters.subarray(0, count).sort())
       this.#enlist(this.#index.find(counter));

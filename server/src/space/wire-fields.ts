@@ -3,7 +3,14 @@
  * most once, none unknown. Zero scalars are left out, as proto3 says. Whatever else comes throws
  * DecodeError: such bytes are not ours.
  */
-import { malformed, type Reader, WireType, type Writer } from '@tuplet/proto';
+import {
+  type DecodeError,
+  malformed,
+  type Reader,
+  varintSize,
+  WireType,
+  type Writer,
+} from '@tuplet/proto';
 import { copyBytes } from './copy-bytes.ts';
 
 /** A field of a message: reads its content and returns true, or false where it knows no such field. */
@@ -19,6 +26,9 @@ export function lengthTag(field: number): number {
   return (field << 3) | WireType.LENGTH;
 }
 
+/** Tags of neighbouring fields are this far apart. */
+const fieldStep = 8;
+
 /** Reads all fields up to `reader.end`. `repeated` names the fields that may come again. */
 export function readFields(reader: Reader, repeated: readonly number[], read: FieldReader): void {
   let last = 0;
@@ -28,8 +38,37 @@ export function readFields(reader: Reader, repeated: readonly number[], read: Fi
     if (field < last) throw malformed('fields are out of order');
     if (field === last && !repeated.includes(field)) throw malformed('a field comes twice');
     last = field;
-    if (!read(tag)) throw malformed('a field is unknown');
+    if (!read(tag)) throw unknownField();
   }
+}
+
+/**
+ * Reads the tag of a field that follows the one with the tag `before`; 0: it is the first. What comes
+ * with each entry or tuple is read in a loop over this: `readFields` makes a closure each time.
+ */
+export function nextTag(reader: Reader, before: number): number {
+  const tag = reader.tag();
+  const field = tag >>> 3;
+  const last = before >>> 3;
+  if (field < last) throw malformed('fields are out of order');
+  if (field === last) throw malformed('a field comes twice');
+  return tag;
+}
+
+/** As `nextTag`, where the fields with these tags may come again. */
+export function nextTagAmong(
+  reader: Reader,
+  before: number,
+  repeated: number,
+  alsoRepeated: number = repeated,
+): number {
+  const again = before === repeated || before === alsoRepeated;
+  return nextTag(reader, again ? before - fieldStep : before);
+}
+
+/** The error for a field that a message does not have. */
+export function unknownField(): DecodeError {
+  return malformed('a field is unknown');
 }
 
 /** Reads a nested message with its length before it. */
@@ -130,6 +169,36 @@ export function writePacked(writer: Writer, field: number, values: readonly numb
   const mark = writer.open();
   for (const value of values) writer.uint64(value);
   writer.close(mark);
+}
+
+/** Writes a field that is a number, or a length, of up to 53 bits; its tag is one byte. Returns its end. */
+export function putNumber(target: Uint8Array, start: number, tag: number, value: number): number {
+  target[start] = tag;
+  let at = start + 1;
+  let rest = value >>> 0;
+  if (value > 0xffff_ffff) {
+    // Storing keeps the lower eight bits alone.
+    target[at] = rest | 0x80;
+    target[at + 1] = (rest >>> 7) | 0x80;
+    target[at + 2] = (rest >>> 14) | 0x80;
+    target[at + 3] = (rest >>> 21) | 0x80;
+    at += 4;
+    rest = (((value / 2 ** 32) | 0) << 4) | (rest >>> 28);
+  }
+  while (rest > 0x7f) {
+    target[at] = rest | 0x80;
+    at += 1;
+    rest >>>= 7;
+  }
+  target[at] = rest;
+  return at + 1;
+}
+
+/** Bytes of a safe integer as a varint. */
+export function numberSize(value: number): number {
+  if (value < 2 ** 35) return varintSize(value);
+  if (value < 2 ** 42) return 6;
+  return value < 2 ** 49 ? 7 : 8;
 }
 
 /** Begins a nested message; ended by `writer.close`. */

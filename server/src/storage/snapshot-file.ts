@@ -83,9 +83,9 @@ export class SnapshotEncoder {
 }
 
 /**
- * Reads a snapshot from its beginning to its end and hands out each chunk, whole and in order. Chunks
- * are seen before the footer is: who builds something from them verifies the file first. Throws
- * SnapshotDamaged.
+ * Reads a snapshot from its beginning to its end and hands out each chunk, whole and in order, as a
+ * view of memory that nobody writes any more. Chunks are seen before the footer is: what was built
+ * from them is of no use when SnapshotDamaged is thrown.
  */
 export class SnapshotReader {
   readonly #file: DiskFile;
@@ -115,7 +115,7 @@ export class SnapshotReader {
         return await this.#readFooter(expected);
       }
       const piece = await this.#piece((length & ~moreBit) >>> 0);
-      parts.push(piece.slice());
+      parts.push(piece);
       if (length >= moreBit) continue;
       see(joined(parts));
       parts = [];
@@ -168,7 +168,7 @@ export class SnapshotReader {
     this.#offset += bytes.length;
   }
 
-  /** Bytes from the present offset, which stays; they are valid until the next call. */
+  /** Bytes from the present offset, which stays. */
   async #take(size: number): Promise<Uint8Array> {
     let from = this.#offset - this.#windowFrom;
     if (from + size > this.#window.length) {

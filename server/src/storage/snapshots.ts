@@ -23,7 +23,16 @@ export interface SnapshotStoreOptions {
   readonly reserveBytesMin: number;
   /** Called when the reserve meets an error other than a full disk. */
   readonly onFatal: (error: Error) => void;
+  /**
+   * Called at start before a snapshot is read; the result sees its chunks. It may throw. A group whose
+   * newest snapshot is damaged has its older one read as well: the one begun last counts, and none
+   * where `newest` says that none is whole.
+   */
+  readonly reading?: (mark: SnapshotMark) => SeeChunk;
 }
+
+/** Sees the chunks of a snapshot, as they were added. They are views of memory that nobody writes. */
+export type SeeChunk = (chunk: Uint8Array) => void;
 
 /** What `SnapshotStore.open` resolves to. */
 export interface OpenedSnapshots {
@@ -54,11 +63,14 @@ function markNamed(name: string): SnapshotMark | undefined {
   };
 }
 
+const seesNothing: SeeChunk = () => undefined;
+
 /** See the top of the file. */
 export class SnapshotStore {
   readonly #disk: Disk;
   readonly #checksum: Checksum;
   readonly #reserveBytesMin: number;
+  readonly #reading: (mark: SnapshotMark) => SeeChunk;
   readonly #reserve: SpaceReserve;
   /** Whole snapshots of each group, newest first. */
   readonly #usable = new Map<GroupId, SnapshotSummary[]>();
@@ -67,6 +79,7 @@ export class SnapshotStore {
     this.#disk = disk;
     this.#checksum = options.checksum;
     this.#reserveBytesMin = options.reserveBytesMin;
+    this.#reading = options.reading ?? (() => seesNothing);
     const { onFatal } = options;
     this.#reserve = new SpaceReserve({
       disk,
@@ -114,21 +127,17 @@ export class SnapshotStore {
   }
 
   /**
-   * Hands out the chunks of a group's newest snapshot, as they were added, then what it says of itself;
-   * undefined where there is none. A chunk belongs to who sees it. Rejects with SnapshotDamaged when
-   * the file has changed since it was verified.
+   * Hands out the chunks of a group's newest snapshot, then what it says of itself; undefined where
+   * there is none. Rejects with SnapshotDamaged when the file has changed since it was verified.
    */
-  async load(
-    group: GroupId,
-    see: (chunk: Uint8Array) => void,
-  ): Promise<SnapshotSummary | undefined> {
+  async load(group: GroupId, see: SeeChunk): Promise<SnapshotSummary | undefined> {
     const newest = this.newest(group);
     return newest === undefined ? undefined : await this.#read(newest.mark, see);
   }
 
   /** Reads a group's newest snapshot through again. Rejects with SnapshotDamaged. */
   async verify(group: GroupId): Promise<void> {
-    await this.load(group, () => undefined);
+    await this.load(group, seesNothing);
   }
 
   /** Begins a snapshot; several groups' may be on their way. Rejects with DiskError. */
@@ -180,7 +189,7 @@ export class SnapshotStore {
       // Older ones wait unread behind a whole one.
       const summary =
         known.length === 0
-          ? await this.#read(mark, () => undefined)
+          ? await this.#read(mark, this.#reading(mark))
           : { mark, stateHash: 0n, bytes: 0 };
       this.#usable.set(mark.group, [...known, summary]);
     } catch (error) {
@@ -189,7 +198,7 @@ export class SnapshotStore {
     }
   }
 
-  async #read(mark: SnapshotMark, see: (chunk: Uint8Array) => void): Promise<SnapshotSummary> {
+  async #read(mark: SnapshotMark, see: SeeChunk): Promise<SnapshotSummary> {
     const name = snapshotName(mark);
     const file = await this.#disk.open(name);
     try {

@@ -7,20 +7,27 @@ import { hasIdentity } from './identity.ts';
 import { type LogOptions, WriteAheadLog } from './log.ts';
 import { logFolder } from './segments.ts';
 import type { SnapshotSummary } from './snapshot-file.ts';
-import { hasSnapshots, SnapshotStore, type SnapshotWriter } from './snapshots.ts';
+import {
+  hasSnapshots,
+  SnapshotStore,
+  type SnapshotStoreOptions,
+  type SnapshotWriter,
+} from './snapshots.ts';
 
 /** What `Storage.open` needs besides its doors. */
 export interface StorageOptions extends Omit<LogOptions, 'bases'> {
   /** Bytes reserved for a snapshot before any is known; `snapshotReserveBytesMin` in earnest. */
   readonly reserveBytesMin: number;
+  /** Sees snapshots while they are verified: `SnapshotStoreOptions.reading`. */
+  readonly reading?: Required<SnapshotStoreOptions>['reading'];
 }
 
 /** What `Storage.open` resolves to. */
 export interface OpenedStorage {
   readonly storage: Storage;
   /**
-   * In order of group: load `storage.snapshots`' newest of each, then apply the entries. A group that is
-   * absent has neither.
+   * In order of group: what goes on from `storage.snapshots`' newest of each, by applying the entries.
+   * A group that is absent has neither.
    */
   readonly recovered: readonly RecoveredGroup[];
   /** Sentences for the operator. */

@@ -1,0 +1,66 @@
+/** A snapshot's tuples: there may be a million of them, so nothing is made for each. */
+import type { Reader } from '@tuplet/proto';
+import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
+import type { TupleColumns } from './rows.ts';
+import { lengthTag, nextTag, positive, readFlag, unknownField, varintTag } from './wire-fields.ts';
+
+const tags = {
+  id: varintTag(1),
+  revision: varintTag(2),
+  space: varintTag(3),
+  slot: varintTag(4),
+  writtenAtMs: varintTag(5),
+  leaseEndMs: varintTag(6),
+  deliveries: varintTag(7),
+  handed: varintTag(8),
+  bytes: lengthTag(9),
+} as const;
+
+/** The tuple read last. One serves all tuples of a snapshot. */
+export class LoadedTuple implements TupleColumns {
+  /** Its id, not yet checked. */
+  id = 0;
+  /** The counter in it; set by who has checked it. */
+  counter = 0;
+  revision: LogIndex = 0 as LogIndex;
+  space: SpaceId = 0 as SpaceId;
+  slot: Slot = 0 as Slot;
+  writtenAtMs: StampMs = 0 as StampMs;
+  leaseEndMs: number = Number.POSITIVE_INFINITY;
+  deliveries = 0;
+  handed = false;
+  /** Where its bytes begin in the reader's. */
+  from = 0;
+  /** Where they end. */
+  to = 0;
+}
+
+/** Reads the tuple up to the reader's end. Throws DecodeError. */
+export function readTuple(reader: Reader, tuple: LoadedTuple): void {
+  let [id, revision, space, slot, writtenAtMs, deliveries] = [0, 0, 0, 0, 0, 0];
+  tuple.leaseEndMs = Number.POSITIVE_INFINITY;
+  tuple.handed = false;
+  tuple.from = tuple.to = reader.end;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === tags.id) id = reader.uint64();
+    else if (tag === tags.revision) revision = reader.uint64();
+    else if (tag === tags.space) space = reader.uint64();
+    else if (tag === tags.slot) slot = reader.uint64();
+    else if (tag === tags.writtenAtMs) writtenAtMs = reader.uint64();
+    else if (tag === tags.leaseEndMs) tuple.leaseEndMs = reader.uint64();
+    else if (tag === tags.deliveries) deliveries = reader.uint64();
+    else if (tag === tags.handed) tuple.handed = readFlag(reader);
+    else if (tag === tags.bytes) {
+      const size = reader.length();
+      tuple.from = reader.advance(size);
+      tuple.to = tuple.from + size;
+    } else throw unknownField();
+  }
+  tuple.id = id;
+  tuple.revision = positive(revision) as LogIndex;
+  tuple.space = positive(space) as SpaceId;
+  tuple.slot = slot as Slot;
+  tuple.writtenAtMs = writtenAtMs as StampMs;
+  tuple.deliveries = deliveries;
+}
