@@ -120,6 +120,40 @@ test('a cancel without an answer rejects after one lease, and a tuple found late
   t.false(world.server.sessions.has(session), 'the session was retired and closed');
 });
 
+test('a take that waits in the same session does not hold up what goes back, and goes on waiting', (t) => {
+  const world = makeWorld();
+  const id = world.put('a', 1);
+  world.server.instead = (call) => {
+    if (call.name === 'take') return true;
+    if (call.name === 'cancel_take') return reply(call.callId, 2, status(14, 'OUTCOME_UNKNOWN'));
+    return undefined;
+  };
+  const take = world.run(asking('take', 'a'));
+  world.server.instead = () => undefined;
+  const waiting = world.run(asking('take', 'b'));
+  const session = take.session?.id ?? 0;
+  t.is(waiting.session?.id, session);
+  world.server.instead = (call) =>
+    call.name === 'cancel_take' ? reply(call.callId, 2, status(14, 'OUTCOME_UNKNOWN')) : undefined;
+  world.server.last.break();
+  world.engine.cancel(take);
+  world.clock.advance(10_100);
+  t.is(take.reason, 'OUTCOME_UNKNOWN');
+  const held = world.server.tuples.get(id);
+  if (held !== undefined) held.handedTo = `${session}/${take.sequence}`;
+  const found = new Uint8Array([8, 1, 18, 4, 10, 0, 16, id]);
+  world.server.instead = (call) =>
+    call.name === 'cancel_take' ? reply(call.callId, 11, found) : undefined;
+  world.clock.advance(3_000);
+  t.is(world.server.tuples.get(id)?.handedTo, undefined);
+  t.is(world.server.tuples.get(id)?.deliveries, 1);
+  t.false(world.server.sessions.has(session), 'the session is closed though a take of it waited');
+  const other = world.put('b', 2);
+  world.clock.advance(100);
+  t.deepEqual(waiting.told, { kind: 'found', ids: [other] });
+  t.not(waiting.session?.id, session);
+});
+
 test('an aborted write is rejected at once; it may have happened', (t) => {
   const world = makeWorld();
   world.run(writing(['warm', 0]));

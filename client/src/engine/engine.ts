@@ -352,10 +352,18 @@ export class Engine {
     this.#fail(operation, isSure ? error : error.asIndefinite());
   }
 
-  /** What may have been handed over and nobody will acknowledge goes back as its session ends. */
+  /**
+   * What may have been handed over and nobody will acknowledge goes back as its session ends. Its other
+   * takes may wait for ever, and nobody would see the tuple until then: they go on in another session.
+   */
   #giveBack(operation: Operation): void {
     const { kind, session } = operation;
-    if (session !== undefined && kind.handsOver) this.#sessions.retire(session);
+    if (session === undefined || !kind.handsOver) return;
+    this.#sessions.retire(session);
+    this.#goOn(
+      session.open.values().filter((each) => each !== operation),
+      undefined,
+    );
   }
 
   #backOff(operation: Operation, error: TupletError, nowMs: number): void {
@@ -409,11 +417,7 @@ export class Engine {
    * surely did not happen; any other ends here.
    */
   #ended(operations: readonly Operation[], cause: TupletError | undefined): void {
-    const isOpen = this.#state === 'open';
-    const goOn = operations.filter((operation) => isOpen && canGoOn(operation));
-    for (const operation of goOn) this.#leaveSession(operation, cause);
-    // All of a session are of its lane, in the order in which they came: before those that came later.
-    goOn[0]?.lane?.queue.pushFront(goOn);
+    this.#goOn(operations, cause);
     for (const operation of operations) {
       // What goes on has none; what is settled was ended by what another's end has set off.
       if (operation.session === undefined || operation.stage === 'settled') continue;
@@ -422,12 +426,22 @@ export class Engine {
     }
   }
 
+  /** Those of a session's operations that can begin anew leave it and wait for the next one. */
+  #goOn(operations: readonly Operation[], cause: TupletError | undefined): void {
+    if (this.#state !== 'open') return;
+    const goOn = operations.filter(canGoOn);
+    for (const operation of goOn) this.#leaveSession(operation, cause);
+    // All of a session are of its lane, in the order in which they came: before those that came later.
+    goOn[0]?.lane?.queue.pushFront(goOn);
+  }
+
   /** As if it had never been sent, but for its time, which goes on, and what is known of its past. */
   #leaveSession(operation: Operation, cause: TupletError | undefined): void {
     if (operation.callId !== 0) this.#link.forget(operation.callId);
     if (mayAct(operation)) operation.actedBefore = true;
     operation.lane?.open.delete(operation.number);
     operation.stage = 'queued';
+    operation.session?.leave(operation.sequence);
     operation.session = undefined;
     operation.sequence = 0;
     operation.attempt = 0;
