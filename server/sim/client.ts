@@ -147,6 +147,8 @@ export interface ClientOptions {
   /** Where its Exchange goes; asked at each connection. */
   readonly address: () => string;
   readonly leaseMs: number;
+  /** A take was answered in a session, and surely got nothing. */
+  readonly onClosed: (session: number, sequence: number) => void;
 }
 
 /** See the top of the file. */
@@ -156,6 +158,7 @@ export class SimClient {
   readonly #recorder: Recorder;
   readonly #net: Net;
   readonly #address: () => string;
+  readonly #onClosed: ClientOptions['onClosed'];
   readonly #spaces = new Map<string, SpaceReference>();
   /** Operations that can be cancelled. */
   readonly #open = new Set<RecordedOperation>();
@@ -169,6 +172,7 @@ export class SimClient {
     this.#recorder = options.recorder;
     this.#net = options.net;
     this.#address = options.address;
+    this.#onClosed = options.onClosed;
     const { clock } = this.process;
     const swept = (run: () => void) => (): void => {
       run();
@@ -223,6 +227,9 @@ export class SimClient {
       const session = ended.session?.id;
       this.#recorder.complete(id, outcome, result, session);
       if (ended.kind.handsOver && outcome === 'ok') this.#unconfirmed.add(ended);
+      else if (ended.kind.handsOver && outcome !== 'unknown' && session !== undefined) {
+        this.#onClosed(session, ended.sequence);
+      }
       told(outcome, result, ended.cancelError !== undefined);
     });
     this.#open.add(operation);

@@ -53,6 +53,9 @@ export interface SimDiskOptions {
   };
 }
 
+/** A call that changes something; `name`: a file gets it. */
+export type DiskCall = 'write' | 'sync' | 'name' | 'remove' | 'sync-folder';
+
 const slowSyncMs = [50, 2000] as const;
 
 /** See the top of the file. One at a time uses it: after `crash` or `kill`, the next process. */
@@ -73,7 +76,7 @@ export class SimDisk implements Disk {
   };
   capacityBytes: number;
   /** Told of each call that changes something, before it does: where tests cut the power. */
-  onCall: ((call: 'write' | 'sync' | 'name' | 'sync-folder', name: string) => void) | undefined;
+  onCall: ((call: DiskCall, name: string) => void) | undefined;
   readonly #options: SimDiskOptions;
   readonly #folders = new Map<string, Folder>();
   /** Calls of an earlier process never answer. */
@@ -194,7 +197,7 @@ export class SimDisk implements Disk {
   }
 
   remove(name: string): Promise<void> {
-    this.onCall?.('name', name);
+    this.onCall?.('remove', name);
     return this.#call(0, () => {
       if (this.#find(name) === undefined) throw new DiskError('missing', `no such file: ${name}`);
       const [folder, leaf] = this.#place(name);

@@ -81,7 +81,14 @@ function calm(base: Settings): Partial<Settings> {
 /** Links break and gateways end while messages are late: attempts overlap. */
 function retrying(base: Settings, random: Prng): Partial<Settings> {
   return {
-    faults: { ...base.faults, break: 12, 'kill-gateway': 4, stall: 3, cancel: 12 },
+    faults: {
+      ...base.faults,
+      break: 12,
+      'kill-gateway': 4,
+      stall: 3,
+      cancel: 12,
+      'slow-disk': random.pick([1, 4]),
+    },
     faultEveryMs: 150,
     bus: { lateOneIn: 4, lateMsMax: random.pick([30, 450]), twiceOneIn: 6 },
     syncMsMax: random.pick([5, 40]),
@@ -112,8 +119,9 @@ const shapes: Readonly<Record<Profile, Shape>> = {
       workload: {
         ...workload,
         unpinnedPercent: 85,
+        pairPercent: random.pick([10, 80]),
         waitPercent: 85,
-        foreverPercent: random.pick([10, 40]),
+        foreverPercent: random.pick([10, 60]),
         leasePercent: random.pick([0, 30, 80]),
         weights: { ...workload.weights, write: 16, 'write-many': 16, take: 34, increment: 2 },
       },
@@ -146,8 +154,15 @@ const shapes: Readonly<Record<Profile, Shape>> = {
   // A snapshot is always on its way, over slow syncs, while everything else happens.
   snapshots: (base, random) => ({
     leaseMs: 1000,
-    faults: { ...base.faults, crash: 4, 'kill-client': 5, break: 10, 'kill-gateway': 5 },
-    faultEveryMs: 150,
+    faults: {
+      ...base.faults,
+      crash: 4,
+      'kill-client': 10,
+      'pause-client-beyond-lease': 6,
+      break: 14,
+      'kill-gateway': 8,
+    },
+    faultEveryMs: 120,
     bus: { lateOneIn: 12, lateMsMax: 30, twiceOneIn: 10 },
     snapshotTailBytes: random.pick([60, 150, 300]),
     historyBytesMax: random.pick([300, 1500, 16_777_216]),
@@ -205,6 +220,7 @@ function mixed(seed: number): Settings {
       waitPercent: random.between(20, 70),
       foreverPercent: random.between(5, 35),
       unpinnedPercent: random.between(15, 60),
+      pairPercent: 20,
       leasePercent: random.pick([0, 15, 50]),
       paddingBytes: random.pick([0, 0, 600]),
       weights: usualWeights,

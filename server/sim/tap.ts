@@ -45,10 +45,15 @@ function whatIs(
   };
 }
 
+/** Events after which a tuple stands ready. */
+const readyAfter: ReadonlySet<SpaceEvent['kind']> = new Set(['written', 'returned', 'replaced']);
+
 interface Known {
   last: EventPlace;
   /** By place: what was seen there. */
   readonly events: Map<string, { readonly atMs: number; readonly text: string }>;
+  /** By tuple: the form in which the events left it ready; undefined where some were not seen. */
+  ready: Map<number, string> | undefined;
   /** Sessions whose end was applied here. */
   ended: number;
 }
@@ -92,15 +97,44 @@ export class Tap {
     for (const partition of partitions) {
       this.#replayed(host, partition);
       this.#read(host, partition, true);
+      this.#compare(host, partition);
       host.onApplied(partition, () => this.#read(host, partition, false));
     }
+  }
+
+  /** What stands ready is what the events left ready: nothing came, changed or went beside them. */
+  compare(host: PartitionHost, partitions: readonly PartitionId[]): void {
+    for (const partition of partitions) this.#compare(host, partition);
+  }
+
+  #compare(host: PartitionHost, partition: PartitionId): void {
+    const { ready } = this.#knownOf(partition);
+    if (ready === undefined) return;
+    const space = host.spaceOf(partition);
+    let count = 0;
+    for (const name of this.#streams.keys()) {
+      const id = host.map.cluster.space(name)?.id;
+      if (id === undefined) continue;
+      for (let row = space.oldestReady(id); row >= 0; row = space.nextReady(row)) {
+        count += 1;
+        const stored = space.stored(row);
+        const left = ready.get(stored.id);
+        if (left === formOf(stored)) continue;
+        const was = left === undefined ? 'not ready' : `ready as ${left}`;
+        this.#say(
+          `partition ${partition}: tuple ${stored.id} is ready as ${formOf(stored)}, and its events left it ${was}`,
+        );
+      }
+    }
+    if (count >= ready.size) return;
+    this.#say(`partition ${partition}: ${ready.size} tuples were left ready, and ${count} are`);
   }
 
   #knownOf(partition: PartitionId): Known {
     const known = this.#known.get(partition);
     if (known !== undefined) return known;
     const last = { revision: 0 as never, position: 0 };
-    const fresh: Known = { last, events: new Map(), ended: 0 };
+    const fresh: Known = { last, events: new Map(), ready: new Map(), ended: 0 };
     this.#known.set(partition, fresh);
     return fresh;
   }
@@ -140,16 +174,20 @@ export class Tap {
       if (atStart || this.#historyBytesMax < limits.historyBytesMax) this.isBlind = true;
       else this.#say(`partition ${partition} cut events before anybody could see them`);
       known.last = history.cutPlace;
+      known.ready = undefined;
       return;
     }
     for (const event of events) {
       known.last = event.place;
-      const text = this.#textOf(host, partition, event);
-      known.events.set(keyOf(event.place), { atMs: event.stampMs, text });
       const space = nameOf(host, event.space);
+      const json = eventOf(partition, space, event);
+      const text = JSON.stringify(json);
+      known.events.set(keyOf(event.place), { atMs: event.stampMs, text });
+      const { id } = event.tuple;
+      if (readyAfter.has(event.kind)) known.ready?.set(id, formOf(event.tuple));
+      else known.ready?.delete(id);
       const stream = this.#streams.get(space);
       if (stream === undefined) continue;
-      const json = eventOf(partition, space, event);
       this.#recorder.event(stream, 'observer', json);
       this.#listener.event(json);
     }
@@ -162,6 +200,11 @@ export class Tap {
   #say(message: string): void {
     this.violations.push({ checker: 'replay', message, operations: [] });
   }
+}
+
+/** A tuple's form, as two that are the same share it. */
+function formOf({ revision, deliveries }: StoredTuple): string {
+  return `${revision}/${deliveries}`;
 }
 
 function keyOf(place: EventPlace): string {

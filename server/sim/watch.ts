@@ -34,9 +34,13 @@ export class PathWatch implements BusWatch {
   readonly #accepting = new Set<string>();
   readonly #acceptOf = new Map<string, string>();
   readonly #offers = new Map<string, number>();
+  /** Calls that declined an offer. */
+  readonly #declined = new Set<string>();
   readonly #receipts = new Set<string>();
   /** By operation: the tuples handed to it and not given back, with their partitions. */
   readonly #handed = new Map<string, Map<number, PartitionId>>();
+  /** Operations that their clients closed with an answer that says that nothing was handed over. */
+  readonly #closed = new Set<string>();
   /** By tuple: the operation that it was handed to last. */
   readonly #holder = new Map<number, string>();
   readonly violations: Violation[] = [];
@@ -59,6 +63,18 @@ export class PathWatch implements BusWatch {
   /** A partition has applied the end of a session. */
   sessionEnded(): void {
     if (this.snapshotting) this.#bump('a snapshot during the end of a session');
+  }
+
+  /** I4: a client has heard that an operation, surely, got nothing. */
+  closed(session: number, sequence: number): void {
+    const operation = `${session}/${sequence}`;
+    this.#closed.add(operation);
+    if ((this.#handed.get(operation)?.size ?? 0) > 0) this.#sayClosed(operation);
+  }
+
+  #sayClosed(operation: string): void {
+    const message = `operation ${operation} was told that it got nothing, and was handed a tuple`;
+    this.violations.push({ checker: 'closed', message, operations: [] });
   }
 
   /** The node is gone with everything on its way. */
@@ -90,6 +106,8 @@ export class PathWatch implements BusWatch {
       }
       case 'decline':
         this.#offers.delete(`${to}/${message.epoch}/${message.offer}`);
+        this.#declined.add(call);
+        this.#bump('an offer was declined');
         return;
       case 'fence':
         if (this.#accepting.has(`${nameOf(message.operation)}@${to}`)) {
@@ -115,14 +133,19 @@ export class PathWatch implements BusWatch {
     const accept = this.#acceptOf.get(`${call}@${message.partition}`);
     if (message.kind === 'offer') {
       this.#lapsed();
-      this.#offers.set(`${message.partition}/${message.epoch}/${message.offer}`, this.#nowMs());
+      const offer = `${message.partition}/${message.epoch}/${message.offer}`;
+      if (this.#offers.has(offer)) this.#bump('an outstanding offer was sent again');
+      this.#offers.set(offer, this.#nowMs());
       return;
     }
     if (message.kind === 'result' && seen !== undefined) this.#result(message, seen.operation);
     if (message.kind === 'result' || message.kind === 'stop' || message.kind === 'miss') {
       if (accept !== undefined) this.#accepting.delete(accept);
     }
-    if (message.kind === 'miss') this.#bump('two coordinators raced for one tuple');
+    if (message.kind === 'miss') {
+      this.#bump('two coordinators raced for one tuple');
+      if (this.#declined.has(call)) this.#bump('a miss after another offer was declined');
+    }
     if (message.kind === 'fenced') this.#bump('a retry was fenced anew');
     if (message.kind === 'result' && (seen?.attempt ?? 1) > 1)
       this.#bump('a retry found its result');
@@ -154,6 +177,7 @@ export class PathWatch implements BusWatch {
   /** I2: an operation is handed tuples once, of one partition; it keeps what it has no receipt of. */
   #result(message: Extract<FromLeader, { kind: 'result' }>, operation: string): void {
     if (message.result.kind !== 'handed') return;
+    if (this.#closed.has(operation)) this.#sayClosed(operation);
     const before = this.#handed.get(operation);
     const handed = before ?? new Map<number, PartitionId>();
     this.#handed.set(operation, handed);

@@ -41,6 +41,8 @@ export interface WorkloadOptions {
   readonly foreverPercent: number;
   /** Of a hundred templates: how many are not pinned. */
   readonly unpinnedPercent: number;
+  /** Of a hundred templates that are not pinned: how many name two places, and no more. */
+  readonly pairPercent: number;
   /** Of a hundred writes: how many have a lease. */
   readonly leasePercent: number;
   /** Bytes of padding in some tuples: fills the log, the history and the disk. */
@@ -265,13 +267,13 @@ export class Workload {
 
   #unpinned(): PatternJson[] {
     const random = this.#random;
-    const first = random.below(5);
+    if (random.chance(this.#options.pairPercent, 100)) return [this.#pinned(), this.#pinned()];
+    const first = random.below(4);
     const key: MatcherJson = { actual: random.below(keysCount) };
     if (first === 0) return [{ matchers: [any, key], rest: true }];
     if (first === 1) return [{ matchers: [{ in: ['job', 'res'] }], rest: true }];
     if (first === 2) return [{ matchers: [{ not: { actual: 'count' } }, key], rest: true }];
-    if (first === 3) return [{ matchers: [{ actual: 'job' }, any], rest: true }];
-    return [this.#pinned(), this.#pinned()];
+    return [{ matchers: [{ actual: 'job' }, any], rest: true }];
   }
 }
 

@@ -5,7 +5,7 @@ import { type FoundJson, historyOf, type Line, type Violation } from './check/hi
 import { Recorder } from './check/recorder.ts';
 import { SimClient } from './client.ts';
 import { bump, type Counts } from './coverage.ts';
-import { SimDisk } from './disk.ts';
+import { type DiskCall, SimDisk } from './disk.ts';
 import { inflict, pickFault } from './faults.ts';
 import { SimNetwork } from './network.ts';
 import { gatewayAddresses, SimNode } from './node.ts';
@@ -261,10 +261,7 @@ export class World {
     });
     disk.onCall = (call, name) => {
       this.#trace.note(`disk ${call} ${name}`);
-      if (call === 'name' && name.startsWith('snapshots/')) {
-        this.#watch.snapshotting = name.endsWith('.new');
-        if (!this.#watch.snapshotting) bump(this.counts, 'a snapshot was cut');
-      }
+      this.#watchSnapshot(call, name);
       if (call !== 'sync' || this.#crashArmed?.at !== 'sync') return;
       const { downMs } = this.#crashArmed;
       this.#crashArmed = undefined;
@@ -272,6 +269,14 @@ export class World {
       this.#after(0, () => this.crash('power', downMs));
     };
     return disk;
+  }
+
+  #watchSnapshot(call: DiskCall, name: string): void {
+    if (!name.startsWith('snapshots/') || name === 'snapshots/reserve') return;
+    if (call === 'name') {
+      this.#watch.snapshotting = name.endsWith('.new');
+      if (!this.#watch.snapshotting) bump(this.counts, 'a snapshot was cut');
+    } else if (call === 'remove' && name.endsWith('.new')) this.#watch.snapshotting = false;
   }
 
   #makeNode(seed: number): SimNode {
@@ -370,6 +375,7 @@ export class World {
       recorder: this.#recorder,
       address: () => random.pick(gatewayAddresses),
       leaseMs: this.settings.leaseMs,
+      onClosed: (session, sequence) => this.#watch.closed(session, sequence),
     });
     const workload = new Workload(name, random.fork('workload'), this.settings.workload);
     const live = { client, workload, random };
@@ -469,8 +475,12 @@ export class World {
       for (const partition of this.#node.partitionIds()) {
         this.#node.host.spaceOf(partition).verify();
       }
+      this.#tap.compare(this.#node.host, this.#node.partitionIds());
       for (const { name } of simSpaces) this.#survey(name);
     }
+    const [oldest] = this.#disk.files().filter((name) => /^log\/\d+$/.test(name));
+    const removed = Number(oldest?.slice('log/'.length) ?? 1) - 1;
+    if (removed > 0) bump(this.counts, 'a segment of the log was removed', removed);
     if (this.#tap.isBlind) bump(this.counts, 'the observer was blind');
     this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
     const lines = this.#tap.isBlind

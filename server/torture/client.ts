@@ -24,6 +24,7 @@ const mixture = {
   waitPercent: 62,
   foreverPercent: 12,
   unpinnedPercent: 66,
+  pairPercent: 20,
   leasePercent: 15,
   paddingBytes: 0,
   weights: usualWeights,

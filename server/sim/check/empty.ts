@@ -155,7 +155,8 @@ function wroteIfAbsent(
   const stood = (each: Interval): boolean =>
     each.state === 'ready'
       ? each.hiddenFrom >= own.from
-      : (receipts.get(nameOf(each)) ?? 0) > operation.completed;
+      : // Given back, or expired as it was: until then no receipt had come.
+        Number.isFinite(each.to) || (receipts.get(nameOf(each)) ?? 0) > operation.completed;
   const other = line.intervals.find(
     (each) =>
       each.from < own.from &&

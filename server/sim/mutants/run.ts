@@ -134,6 +134,7 @@ async function main(): Promise<number> {
   const wanted = values.only.split('|');
   const waiting = mutants.filter(({ name }) => wanted.some((text) => name.includes(text)));
   const chosen = waiting.length;
+  const begunMs = Date.now();
   const verdicts: Verdict[] = [];
   const work = async (): Promise<void> => {
     const copy = new Copy();
@@ -149,7 +150,16 @@ async function main(): Promise<number> {
   };
   await Promise.all(Array.from({ length: Number(values.workers) }, work));
   const killed = verdicts.filter(({ outcome }) => outcome === 'killed').length;
-  process.stdout.write(`${killed === chosen ? 'ok' : 'FAILED'}: ${killed} of ${chosen} killed\n`);
+  const killers = new Map<string, number>();
+  for (const { checker } of verdicts) {
+    if (checker !== '') killers.set(checker, (killers.get(checker) ?? 0) + 1);
+  }
+  const by = [...killers].sort(([, one], [, other]) => other - one);
+  const seconds = Math.round((Date.now() - begunMs) / 1000);
+  process.stdout.write(
+    `${killed === chosen ? 'ok' : 'FAILED'}: ${killed} of ${chosen} killed in ${seconds} s ` +
+      `(${by.map(([checker, count]) => `${checker} ${count}`).join(', ')})\n`,
+  );
   return killed === chosen ? 0 : 1;
 }
 

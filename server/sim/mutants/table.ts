@@ -139,6 +139,23 @@ const acceptance: readonly Mutant[] = [
   ),
 ];
 
+const cancelling: readonly Mutant[] = [
+  one(
+    '"cancelled" while accepting',
+    coordinator,
+    "if (this.#state !== 'waiting')\n            return this.#state === 'finished';",
+    "if (this.#state !== 'waiting' && !(this.#isCancelled && this.#state === 'accepting'))\n            return this.#state === 'finished';",
+    'contended',
+  ),
+  one(
+    'cancel through another gateway without fences',
+    coordinator,
+    "if (this.#state !== 'waiting')\n            return this.#state === 'finished';",
+    "if (this.#state !== 'waiting' && !(this.#isCancelled && this.#state === 'fencing'))\n            return this.#state === 'finished';",
+    'contended',
+  ),
+];
+
 const waiting: readonly Mutant[] = [
   one(
     'no register after MISS',
@@ -170,11 +187,11 @@ const waiting: readonly Mutant[] = [
   ),
   one('a missed hand-over is forgotten', line, 'this.#eager.push(waiter);', ''),
   one(
-    "a dead router's offers keep their locks",
-    line,
-    "if (waiter.coordinator === coordinator && waiter.state !== 'logged')\n                this.remove(waiter);",
-    "if (waiter.coordinator === coordinator && waiter.state === 'idle')\n                this.remove(waiter);\n            else if (waiter.state === 'offered') waiter.offer = -1;",
-    'pinned',
+    'an outstanding offer is not sent again',
+    offers,
+    "if (waiter.state === 'offered') {\n            this.#line.sendOffer(waiter);",
+    "if (waiter.state === 'offered') {",
+    'contended',
   ),
 ];
 
@@ -227,6 +244,13 @@ const sessionEnds: readonly Mutant[] = [
 ];
 
 const receipts: readonly Mutant[] = [
+  one(
+    'receipt by tuple alone',
+    apply,
+    'if (!sessions.receive(command.session, sequence, row, tuples.rows.size(row)))\n            continue;',
+    'sessions.receive(command.session, sequence, row, tuples.rows.size(row));',
+    'sessions',
+  ),
   {
     // Lost with its connection or only late: both make it come again.
     name: 'a receipt lost with its connection is not repeated',
@@ -342,6 +366,26 @@ const emptiness: readonly Mutant[] = [
 ];
 
 const changes: readonly Mutant[] = [
+  one(
+    'm not looked at: a copy of a take acts again',
+    sends,
+    'newest.attempt === attempt && newest.m >= m)',
+    'newest.attempt === attempt && newest.m > m)',
+    'pinned',
+  ),
+  one(
+    'answer to an older send taken',
+    'server/dist/src/coordination/pinned-take.js',
+    "case 'result':\n                if (message.m !== this.#m)\n                    return;",
+    "case 'result':",
+    'pinned',
+  ),
+  one(
+    'hand-over counted at proposal',
+    line,
+    "this.#context.propose({ kind: 'hand', operation, tuples }, (outcome) => this.#settleHand(waiter, tuples, outcome));",
+    "this.#context.propose({ kind: 'hand', operation, tuples }, (outcome) => this.#settleHand(waiter, tuples, outcome));\n        const handed = tuples.map((id) => this.#context.space.stored(this.#context.space.rowOf(id)));\n        this.#context.answer(waiter.coordinator, waiter.call, { kind: 'result', result: { kind: 'handed', tuples: handed }, m: waiter.isPinned ? waiter.number : 0 });",
+  ),
   one(
     'write carried out twice',
     apply,
@@ -475,23 +519,19 @@ const durability: readonly Mutant[] = [
     'await file.write(frame.offset, bytes);\n        await file.sync();',
     'await file.write(frame.offset, bytes);',
   ),
-  {
-    // Removing older snapshots syncs the folder again.
-    name: "a snapshot's name is not synced",
-    profile: 'snapshots',
-    edits: [
-      {
-        file: 'server/dist/src/storage/snapshots.js',
-        find: 'await withReserve(reserve, () => disk.syncFolder(snapshotFolder));',
-        replace: '',
-      },
-      {
-        file: 'server/dist/src/storage/snapshots.js',
-        find: 'await this.#disk.remove(path);\n        }\n        await this.#disk.syncFolder(snapshotFolder);',
-        replace: 'await this.#disk.remove(path);\n        }',
-      },
-    ],
-  },
+  one(
+    'a snapshot gets its name before it is synced',
+    'server/dist/src/storage/snapshots.js',
+    'await this.#put(this.#encoder.footer(stateHash));\n            await this.#file.sync();',
+    'await this.#put(this.#encoder.footer(stateHash));',
+    'snapshots',
+  ),
+  one(
+    'torn tail trimmed below the durable mark',
+    'server/dist/src/storage/recovery.js',
+    'this.#searchBehind(image, from);',
+    'this.#searchBehind(image, this.#lastFrom);',
+  ),
   one(
     "a segment's name is not synced",
     'server/dist/src/storage/segments.js',
@@ -526,6 +566,7 @@ const notification: readonly Mutant[] = [
 export const mutants: readonly Mutant[] = [
   ...fences,
   ...acceptance,
+  ...cancelling,
   ...waiting,
   ...sessionEnds,
   ...receipts,
