@@ -74,7 +74,7 @@ test('sendings of one request id that meet in flight are all answered with the f
   const group = newGroup();
   let sent = 0;
   const again = (requestId: string, change: Change): void => {
-    const identity = { kind: 'request', requestId } as const;
+    const identity = { kind: 'request', requestId, space: testSpace } as const;
     for (let count = 0; count < 3; count += 1) {
       sent += 1;
       const { epoch } = group;

@@ -17,13 +17,14 @@ import {
 } from '../base/limits.ts';
 import { type Failure, invalid } from '../router/failure.ts';
 import type {
+  Identity,
   ReplaceRequest,
   Request,
   RequestedTuple,
   SpaceRef,
   States,
 } from '../router/request.ts';
-import type { Operation, SessionOperation } from '../space/command.ts';
+import type { SessionOperation } from '../space/command.ts';
 
 /** A request that the contract's words do not make; caught where a call is begun. */
 export class RefusedError extends Error {
@@ -147,7 +148,7 @@ function shortRequestOf(
 function head(message: {
   readonly space: contract.SpaceRef | null;
   readonly operation: contract.OperationId | null;
-}): { readonly space: SpaceRef; readonly operation: Operation | undefined } {
+}): { readonly space: SpaceRef; readonly operation: Identity | undefined } {
   return { space: spaceOf(message.space), operation: operationOf(message.operation) };
 }
 
@@ -256,7 +257,7 @@ export function spaceOf(ref: contract.SpaceRef | null): SpaceRef {
   return { id, mapEpoch };
 }
 
-function operationOf(id: contract.OperationId | null): Operation | undefined {
+function operationOf(id: contract.OperationId | null): Identity | undefined {
   const kind = id?.kind;
   if (kind === null || kind === undefined) return undefined;
   if (kind.kind === 'session') return sessionOperationOf(kind.value, 'operation.session');

@@ -3,6 +3,7 @@ import { canonicalValue, isProblem, limits } from '@tuplet/proto';
 import { present } from '../base/assert.ts';
 import { partitionOf } from '../base/ids.ts';
 import type { CallId, Change } from '../coordination/messages.ts';
+import type { Operation } from '../space/command.ts';
 import type { Result } from '../space/outcome.ts';
 import type { Call, CallPorts } from './call.ts';
 import { type Failure, identityReused, invalid, isFailure } from './failure.ts';
@@ -10,6 +11,7 @@ import { type Changed, MutationCall } from './mutation.ts';
 import type {
   Answer,
   CancelRequest,
+  Identity,
   IncrementRequest,
   RenewRequest,
   ReplaceRequest,
@@ -39,7 +41,7 @@ export function write(
   if (isFailure(tuple)) return tuple;
   return new MutationCall(maker.ports, number, {
     partition: space.partitionOf(tuple.slot),
-    operation: request.operation,
+    operation: identified(request.operation, space),
     change: { kind: 'write', space: space.id, tuples: [tuple] },
     reply: writtenReply,
   });
@@ -65,7 +67,7 @@ export function writeMany(
     const message = `the tuples have ${bytes} bytes in canonical form, limit ${messageBytesMax}`;
     return invalid('REQUEST_TOO_LARGE', 'items', message, messageBytesMax);
   }
-  const { operation } = request;
+  const operation = identified(request.operation, space);
   return new WriteManyCall(maker.ports, number, { operation, space: space.id, tuples });
 }
 
@@ -87,7 +89,7 @@ export function writeIfAbsent(
   }
   return new MutationCall(maker.ports, number, {
     partition: space.partitionOf(tuple.slot),
-    operation: request.operation,
+    operation: identified(request.operation, space),
     change: { kind: 'write-if-absent', space: space.id, tuple, absent: absent.template },
     reply: writtenReply,
   });
@@ -120,10 +122,9 @@ export function replace(
     bytes: tuple.bytes,
     leaseMs: request.leaseMs,
   };
-  const { operation } = request;
   return new MutationCall(maker.ports, number, {
     partition,
-    operation,
+    operation: identified(request.operation, space),
     change,
     reply: replacedReply,
   });
@@ -156,7 +157,7 @@ export function increment(
   if (isProblem(delta)) return refusedArgument(delta, 'delta');
   return new MutationCall(maker.ports, number, {
     partition: present(target.partitions[0], 'a pinned template has a partition'),
-    operation: request.operation,
+    operation: identified(request.operation, space),
     change: {
       kind: 'increment',
       space: space.id,
@@ -178,12 +179,18 @@ export function cancelOrRenew(
   const partition = partitionOf(request.tuple);
   if (!maker.spaces.hasPartition(partition))
     return invalid('REQUEST_INVALID', 'tuple_id', `no tuple can have the id ${request.tuple}`);
-  const { operation, tuple } = request;
+  const { tuple } = request;
+  const operation = identified(request.operation, space);
   const change: Change =
     request.kind === 'cancel'
       ? { kind: 'cancel', space: space.id, tuple }
       : { kind: 'renew', space: space.id, tuple, leaseMs: request.leaseMs };
   return new MutationCall(maker.ports, number, { partition, operation, change, reply: byIdReply });
+}
+
+/** Who asks: a request id is one of the space that the call is for. */
+function identified(identity: Identity | undefined, space: RoutedSpace): Operation | undefined {
+  return identity?.kind === 'request' ? { ...identity, space: space.id } : identity;
 }
 
 function pinnedTarget(space: RoutedSpace, template: Uint8Array): Target | Failure {

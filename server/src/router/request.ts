@@ -12,9 +12,12 @@ import type {
   StampMs,
   TupleId,
 } from '../base/ids.ts';
-import type { Operation, SessionOperation } from '../space/command.ts';
+import type { RequestOperation, SessionOperation } from '../space/command.ts';
 import type { StoredTuple, WrittenTuple } from '../space/outcome.ts';
 import type { Failure } from './failure.ts';
+
+/** Who asks. Which space a request id belongs to is known when the call's space is. */
+export type Identity = SessionOperation | Omit<RequestOperation, 'space'>;
 
 /** Which space a call is for: by name, or by id with the epoch of the map it was learnt from. */
 export type SpaceRef =
@@ -34,19 +37,19 @@ export type States = readonly ('ready' | 'handed')[];
 export interface WriteRequest {
   readonly kind: 'write';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly tuple: RequestedTuple;
 }
 export interface WriteManyRequest {
   readonly kind: 'write-many';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly tuples: readonly RequestedTuple[];
 }
 export interface WriteIfAbsentRequest {
   readonly kind: 'write-if-absent';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly tuple: RequestedTuple;
   readonly absent: Uint8Array;
 }
@@ -65,7 +68,7 @@ export interface TakeRequest {
   readonly kind: 'take';
   readonly space: SpaceRef;
   /** undefined: in a session of this node's own (SPEC §4). */
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly template: Uint8Array;
   readonly max: number;
   readonly min: number;
@@ -82,7 +85,7 @@ export interface CancelTakeRequest {
 export interface ReplaceRequest {
   readonly kind: 'replace';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly target: Uint8Array | { readonly tuple: TupleId; readonly revision: LogIndex };
   readonly bytes: Uint8Array;
   readonly leaseMs: number | 'keep';
@@ -90,7 +93,7 @@ export interface ReplaceRequest {
 export interface IncrementRequest {
   readonly kind: 'increment';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly template: Uint8Array;
   readonly field: number;
   /** A whole `Value` message. */
@@ -106,14 +109,14 @@ export interface CountRequest {
 export interface RenewRequest {
   readonly kind: 'renew';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly tuple: TupleId;
   readonly leaseMs: number | undefined;
 }
 export interface CancelRequest {
   readonly kind: 'cancel';
   readonly space: SpaceRef;
-  readonly operation: Operation | undefined;
+  readonly operation: Identity | undefined;
   readonly tuple: TupleId;
 }
 /** K3. */

@@ -69,7 +69,7 @@ test('E3: a write is carried out once; sent again it answers its first outcome',
   const again = d.do({ ...write, operation: op(away, 1, 2) }, 1_000);
   t.deepEqual(again, first);
   t.deepEqual(d.ready(), ['a', 'b']);
-  const request = { kind: 'request', requestId: '0aff' } as const;
+  const request = { kind: 'request', requestId: '0aff', space: home } as const;
   const named = d.do({ ...write, operation: request });
   t.deepEqual(d.do({ ...write, operation: request }, 1_000), named);
   t.is(d.ready().length, 4);

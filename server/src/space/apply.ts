@@ -210,7 +210,7 @@ export function giveBack(state: SpaceState): void {
 
 /** result[op], from rows where tuples are handed over. */
 export function resultOf(state: SpaceState, operation: Operation): Result | undefined {
-  if (operation.kind === 'request') return state.requests.get(operation.requestId);
+  if (operation.kind === 'request') return state.requests.get(operation);
   const record = state.sessions.operation(operation);
   if (record === undefined) return undefined;
   if (record.handed.length === 0) return record.change;
@@ -237,7 +237,7 @@ function begin(state: SpaceState, operation: Operation | undefined): Outcome | u
 function remember(state: SpaceState, operation: Operation | undefined, result: ChangeResult): void {
   if (operation === undefined) return;
   if (operation.kind === 'session') state.sessions.remember(operation, result);
-  else state.requests.add(operation.requestId, state.stampMs, result);
+  else state.requests.add(operation, state.stampMs, result);
 }
 
 function writeOne(state: SpaceState, space: SpaceId, tuple: NewTuple): WrittenTuple {

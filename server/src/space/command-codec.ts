@@ -209,6 +209,7 @@ function writeOperation(writer: Writer, operation: Operation | undefined): void 
   else {
     const inner = openField(writer, 2);
     writeString(writer, 1, operation.requestId);
+    writeNumber(writer, 2, operation.space);
     writer.close(inner);
   }
   writer.close(mark);
@@ -228,14 +229,16 @@ function readOperation(reader: Reader): Operation {
 
 function readRequest(reader: Reader): Operation {
   let requestId = '';
+  let space = 0;
   readFields(reader, [], (tag) => {
-    if (tag !== lengthTag(1)) return false;
-    requestId = reader.string();
+    if (tag === lengthTag(1)) requestId = reader.string();
+    else if (tag === varintTag(2)) space = reader.uint32();
+    else return false;
     return true;
   });
   const whole = /^(?:[0-9a-f]{2})+$/.test(requestId);
   if (!whole || requestId.length > limits.requestIdBytesMax * 2) throw malformed('a request id');
-  return { kind: 'request', requestId };
+  return { kind: 'request', requestId, space: positive(space) as SpaceId };
 }
 
 function writeWrite(writer: Writer, command: WriteCommand): void {

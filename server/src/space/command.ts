@@ -29,6 +29,8 @@ export interface RequestOperation {
   readonly kind: 'request';
   /** The caller's 1 to 64 bytes, as lower-case hex. */
   readonly requestId: string;
+  /** The space of what is asked for: ids of one space say nothing in another. */
+  readonly space: SpaceId;
 }
 
 /** Who asks; `undefined` where nothing is remembered. */

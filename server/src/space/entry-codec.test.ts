@@ -44,11 +44,12 @@ const session: fc.Arbitrary<SessionOperation> = fc.record({
   attempt: as<Attempt>(wide),
   floor: as<Sequence>(wide),
 });
+const space = as<SpaceId>(fc.integer({ min: 1, max: 2 ** 32 - 1 }));
 const requestId = fc
   .uint8Array({ minLength: 1, maxLength: 64 })
   .map((id) => Buffer.from(id).toString('hex'));
 const operation: fc.Arbitrary<Operation | undefined> = fc.option(
-  fc.oneof(session, fc.record({ kind: fc.constant('request' as const), requestId })),
+  fc.oneof(session, fc.record({ kind: fc.constant('request' as const), requestId, space })),
   { nil: undefined },
 );
 const tuple = as<TupleId>(wide);
@@ -62,7 +63,7 @@ const write = written.chain((news) =>
   fc.record({
     kind: fc.constant('write' as const),
     operation,
-    space: as<SpaceId>(fc.integer({ min: 1, max: 2 ** 32 - 1 })),
+    space,
     tuples: fc.constant(news),
     absence: fc.option(fc.record({ slot, lastChange: as<LogIndex>(fc.nat()) }), { nil: undefined }),
     handOvers: fc
@@ -273,10 +274,19 @@ test('numbers out of their bounds are refused', (t) => {
   });
   refused({ kind: 'hand', operation: to, tuples: [] });
   refused({ kind: 'hand', operation: to, tuples: [4 as TupleId, 4 as TupleId] });
-  refused({ kind: 'cancel', operation: { kind: 'request', requestId: 'AB' }, tuple: 1 as TupleId });
   refused({
     kind: 'cancel',
-    operation: { kind: 'request', requestId: 'abc' },
+    operation: { kind: 'request', requestId: 'AB', space: 1 as SpaceId },
+    tuple: 1 as TupleId,
+  });
+  refused({
+    kind: 'cancel',
+    operation: { kind: 'request', requestId: 'ab', space: 0 as SpaceId },
+    tuple: 1 as TupleId,
+  });
+  refused({
+    kind: 'cancel',
+    operation: { kind: 'request', requestId: 'abc', space: 1 as SpaceId },
     tuple: 1 as TupleId,
   });
 });

@@ -1,9 +1,11 @@
 import test from 'ava';
+import type { SpaceId, TupleId } from '../base/ids.ts';
 import type { Operation } from './command.ts';
+import { Space } from './space.ts';
 import { Driver, home, tuple } from './testing-driver.ts';
 
-function request(n: number): Operation {
-  return { kind: 'request', requestId: n.toString(16).padStart(8, '0') };
+function request(n: number, space: SpaceId = home): Operation {
+  return { kind: 'request', requestId: n.toString(16).padStart(8, '0'), space };
 }
 
 function write(d: Driver, operation: Operation, afterMs = 0) {
@@ -61,4 +63,24 @@ test('a renewal, a cancellation and a replacement are remembered like a write', 
   t.like(d.cancel(a, request(3)), { result: { kind: 'cancelled', found: true } });
   t.like(d.cancel(a, request(3)), { result: { kind: 'cancelled', found: true } });
   t.like(d.cancel(a, request(4)), { result: { kind: 'cancelled', found: false } });
+});
+
+test('a request id of one space says nothing in another, after a snapshot either [4.16]', (t) => {
+  const d = new Driver();
+  const there = 2 as SpaceId;
+  write(d, request(1));
+  t.is(d.space.result(request(1, there)), undefined);
+  t.like(d.cancel(9 as TupleId, request(1, there)), { result: { kind: 'cancelled' } });
+  for (let n = 2; n < 300; n += 1) write(d, request(n, n % 2 === 0 ? home : there));
+  const cut = d.space.beginSnapshot();
+  const chunks: Uint8Array[] = [];
+  for (let chunk = cut.next(); chunk !== undefined; chunk = cut.next()) chunks.push(chunk);
+  const loaded = Space.load(chunks);
+  loaded.verify();
+  t.is(loaded.stateHash(), d.space.stateHash());
+  for (const space of [d.space, loaded]) {
+    t.like(space.result(request(1)), { kind: 'written' });
+    t.like(space.result(request(1, there)), { kind: 'cancelled' });
+    t.is(space.result(request(2, there)), undefined);
+  }
 });

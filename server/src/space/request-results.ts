@@ -5,12 +5,14 @@
  */
 import { Reader, Writer } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
-import type { StampMs } from '../base/ids.ts';
+import type { SpaceId, StampMs } from '../base/ids.ts';
 import { ByteLog, type ByteLogCut } from './byte-log.ts';
+import type { RequestOperation } from './command.ts';
 import { type ChangeResult, readResult, writeResult } from './result-codec.ts';
 import {
   lengthTag,
   openField,
+  positive,
   readFields,
   readNested,
   required,
@@ -26,9 +28,14 @@ export interface RequestResultLimits {
   readonly requestResultBytesMax: number;
 }
 
-interface Remembered {
-  readonly requestId: string;
+/** What a result is found by: ids are told apart by space. */
+type Key = Pick<RequestOperation, 'requestId' | 'space'>;
+
+interface Head extends Key {
   readonly stampMs: StampMs;
+}
+
+interface Remembered extends Head {
   readonly result: ChangeResult;
 }
 
@@ -39,7 +46,7 @@ export class RequestResults {
   readonly #limits: RequestResultLimits;
   readonly #log = new ByteLog();
   readonly #writer = new Writer();
-  /** Positions in the log + 1 by hash of the request id, linear probing; 0 is empty. */
+  /** Positions in the log + 1 by hash of space and request id, linear probing; 0 is empty. */
   #cells = new Float64Array(cellsMin);
   #oldestStampMs = Number.POSITIVE_INFINITY;
 
@@ -57,22 +64,23 @@ export class RequestResults {
   }
 
   /** The remembered result of a request. */
-  get(requestId: string): ChangeResult | undefined {
-    const cell = this.#find(requestId);
+  get(key: Key): ChangeResult | undefined {
+    const cell = this.#find(key);
     if (this.#cells[cell] === 0) return undefined;
     return decode(this.#log.at((this.#cells[cell] as number) - 1)).result;
   }
 
   /** Remembers the result of a request that is not remembered yet. */
-  add(requestId: string, stampMs: StampMs, result: ChangeResult): void {
+  add(key: Key, stampMs: StampMs, result: ChangeResult): void {
     const writer = this.#writer;
     writer.reset();
-    writeString(writer, 1, requestId);
-    writePresentNumber(writer, 2, stampMs);
-    const mark = openField(writer, 3);
+    writeString(writer, 1, key.requestId);
+    writePresentNumber(writer, 2, key.space);
+    writePresentNumber(writer, 3, stampMs);
+    const mark = openField(writer, 4);
     writeResult(writer, result);
     writer.close(mark);
-    this.#append(writer.view(), requestId, stampMs);
+    this.#append(writer.view(), key, stampMs);
   }
 
   /** An entry has been applied: what is beyond a bound goes, oldest first. */
@@ -94,8 +102,8 @@ export class RequestResults {
 
   /** Loading: an encoded result, oldest first. Throws DecodeError where it is not one. */
   load(record: Uint8Array): void {
-    const { requestId, stampMs } = decode(record);
-    this.#append(record, requestId, stampMs);
+    const remembered = decode(record);
+    this.#append(record, remembered, remembered.stampMs);
   }
 
   /** Costly check: every record is found by its id, and the bounds hold. */
@@ -103,7 +111,7 @@ export class RequestResults {
     let count = 0;
     for (let at = this.#log.first; at < this.#log.end; at = this.#log.next(at)) {
       const remembered = decode(this.#log.at(at));
-      const cell = this.#find(remembered.requestId);
+      const cell = this.#find(remembered);
       assert(this.#cells[cell] === at + 1, 'a request id leads to its result');
       const fresh = remembered.stampMs + this.#limits.requestResultMs > stampMs;
       assert(fresh, 'old results are forgotten');
@@ -116,36 +124,36 @@ export class RequestResults {
     assert(count <= this.#limits.requestResultsMax, 'the number of results is bounded');
   }
 
-  #append(record: Uint8Array, requestId: string, stampMs: StampMs): void {
+  #append(record: Uint8Array, key: Key, stampMs: StampMs): void {
     if (this.#log.count * 2 >= this.#cells.length) this.#grow();
-    const cell = this.#find(requestId);
+    const cell = this.#find(key);
     assert(this.#cells[cell] === 0, 'a request is remembered once');
     if (this.#log.count === 0) this.#oldestStampMs = stampMs;
     this.#cells[cell] = this.#log.append(record) + 1;
   }
 
   #cutFirst(): void {
-    const { requestId } = decodeKey(this.#log.at(this.#log.first));
-    this.#close(this.#find(requestId));
+    this.#close(this.#find(decodeHead(this.#log.at(this.#log.first))));
     this.#log.cutFirst();
     this.#oldestStampMs =
       this.#log.count === 0
         ? Number.POSITIVE_INFINITY
-        : decodeKey(this.#log.at(this.#log.first)).stampMs;
+        : decodeHead(this.#log.at(this.#log.first)).stampMs;
   }
 
-  /** The cell of a request id, or the empty cell where it belongs. */
-  #find(requestId: string): number {
+  /** The cell of a request, or the empty cell where it belongs. */
+  #find(key: Key): number {
     const mask = this.#cells.length - 1;
-    let at = hashOf(requestId) & mask;
+    let at = hashOf(key) & mask;
     for (; this.#cells[at] !== 0; at = (at + 1) & mask) {
-      if (this.#idAt(at) === requestId) break;
+      const { requestId, space } = this.#keyAt(at);
+      if (requestId === key.requestId && space === key.space) break;
     }
     return at;
   }
 
-  #idAt(cell: number): string {
-    return decodeKey(this.#log.at((this.#cells[cell] as number) - 1)).requestId;
+  #keyAt(cell: number): Key {
+    return decodeHead(this.#log.at((this.#cells[cell] as number) - 1));
   }
 
   /** Knuth's algorithm R: no entry hides behind the hole. */
@@ -154,7 +162,7 @@ export class RequestResults {
     const mask = cells.length - 1;
     let hole = from;
     for (let at = (hole + 1) & mask; cells[at] !== 0; at = (at + 1) & mask) {
-      const home = hashOf(this.#idAt(at)) & mask;
+      const home = hashOf(this.#keyAt(at)) & mask;
       if (((at - home) & mask) < ((at - hole) & mask)) continue;
       cells[hole] = cells[at] as number;
       hole = at;
@@ -167,15 +175,14 @@ export class RequestResults {
     this.#cells = new Float64Array(old.length * 2);
     for (const position of old) {
       if (position === 0) continue;
-      const { requestId } = decodeKey(this.#log.at(position - 1));
-      this.#cells[this.#find(requestId)] = position;
+      this.#cells[this.#find(decodeHead(this.#log.at(position - 1)))] = position;
     }
   }
 }
 
-/** FNV-1a over the id's characters, then murmur3's finalizer: ids may be counters. */
-function hashOf(requestId: string): number {
-  let hash = 0x811c_9dc5;
+/** FNV-1a over the space and the id's characters, then murmur3's finalizer: ids may be counters. */
+function hashOf({ requestId, space }: Key): number {
+  let hash = Math.imul(0x811c_9dc5 ^ space, 0x0100_0193);
   for (let i = 0; i < requestId.length; i += 1) {
     hash = Math.imul(hash ^ requestId.charCodeAt(i), 0x0100_0193);
   }
@@ -183,25 +190,34 @@ function hashOf(requestId: string): number {
   return (hash ^ (hash >>> 13)) >>> 0;
 }
 
-function decodeKey(record: Uint8Array): { requestId: string; stampMs: StampMs } {
+function decodeHead(record: Uint8Array): Head {
   const reader = new Reader(record);
   reader.tag();
   const requestId = reader.string();
   reader.tag();
-  return { requestId, stampMs: reader.uint64() as StampMs };
+  const space = reader.uint32() as SpaceId;
+  reader.tag();
+  return { requestId, space, stampMs: reader.uint64() as StampMs };
 }
 
 function decode(record: Uint8Array): Remembered {
   const reader = new Reader(record);
   let requestId = '';
+  let space = 0;
   let stampMs = 0;
   let result: ChangeResult | undefined;
   readFields(reader, [], (tag) => {
     if (tag === lengthTag(1)) requestId = reader.string();
-    else if (tag === varintTag(2)) stampMs = reader.uint64();
-    else if (tag === lengthTag(3)) result = readNested(reader, readResult);
+    else if (tag === varintTag(2)) space = reader.uint32();
+    else if (tag === varintTag(3)) stampMs = reader.uint64();
+    else if (tag === lengthTag(4)) result = readNested(reader, readResult);
     else return false;
     return true;
   });
-  return { requestId, stampMs: stampMs as StampMs, result: required(result) };
+  return {
+    requestId,
+    space: positive(space) as SpaceId,
+    stampMs: stampMs as StampMs,
+    result: required(result),
+  };
 }

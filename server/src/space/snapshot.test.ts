@@ -48,19 +48,19 @@ function full(): Driver {
   });
   d.do({
     kind: 'renew',
-    operation: { kind: 'request', requestId: 'aa' },
+    operation: { kind: 'request', requestId: 'aa', space: home },
     tuple: e,
     leaseMs: undefined,
   });
   d.do({
     kind: 'write',
-    operation: { kind: 'request', requestId: 'bb' },
+    operation: { kind: 'request', requestId: 'bb', space: home },
     space: home,
     tuples: [tuple('x')],
     absence: undefined,
     handOvers: [],
   });
-  d.cancel(d.write('gone'), { kind: 'request', requestId: 'cc' });
+  d.cancel(d.write('gone'), { kind: 'request', requestId: 'cc', space: home });
   d.write('y', { space: 2, slot: 9 });
   d.do({ kind: 'drop-space', space: home });
   d.end(other);
@@ -195,8 +195,8 @@ test('a loaded space gives new ids, remembers requests and gives back what is no
     driver.end(away);
     t.is(driver.space.returning, 1);
     driver.do({ kind: 'give-back' });
-    driver.cancel(1 as TupleId, { kind: 'request', requestId: 'cc' });
-    t.like(driver.space.result({ kind: 'request', requestId: 'cc' }), {
+    driver.cancel(1 as TupleId, { kind: 'request', requestId: 'cc', space: home });
+    t.like(driver.space.result({ kind: 'request', requestId: 'cc', space: home }), {
       kind: 'cancelled',
       found: true,
     });

@@ -95,8 +95,10 @@ function compareSessions(space: Space, model: SpaceModel): void {
       model.known.get(session)?.operations.size ?? 0,
     );
   }
-  for (const requestId of testRequests)
-    compareOperation(space, model, { kind: 'request', requestId });
+  for (const requestId of testRequests) {
+    for (const id of testSpaces)
+      compareOperation(space, model, { kind: 'request', requestId, space: id });
+  }
 }
 
 function compareOperation(space: Space, model: SpaceModel, operation: Operation): void {

@@ -111,7 +111,10 @@ function sessionOperation(choice: Choice): SessionOperation {
 function operation(choice: Choice): Operation | undefined {
   const way = choice.c % 6;
   if (way === 0) return undefined;
-  if (way <= 2) return { kind: 'request', requestId: pick(testRequests, choice.d) };
+  if (way <= 2) {
+    const requestId = pick(testRequests, choice.d);
+    return { kind: 'request', requestId, space: pick(testSpaces, choice.a) };
+  }
   return sessionOperation(choice);
 }
 

@@ -84,7 +84,7 @@ export class SpaceModel {
   readonly slots: Map<string, LogIndex> = new Map();
   readonly dropped: Set<SpaceId> = new Set();
   returns: TupleId[] = [];
-  requests: { id: string; stampMs: number; result: Result }[] = [];
+  requests: { id: string; space: SpaceId; stampMs: number; result: Result }[] = [];
   events: SpaceEvent[] = [];
   index = 0 as LogIndex;
   stampMs = 0 as StampMs;
@@ -143,7 +143,8 @@ export class SpaceModel {
 
   result(operation: Operation): Result | undefined {
     if (operation.kind === 'request') {
-      return this.requests.find((r) => r.id === operation.requestId)?.result;
+      const { requestId, space } = operation;
+      return this.requests.find((r) => r.id === requestId && r.space === space)?.result;
     }
     const record = this.known.get(operation.session)?.operations.get(operation.sequence);
     if (record === undefined) return undefined;
@@ -441,7 +442,10 @@ export class SpaceModel {
   #remember(operation: Operation | undefined, result: Result): void {
     if (operation === undefined) return;
     if (operation.kind === 'session') this.#record(operation).change = result;
-    else this.requests.push({ id: operation.requestId, stampMs: this.stampMs, result });
+    else {
+      const { requestId: id, space } = operation;
+      this.requests.push({ id, space, stampMs: this.stampMs, result });
+    }
   }
 
   #over(tuple: ModelTuple): boolean {

@@ -247,6 +247,19 @@ test('without a session a request id is remembered for 5 minutes, and then acts 
   t.is(await countOf(bare, READY), 3);
 });
 
+test('a request id of one space says nothing in another [4.16]', async (t) => {
+  const { bare, client } = await startHouse(t);
+  await client.admin.createSpace('others', { like: jobs.name });
+  const operation: contract.OperationIdInit = {
+    kind: { kind: 'requestId', value: Buffer.from('an-id') },
+  };
+  const request = { space: jobs, tuple: tuple('job', 1), operation };
+  const first = await bare.call(methods.write, request);
+  const there = await bare.call(methods.write, { ...request, space: { name: 'others' } });
+  t.not(there.written?.tupleId, first.written?.tupleId);
+  t.deepEqual(await bare.call(methods.write, request), first);
+});
+
 test('a session has 4,096 unfinished operations; beyond it is busy, and forgets nothing [4.17]', async (t) => {
   const { bare } = await startHouse(t);
   const session = await BareSession.open(bare, 3_600);
