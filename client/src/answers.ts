@@ -5,6 +5,7 @@ import {
   malformed,
   readStatus,
   type SecondsAndNanos,
+  type Value as StoredValue,
   Timestamp,
 } from '@tuplet/proto';
 import {
@@ -77,7 +78,13 @@ export function timestampOf(message: SecondsAndNanos | null): Timestamp | undefi
 
 /** The values of an encoded tuple, of whatever size a space may allow. */
 export function valuesOf(bytes: Uint8Array, template: PreparedTemplate | undefined): Value[] {
-  const values = decodeTuple(bytes, bounds).map(fromStored);
+  const stored = decodeTuple(bytes, bounds);
+  // The array is ours: most values are read as they are stored, and stay where they are.
+  const values = stored as Value[];
+  for (let i = 0; i < stored.length; i += 1) {
+    const value = stored[i] as StoredValue;
+    if (typeof value === 'object' && value !== null) values[i] = fromStored(value);
+  }
   template?.convert(values, bytes);
   return values;
 }
@@ -109,12 +116,14 @@ export function readFound(
   end: number,
   template: PreparedTemplate | undefined,
 ): Found {
-  const { outcome, found } = TakeManyResponse.decode(bytes.subarray(start, end));
-  return {
-    isCancelled: outcome === cancelledOutcome,
-    tuples: found.map((stored) => tupleOf(stored, template)),
-    ids: found.map((stored) => stored.tupleId),
-  };
+  const { outcome, found } = TakeManyResponse.decodeRun(bytes, start, end);
+  const tuples: Value[][] = [];
+  const ids: number[] = [];
+  for (const stored of found) {
+    tuples.push(tupleOf(stored, template));
+    ids.push(stored.tupleId);
+  }
+  return { isCancelled: outcome === cancelledOutcome, tuples, ids };
 }
 
 function writtenOf(message: WrittenMessage): Written {
@@ -128,7 +137,7 @@ export function readWriteAnswer(
   start: number,
   end: number,
 ): Written | undefined {
-  const { written } = WriteResponse.decode(bytes.subarray(start, end));
+  const { written } = WriteResponse.decodeRun(bytes, start, end);
   return written === null ? undefined : writtenOf(written);
 }
 
@@ -146,7 +155,7 @@ export type WriteOutcome =
 
 /** Reads the answer of WriteMany. */
 export function readOutcomes(bytes: Uint8Array, start: number, end: number): WriteOutcome[] {
-  const { outcomes } = WriteManyResponse.decode(bytes.subarray(start, end));
+  const { outcomes } = WriteManyResponse.decodeRun(bytes, start, end);
   return outcomes.map(({ kind }) => {
     if (kind === null) throw malformed('an outcome that says nothing');
     if (kind.kind === 'written') return { kind: 'written', written: writtenOf(kind.value) };
@@ -169,7 +178,7 @@ export function readReplaced(
   end: number,
   template: PreparedTemplate | undefined,
 ): Replaced<Value[]> | undefined {
-  const { written, replaced } = ReplaceResponse.decode(bytes.subarray(start, end));
+  const { written, replaced } = ReplaceResponse.decodeRun(bytes, start, end);
   if (written === null) return undefined;
   if (replaced === null) throw malformed('a replacement without what it replaced');
   return { written: writtenOf(written), replaced: tupleOf(replaced, template) };
@@ -181,7 +190,7 @@ export function readIncremented(
   start: number,
   end: number,
 ): Value[] | undefined {
-  const { found } = IncrementResponse.decode(bytes.subarray(start, end));
+  const { found } = IncrementResponse.decodeRun(bytes, start, end);
   return found === null ? undefined : tupleOf(found, undefined);
 }
 
@@ -193,6 +202,6 @@ export interface Renewed {
 
 /** Reads the answer of Renew; undefined where the tuple was not there. */
 export function readRenewed(bytes: Uint8Array, start: number, end: number): Renewed | undefined {
-  const { renewed, leaseEnd } = RenewResponse.decode(bytes.subarray(start, end));
+  const { renewed, leaseEnd } = RenewResponse.decodeRun(bytes, start, end);
   return renewed ? { leaseEnd: timestampOf(leaseEnd) } : undefined;
 }

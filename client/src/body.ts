@@ -14,45 +14,49 @@ import { invalidArgument } from './value.ts';
 
 const bounds = { tupleBytesMax: limits.tupleBytesMax };
 
-/** Bodies lie in it one after the other; a full one is left to those who still hold it. */
-class Slab {
+/** Where bodies that may wait long lie, one after the other; a full one is left to those who hold it. */
+class LastingSlab {
   bytes: Uint8Array = new Uint8Array(0);
-  readonly #size: number;
   #used = 0;
 
-  constructor(size: number) {
-    this.#size = size;
-  }
-
-  /** Copies the first `size` bytes of `source`; returns where they are in `bytes`. */
-  keep(source: Uint8Array, size: number): number {
+  /** Copies a run of `source`; returns where it is in `bytes`. */
+  keep(source: Uint8Array, from: number, size: number): number {
     if (this.#used + size > this.bytes.length) {
-      this.bytes = new Uint8Array(this.#size);
+      this.bytes = new Uint8Array(clientLimits.lastingSlabBytes);
       this.#used = 0;
     }
     const start = this.#used;
     const { bytes } = this;
-    for (let i = 0; i < size; i += 1) bytes[start + i] = source[i] as number;
+    for (let i = 0; i < size; i += 1) bytes[start + i] = source[from + i] as number;
     this.#used = start + size;
     return start;
   }
 }
 
-const promptSlab = new Slab(clientLimits.slabBytes);
-const lastingSlab = new Slab(clientLimits.lastingSlabBytes);
+const lastingSlab = new LastingSlab();
 
 /**
- * Writes the bodies of requests, one after the other. Small bodies share a slab, since a buffer of
- * its own costs more than encoding a small tuple.
+ * Writes the bodies of requests, one after the other. Small bodies are written where they stay, side
+ * by side in a slab, since a buffer of its own costs more than encoding a small tuple.
  */
 export class BodyWriter {
-  readonly #writer = new Writer(4_096);
+  #writer = new Writer(clientLimits.slabBytes);
+  /** The slab, unless the writer has grown out of it. */
+  #slab: Uint8Array = this.#writer.bytes;
+  /** Where the present body begins: what lies before it belongs to others. */
+  #start = 0;
   #templateEnd = 0;
 
-  /** Forgets what was written. */
+  /** Forgets what was written and not handed out. */
   begin(): this {
-    this.#writer.reset();
-    this.#templateEnd = 0;
+    const hasGrown = this.#writer.bytes !== this.#slab;
+    if (hasGrown || this.#start + clientLimits.slabBodyBytesMax > this.#slab.length) {
+      this.#writer = new Writer(clientLimits.slabBytes);
+      this.#slab = this.#writer.bytes;
+      this.#start = 0;
+    }
+    this.#writer.position = this.#start;
+    this.#templateEnd = this.#start;
     return this;
   }
 
@@ -117,24 +121,29 @@ export class BodyWriter {
 
   /** A copy of what was written. */
   finish(): Uint8Array {
-    return this.#writer.finish();
+    return this.#writer.bytes.slice(this.#start, this.#writer.position);
   }
 
   /** The body; `lasting` where it may wait for long, and should hold no more than a small slab. */
   body(lasting: boolean): Body {
-    const writer = this.#writer;
-    const size = writer.position;
-    const slab = lasting ? lastingSlab : promptSlab;
+    const { bytes, position } = this.#writer;
+    const start = this.#start;
+    const size = position - start;
+    const templateSize = this.#templateEnd - start;
     const { slabBodyBytesMax, lastingBodyBytesMax } = clientLimits;
-    if (size > (lasting ? lastingBodyBytesMax : slabBodyBytesMax)) {
-      return { bytes: writer.finish(), start: 0, end: size, templateEnd: this.#templateEnd };
+    if (size > (lasting ? lastingBodyBytesMax : slabBodyBytesMax) || bytes !== this.#slab) {
+      return { bytes: this.finish(), start: 0, end: size, templateEnd: templateSize };
     }
-    const start = slab.keep(writer.bytes, size);
+    if (!lasting) {
+      this.#start = position;
+      return { bytes, start, end: position, templateEnd: this.#templateEnd };
+    }
+    const kept = lastingSlab.keep(bytes, start, size);
     return {
-      bytes: slab.bytes,
-      start,
-      end: start + size,
-      templateEnd: start + this.#templateEnd,
+      bytes: lastingSlab.bytes,
+      start: kept,
+      end: kept + size,
+      templateEnd: kept + templateSize,
     };
   }
 }

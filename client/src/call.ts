@@ -6,13 +6,15 @@ import { cancelled } from './engine/reasons.ts';
 import type { TupletError } from './error.ts';
 import type { PreparedTemplate } from './template.ts';
 
+const untold = (): void => {};
+
 /** An operation whose end is a promise. */
 abstract class Call<Result> extends Operation {
   /** Settled exactly once, by the engine. */
   readonly promise: Promise<Result>;
   // The promise's executor, which runs at once, replaces both.
-  #resolve: (result: Result) => void = () => {};
-  #reject: (error: TupletError) => void = () => {};
+  #resolve: (result: Result) => void = untold;
+  #reject: (error: TupletError) => void = untold;
   #unlisten: (() => void) | undefined;
 
   constructor(input: OperationInput) {

@@ -348,11 +348,11 @@ type Widened<From> = From extends readonly unknown[]
   : From;
 
 function readCancelled(bytes: Uint8Array, start: number, end: number): boolean {
-  return CancelResponse.decode(bytes.subarray(start, end)).cancelled;
+  return CancelResponse.decodeRun(bytes, start, end).cancelled;
 }
 
 function readCount(bytes: Uint8Array, start: number, end: number): number {
-  return CountResponse.decode(bytes.subarray(start, end)).count;
+  return CountResponse.decodeRun(bytes, start, end).count;
 }
 
 function writeStates(

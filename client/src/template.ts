@@ -150,6 +150,7 @@ function range<Bound extends Orderable>(
 /** The matcher of one position. */
 function matcherOf(field: Matcher<unknown> | Writable): Matcher<unknown> {
   if (field instanceof Matcher) return field;
+  if (typeof field === 'string') return new Matcher({ kind: 'actual', value: field });
   const convert =
     typeof field === 'bigint'
       ? toBigInt
@@ -169,7 +170,8 @@ function patternOf(fields: Pattern): CompiledPattern {
   const matchers: MatcherSpec[] = [];
   let converts: (Convert | undefined)[] | undefined;
   let rest = false;
-  for (const [index, field] of fields.entries()) {
+  for (let index = 0; index < fields.length; index += 1) {
+    const field = fields[index] as TemplateField;
     if (field instanceof Rest) {
       if (index !== fields.length - 1) {
         const message = 't.rest stands at the end';
@@ -203,11 +205,17 @@ export class PreparedTemplate {
 
   /** Throws EncodeError for what is no template. */
   constructor(template: Template) {
-    const patterns = template instanceof Union ? template.patterns : [template];
-    const compiled = patterns.map(patternOf);
-    this.specs = compiled.map((pattern) => pattern.spec);
-    this.#converts = compiled.map((pattern) => pattern.converts);
-    this.#anyConverts = this.#converts.some((converts) => converts !== undefined);
+    if (template instanceof Union) {
+      const compiled = template.patterns.map(patternOf);
+      this.specs = compiled.map((pattern) => pattern.spec);
+      this.#converts = compiled.map((pattern) => pattern.converts);
+      this.#anyConverts = this.#converts.some((converts) => converts !== undefined);
+    } else {
+      const { spec, converts } = patternOf(template);
+      this.specs = [spec];
+      this.#converts = [converts];
+      this.#anyConverts = converts !== undefined;
+    }
   }
 
   /** Converts the values of a matching tuple, in place. */

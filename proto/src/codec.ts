@@ -17,6 +17,8 @@ export interface Codec<T, Init = T> {
    * offer, and a client passes over what a newer server adds.
    */
   decode(bytes: Uint8Array, unknownFields?: 'pass' | 'refuse'): T;
+  /** Reads a message that is a run of `bytes`, passing over unknown fields. Throws DecodeError. */
+  decodeRun(bytes: Uint8Array, start: number, end: number): T;
 }
 
 /** One method of a service, for any transport. */
@@ -53,6 +55,7 @@ export function codec<T, Init>(
       reader.refusesUnknown = unknownFields === 'refuse';
       return read(reader);
     },
+    decodeRun: (bytes, start, end) => read(new Reader(bytes, start, end)),
   };
 }
 

@@ -74,7 +74,8 @@ function placed(error: unknown, place: string): unknown {
   return new EncodeError({ ...error.problem, field: place + error.problem.field });
 }
 
-function writeValue(writer: Writer, value: Value, depth: number): void {
+/** Writes a value's stored encoding where the writer stands; `depth` lists are around it. Throws EncodeError. */
+export function writeValue(writer: Writer, value: Value, depth = 0): void {
   switch (typeof value) {
     case 'string':
       refuseSize(value.length);

@@ -1,4 +1,4 @@
-import { encodeValue, inKeyOrder } from './encode.ts';
+import { inKeyOrder, writeValue } from './encode.ts';
 import type { Kind, Value } from './value.ts';
 import { WireType, Writer } from './wire.ts';
 
@@ -105,11 +105,18 @@ function writeMatcher(writer: Writer, matcher: MatcherSpec): void {
   }
   if (matcher.kind === 'actual') {
     writer.tag(MatcherField.ACTUAL, WireType.LENGTH);
-    writer.lengthDelimited(encodeValue(matcher.value));
+    writeActual(writer, matcher.value);
     return;
   }
   const mark = begin(writer, fieldOf[matcher.kind]);
   writeContent(writer, matcher);
+  writer.close(mark);
+}
+
+/** A value with its length before it. */
+function writeActual(writer: Writer, value: Value): void {
+  const mark = writer.open();
+  writeValue(writer, value);
   writer.close(mark);
 }
 
@@ -145,7 +152,7 @@ function writeContent(
     case 'any-of':
       for (const value of matcher.values) {
         writer.tag(1, WireType.LENGTH);
-        writer.lengthDelimited(encodeValue(value));
+        writeActual(writer, value);
       }
       return;
     case 'negation':
@@ -171,7 +178,7 @@ function writeRange(writer: Writer, range: Extract<MatcherSpec, { readonly kind:
 function writeBound(writer: Writer, field: number, bound: BoundSpec): void {
   const mark = begin(writer, field);
   writer.tag(1, WireType.LENGTH);
-  writer.lengthDelimited(encodeValue(bound.value));
+  writeActual(writer, bound.value);
   if (bound.exclusive === true) {
     writer.tag(2, WireType.VARINT);
     writer.byte(1);

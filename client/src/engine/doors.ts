@@ -13,8 +13,11 @@ export interface EngineClock {
   nowMs(): number;
   /** Calls `run` once after `delayMs` (0 or more). */
   after(delayMs: number, run: () => void): Cancel;
-  /** Calls `run` when the events already queued have been seen: the end of a turn. */
-  soon(run: () => void): void;
+  /**
+   * Calls `run` when the events already queued have been seen: the end of a turn. It may call it
+   * earlier, once the present event and the promises that it settles have run, if `isUrgent` says so then.
+   */
+  soon(run: () => void, isUrgent?: () => boolean): void;
 }
 
 /** Randomness, for jitter alone. */

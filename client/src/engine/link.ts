@@ -45,6 +45,7 @@ export class Link {
   #failures = 0;
   #retryAtMs = 0;
   #heardAtMs = Number.NEGATIVE_INFINITY;
+  #isHeard = false;
 
   constructor(doors: EngineDoors, owner: LinkOwner) {
     this.#doors = doors;
@@ -54,6 +55,11 @@ export class Link {
   /** When the last message came. */
   get heardAtMs(): number {
     return this.#heardAtMs;
+  }
+
+  /** Whether a message has come since the last one was sent. */
+  get isHeard(): boolean {
+    return this.#isHeard;
   }
 
   /** When a connection may be tried next; in the past if now. */
@@ -113,6 +119,7 @@ export class Link {
   /** Sends a batch. Returns false where no more may follow now. */
   send(bytes: Uint8Array): boolean {
     if (this.#channel === undefined) return false;
+    this.#isHeard = false;
     if (!this.#channel.send(bytes)) this.#paused = true;
     return !this.#paused;
   }
@@ -137,6 +144,7 @@ export class Link {
   #message(bytes: Uint8Array): void {
     const nowMs = this.#doors.clock.nowMs();
     this.#heardAtMs = nowMs;
+    this.#isHeard = true;
     this.#failures = 0;
     const generation = this.#generation;
     this.#owner.arriving(nowMs);

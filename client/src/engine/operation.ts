@@ -100,7 +100,7 @@ export abstract class Operation {
   /** Whether the user has been told already; then a tuple that still comes is not acknowledged. */
   abandoned = false;
   /** Tuples handed out whose receipt is not confirmed. */
-  unreceived: number[] = [];
+  unreceived: readonly number[] = nothingHanded;
 
   constructor(input: OperationInput) {
     this.kind = input.kind;

@@ -240,10 +240,8 @@ export class Sessions {
       for (const { sequence, tupleId } of readReceived(bytes, reply.start, reply.end)) {
         const operation = session.open.get(sequence);
         if (operation?.stage !== 'unconfirmed') continue;
-        const { unreceived } = operation;
-        const index = unreceived.indexOf(tupleId);
-        if (index >= 0) unreceived.splice(index, 1);
-        if (unreceived.length === 0) this.#owner.received(operation);
+        operation.unreceived = operation.unreceived.filter((id) => id !== tupleId);
+        if (operation.unreceived.length === 0) this.#owner.received(operation);
       }
     } else if (reply.field === errorReply) {
       const error = errorIn(bytes, reply.start, reply.end);

@@ -4,6 +4,15 @@ import type { EngineClock } from '../engine/doors.ts';
 const jumpMs = 1_000;
 
 /**
+ * What the present event sends is written to the socket with it. At the end of the turn it would be
+ * written in the next one: two more waits for events, which is most of what a lone call costs.
+ */
+function endTurn(run: () => void, isUrgent: () => boolean): void {
+  if (isUrgent()) run();
+  else setImmediate(run);
+}
+
+/**
  * The engine's clock in Node. Monotonic time stands still while a machine sleeps, and a lease does
  * not: where the wall clock has jumped ahead of it, the jump is counted as time that passed. A wall
  * clock that is set forward thus costs a session, never a tuple; one set back changes nothing.
@@ -27,8 +36,10 @@ export function nodeClock(
       const timer = setTimeout(run, Math.min(Math.ceil(delayMs), 2_147_483_647));
       return () => clearTimeout(timer);
     },
-    soon: (run) => {
-      setImmediate(run);
+    soon: (run, isUrgent) => {
+      // Ticks that promises ask for come when all promises have run.
+      if (isUrgent === undefined) setImmediate(run);
+      else process.nextTick(endTurn, run, isUrgent);
     },
   };
 }

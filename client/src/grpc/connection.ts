@@ -1,5 +1,4 @@
 /** The SDK's way over grpc-js: the Exchange stream, unary calls and server streams as bytes. */
-import { Buffer } from 'node:buffer';
 import {
   type ChannelCredentials,
   type ChannelOptions,
@@ -11,15 +10,16 @@ import { backOffMs } from '../engine/back-off.ts';
 import type { Channel, ChannelEvents, EngineRandom } from '../engine/doors.ts';
 import { TupletError } from '../error.ts';
 import type { ServerStream } from '../notify.ts';
-import { errorOfCall, streamEnded } from './errors.ts';
+import { errorOfCall } from './errors.ts';
+import { asBuffer, openExchange } from './exchange.ts';
 import { pause } from './pause.ts';
-
-const exchangePath = '/tuplet.v1.TupleSpaceService/Exchange';
 
 /** What grpc-js is told; times in milliseconds. */
 const channelOptions: ChannelOptions = {
   // A connection of its own for each `Connection`, instead of one shared by all in the process.
   'grpc.use_local_subchannel_pool': 1,
+  // Counters that nobody reads.
+  'grpc.enable_channelz': 0,
   'grpc.keepalive_time_ms': 20_000,
   'grpc.keepalive_timeout_ms': 5_000,
   'grpc.keepalive_permit_without_calls': 1,
@@ -29,10 +29,6 @@ const channelOptions: ChannelOptions = {
   // Answers stop at 3.5 MiB (SPEC §1).
   'grpc.max_receive_message_length': 4_194_304,
 };
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
 
 function asIs(bytes: Buffer): Uint8Array {
   return bytes;
@@ -70,31 +66,8 @@ export class Connection {
   }
 
   /** Opens the Exchange stream: the engine's channel. */
-  readonly exchange = (events: ChannelEvents): Channel => {
-    const call = this.#client.makeBidiStreamRequest(exchangePath, asBuffer, asIs, new Metadata());
-    let isOver = false;
-    const over = (error: TupletError): void => {
-      if (isOver) return;
-      isOver = true;
-      events.closed(error);
-    };
-    call.on('data', (bytes: Uint8Array) => {
-      if (!isOver) events.message(bytes);
-    });
-    call.on('drain', () => {
-      if (!isOver) events.drained();
-    });
-    call.on('error', (error) => over(errorOfCall(error)));
-    call.on('end', () => over(streamEnded()));
-    return {
-      send: (bytes) => call.write(bytes),
-      close: () => {
-        isOver = true;
-        // The error that cancelling brings has been listened for, and is not heard.
-        call.cancel();
-      },
-    };
-  };
+  readonly exchange = (events: ChannelEvents): Channel =>
+    openExchange(this.#client.getChannel(), events);
 
   /** One unary call; retried while an error is retryable and `timeoutMs` is not over. */
   async unary(

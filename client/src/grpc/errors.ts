@@ -1,4 +1,4 @@
-import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Metadata, type ServiceError, type StatusObject, status } from '@grpc/grpc-js';
 import { decodeStatus, STATUS_TRAILER } from '@tuplet/proto';
 import { errorOf } from '../engine/status.ts';
 import { codeOf, TupletError } from '../error.ts';
@@ -35,6 +35,12 @@ export function errorOfCall(error: Error): TupletError {
     message: error.details === '' ? error.message : error.details,
     cause: error,
   });
+}
+
+/** The error of a call that ended with this status. */
+export function errorOfStatus(ended: StatusObject): TupletError {
+  const message = `${ended.code} ${status[ended.code]}: ${ended.details}`;
+  return errorOfCall(Object.assign(new Error(message), ended));
 }
 
 /** The error of a stream that the server ended in good order. */

@@ -43,7 +43,8 @@ const sends = 'server/dist/src/coordination/newest-sends.js';
 const expiry = 'server/dist/src/coordination/expiry.js';
 const log = 'server/dist/src/storage/log.js';
 const notify = 'server/dist/src/router/notify.js';
-const engine = 'client/dist/src/engine/engine.js';
+const clientOutcomes = 'client/dist/src/engine/outcomes.js';
+const clientSender = 'client/dist/src/engine/sender.js';
 const clientSessions = 'client/dist/src/engine/sessions.js';
 
 function one(name: string, file: string, find: string, replace: string, profile?: Profile): Mutant {
@@ -105,7 +106,7 @@ const fences: readonly Mutant[] = [
   },
   one(
     'same attempt number twice',
-    engine,
+    clientSender,
     'operation.attempt += 1;',
     'operation.attempt = Math.max(1, operation.attempt);',
   ),
@@ -276,7 +277,7 @@ const receipts: readonly Mutant[] = [
   ),
   one(
     'floor passes an unconfirmed receipt',
-    engine,
+    clientOutcomes,
     "operation.stage = 'unconfirmed';",
     "operation.stage = 'unconfirmed'; session.leave(sequence);",
   ),
@@ -290,7 +291,7 @@ const receipts: readonly Mutant[] = [
         replace: '',
       },
       {
-        file: engine,
+        file: clientOutcomes,
         find: "operation.stage = 'unconfirmed';",
         replace: "operation.stage = 'unconfirmed'; session.leave(sequence);",
       },
