@@ -1,4 +1,5 @@
 import {
+  copyBytes,
   EncodeError,
   limits,
   type Value as StoredValue,
@@ -26,8 +27,7 @@ class LastingSlab {
       this.#used = 0;
     }
     const start = this.#used;
-    const { bytes } = this;
-    for (let i = 0; i < size; i += 1) bytes[start + i] = source[from + i] as number;
+    copyBytes(this.bytes, start, source, from, from + size);
     this.#used = start + size;
     return start;
   }

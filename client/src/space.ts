@@ -294,12 +294,14 @@ export class Space {
     read: (bytes: Uint8Array, start: number, end: number) => Result,
     options: CallOptions | undefined,
   ): Promise<Result> {
-    return this.#start(options?.signal, () => {
+    try {
       const kind = callKinds[name];
       const timeoutMs = timeoutOf(options);
       const input = { kind, space: this.#address, body: encode(), waitMs: 0, timeoutMs };
-      return new PlainCall(input, read);
-    });
+      return this.#start(new PlainCall(input, read), options?.signal);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   #find<Result>(
@@ -308,9 +310,9 @@ export class Space {
     options: (ReadOptions & ManyOptions) | undefined,
     pick: Pick,
   ): Promise<Result> {
-    return this.#start(options?.signal, () => {
+    try {
       const kind = callKinds[name];
-      const times = timesOf(options);
+      const { waitMs, timeoutMs } = timesOf(options);
       const prepared = new PreparedTemplate(template);
       const field = kind.handsOver ? 3 : 2;
       const writer = bodies.begin().template(field, prepared);
@@ -321,25 +323,27 @@ export class Space {
         writeStates(writer, pick === 'many' ? 6 : 4, options?.states);
         writer.number(pick === 'many' ? 7 : 5, options?.stale);
       }
-      const body = writer.body(times.waitMs > 0);
-      const input = { kind, space: this.#address, body, ...times };
-      return new FindCall<Result>(input, prepared, pick, this.#host.onUnconfirmed);
-    });
-  }
-
-  /** Makes and starts a call; what its arguments are refused for becomes a rejection. */
-  #start<Result>(
-    signal: AbortSignal | undefined,
-    make: () => PlainCall<Result> | FindCall<Result>,
-  ): Promise<Result> {
-    try {
-      const call = make();
-      if (this.#address.isKnown) return call.startOn(this.#host.engine(), signal);
-      return this.#address.resolve(signal).then(() => call.startOn(this.#host.engine(), signal));
+      const body = writer.body(waitMs > 0);
+      const input = { kind, space: this.#address, body, waitMs, timeoutMs };
+      const call = new FindCall<Result>(input, prepared, pick, this.#host.onUnconfirmed);
+      return this.#start(call, options?.signal);
     } catch (error) {
-      return Promise.reject(error instanceof EncodeError ? invalidArgument(error) : error);
+      return refused(error);
     }
   }
+
+  #start<Result>(
+    call: PlainCall<Result> | FindCall<Result>,
+    signal: AbortSignal | undefined,
+  ): Promise<Result> {
+    if (this.#address.isKnown) return call.startOn(this.#host.engine(), signal);
+    return this.#address.resolve(signal).then(() => call.startOn(this.#host.engine(), signal));
+  }
+}
+
+/** What the arguments of a call were refused for becomes a rejection. */
+function refused(error: unknown): Promise<never> {
+  return Promise.reject(error instanceof EncodeError ? invalidArgument(error) : error);
 }
 
 /** An actual value at the incremented position is not what comes back: numbers are widened. */

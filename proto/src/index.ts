@@ -1,4 +1,11 @@
-export { byteAt, compareBytes, equalBytes, type Run, startsWithBytes } from './bytes.ts';
+export {
+  byteAt,
+  compareBytes,
+  copyBytes,
+  equalBytes,
+  type Run,
+  startsWithBytes,
+} from './bytes.ts';
 export {
   canonicalTuple,
   canonicalValue,

@@ -2,7 +2,7 @@
  * The envelope of Exchange, written by hand: what each sending puts around a body. Field numbers are
  * those of `tuplet/v1/space.proto`; the tests hold them against the contract.
  */
-import { Reader, type Writer } from '@tuplet/proto';
+import { copyBytes, Reader, type Writer } from '@tuplet/proto';
 import { controlCalls } from './calls.ts';
 import type { Operation } from './operation.ts';
 import type { Receipt } from './receipts.ts';
@@ -84,12 +84,8 @@ export function writeDuration(writer: Writer, field: number, ms: number): void {
 function copy(writer: Writer, source: Uint8Array, start: number, end: number): void {
   const size = end - start;
   writer.reserve(size);
-  const target = writer.bytes;
-  const at = writer.position;
-  // A short copy is quicker by hand than by a call into the runtime, which also allocates a view.
-  if (size <= 96) for (let i = 0; i < size; i += 1) target[at + i] = source[start + i] as number;
-  else target.set(source.subarray(start, end), at);
-  writer.position = at + size;
+  copyBytes(writer.bytes, writer.position, source, start, end);
+  writer.position += size;
 }
 
 /** A wait this long and longer is for ever: field left out. 100 years, in milliseconds. */
