@@ -2,6 +2,7 @@ import { type CompiledPattern, type FieldOffsets, matchTuple, NumberMap } from '
 import type { SpaceId } from '../base/ids.ts';
 import { waiterShapesMax } from '../base/limits.ts';
 import type { Waiting } from './waiting.ts';
+import { kindsOfTuple } from './waiting-kinds.ts';
 import { eachIn, firstIn, joined, WaitingLine } from './waiting-line.ts';
 import { LinePlace, placesOf } from './waiting-places.ts';
 import { hashOfFields, type LineShape, orderKeyAt } from './waiting-shape.ts';
@@ -84,16 +85,17 @@ export class WaitingIndex<W extends Waiting> {
     const lines = this.#spaces.get(space);
     if (lines === undefined) return undefined;
     let best: Waiting | undefined;
+    const kinds = kindsOfTuple(tuple, offsets);
     const matches = matcher(tuple, offsets);
     const accepted = (waiting: Waiting): boolean => matches(waiting) && accepts(waiting as W);
     for (const { shape, lines: byHash } of lines.values()) {
       const line = lineFor(shape, byHash, tuple, offsets);
       if (line === undefined) continue;
-      const key = orderKeyAt(shape, tuple, offsets);
+      const look = { kinds, key: orderKeyAt(shape, tuple, offsets) };
       const found =
         line instanceof LinePlace
-          ? firstIn(line, key, best, accepted)
-          : line.first(key, best, accepted);
+          ? firstIn(line, look, best, accepted)
+          : line.first(look, best, accepted);
       best = found ?? best;
     }
     return best as W | undefined;
@@ -104,6 +106,7 @@ export class WaitingIndex<W extends Waiting> {
     const lines = this.#spaces.get(space);
     if (lines === undefined) return [];
     const found = new Set<Waiting>();
+    const kinds = kindsOfTuple(tuple, offsets);
     const matches = matcher(tuple, offsets);
     const visit = (waiting: Waiting): void => {
       if (matches(waiting)) found.add(waiting);
@@ -111,9 +114,9 @@ export class WaitingIndex<W extends Waiting> {
     for (const { shape, lines: byHash } of lines.values()) {
       const line = lineFor(shape, byHash, tuple, offsets);
       if (line === undefined) continue;
-      const key = orderKeyAt(shape, tuple, offsets);
-      if (line instanceof LinePlace) eachIn(line, key, visit);
-      else line.each(key, visit);
+      const look = { kinds, key: orderKeyAt(shape, tuple, offsets) };
+      if (line instanceof LinePlace) eachIn(line, look, visit);
+      else line.each(look, visit);
     }
     return [...found] as W[];
   }

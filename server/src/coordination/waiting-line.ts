@@ -51,6 +51,14 @@ export class PlaceList {
 const rankBits = 52;
 const rankMax = 2 ** rankBits;
 
+/** What is known of a tuple when the lines of one shape are looked through. */
+export interface Look {
+  /** Its kinds (`waiting-kinds.ts`). */
+  readonly kinds: number;
+  /** The order key of the shape's ranged field. */
+  readonly key: number;
+}
+
 /** A list of places, or the only one that would stand in it: most wait alone. */
 type Places = PlaceList | LinePlace;
 
@@ -104,28 +112,29 @@ export class WaitingLine extends PlaceList {
 
   /** The first that `matches` among those before `best`; undefined: none. */
   first(
-    key: number,
+    look: Look,
     best: Waiting | undefined,
     matches: (waiting: Waiting) => boolean,
   ): Waiting | undefined {
-    let found = firstIn(this.head, key, best, matches);
-    if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return found;
-    const rank = rankOf(key);
+    let found = firstIn(this.head, look, best, matches);
+    if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(look.key))
+      return found;
+    const rank = rankOf(look.key);
     for (const level of this.#levels.keys()) {
       const bin = this.#bins.get(blockOf(rank, level));
-      if (bin !== undefined) found = firstIn(headOf(bin), key, found ?? best, matches) ?? found;
+      if (bin !== undefined) found = firstIn(headOf(bin), look, found ?? best, matches) ?? found;
     }
     return found;
   }
 
-  /** Calls `visit` with everyone whose range holds the key. */
-  each(key: number, visit: (waiting: Waiting) => void): void {
-    eachIn(this.head, key, visit);
-    if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(key)) return;
-    const rank = rankOf(key);
+  /** Calls `visit` with everyone who may match. */
+  each(look: Look, visit: (waiting: Waiting) => void): void {
+    eachIn(this.head, look, visit);
+    if (this.#bins === undefined || this.#levels === undefined || Number.isNaN(look.key)) return;
+    const rank = rankOf(look.key);
     for (const level of this.#levels.keys()) {
       const bin = this.#bins.get(blockOf(rank, level));
-      if (bin !== undefined) eachIn(headOf(bin), key, visit);
+      if (bin !== undefined) eachIn(headOf(bin), look, visit);
     }
   }
 }
@@ -154,26 +163,26 @@ function headOf(places: Places): LinePlace | undefined {
 /** The first from `head` on that `matches` among those before `best`; undefined: none. */
 export function firstIn(
   head: LinePlace | undefined,
-  key: number,
+  look: Look,
   best: Waiting | undefined,
   matches: (waiting: Waiting) => boolean,
 ): Waiting | undefined {
   for (let place = head; place !== undefined; place = place.next) {
     const { waiting } = place;
     if (best !== undefined && !isBefore(waiting, best)) return undefined;
-    if (place.holds(key) && matches(waiting)) return waiting;
+    if (place.admits(look.kinds, look.key) && matches(waiting)) return waiting;
   }
   return undefined;
 }
 
-/** Calls `visit` with everyone from `head` on whose range holds the key. */
+/** Calls `visit` with everyone from `head` who may match. */
 export function eachIn(
   head: LinePlace | undefined,
-  key: number,
+  look: Look,
   visit: (waiting: Waiting) => void,
 ): void {
   for (let place = head; place !== undefined; place = place.next) {
-    if (place.holds(key)) visit(place.waiting);
+    if (place.admits(look.kinds, look.key)) visit(place.waiting);
   }
 }
 

@@ -1,28 +1,39 @@
 import type { CompiledPattern } from '@tuplet/proto';
 import { waiterPlacesMax } from '../base/limits.ts';
 import type { Waiting } from './waiting.ts';
+import { kindsOfPattern } from './waiting-kinds.ts';
 import { generalShape, type LineKey, type LineShape, lineKeyOf } from './waiting-shape.ts';
+
+/** Of what a place is made. */
+interface Stand {
+  readonly shape: LineShape;
+  readonly hash: number;
+  readonly kinds: number;
+}
 
 /** Where one alternative of a call that waits stands: a link of one line, or all of it. */
 export class LinePlace {
   readonly waiting: Waiting;
   shape: LineShape;
   readonly hash: number;
+  /** The kinds that its pattern lets through (`waiting-kinds.ts`). */
+  readonly kinds: number;
   /** Its neighbours in the list it stands in. */
   previous: LinePlace | undefined = undefined;
   next: LinePlace | undefined = undefined;
   /** Another place of the same call. */
   other: LinePlace | undefined = undefined;
 
-  constructor(waiting: Waiting, shape: LineShape, hash: number) {
+  constructor(waiting: Waiting, stand: Stand) {
     this.waiting = waiting;
-    this.shape = shape;
-    this.hash = hash;
+    this.shape = stand.shape;
+    this.hash = stand.hash;
+    this.kinds = stand.kinds;
   }
 
-  /** Whether the order key of a tuple's ranged field lies in its range. */
-  holds(_key: number): boolean {
-    return true;
+  /** Whether a tuple of these kinds, whose ranged field has this order key, may match. */
+  admits(kinds: number, _key: number): boolean {
+    return (kinds & ~this.kinds) === 0;
   }
 }
 
@@ -32,8 +43,8 @@ export class RangePlace extends LinePlace {
   readonly #lower: number | undefined;
   readonly #upper: number | undefined;
 
-  constructor(waiting: Waiting, { shape, lower, upper }: LineKey, hash: number) {
-    super(waiting, shape, hash);
+  constructor(waiting: Waiting, stand: Stand, { lower, upper }: LineKey) {
+    super(waiting, stand);
     this.#lower = lower === Number.NEGATIVE_INFINITY ? undefined : lower;
     this.#upper = upper === Number.POSITIVE_INFINITY ? undefined : upper;
   }
@@ -47,8 +58,8 @@ export class RangePlace extends LinePlace {
     return this.#upper ?? Number.POSITIVE_INFINITY;
   }
 
-  override holds(key: number): boolean {
-    return this.lower <= key && key <= this.upper;
+  override admits(kinds: number, key: number): boolean {
+    return (kinds & ~this.kinds) === 0 && this.lower <= key && key <= this.upper;
   }
 }
 
@@ -60,7 +71,11 @@ export function placesOf(
 ): readonly LinePlace[] {
   const key = lineKeyOf(pattern, waiterPlacesMax);
   const { shape, hashes } = key;
-  if (!mayAdd(shape.name)) return [new LinePlace(waiting, generalShape, 0)];
-  if (shape.rangeField < 0) return hashes.map((hash) => new LinePlace(waiting, shape, hash));
-  return hashes.map((hash) => new RangePlace(waiting, key, hash));
+  const kinds = kindsOfPattern(pattern);
+  if (!mayAdd(shape.name)) return [new LinePlace(waiting, { shape: generalShape, hash: 0, kinds })];
+  return hashes.map((hash) =>
+    shape.rangeField < 0
+      ? new LinePlace(waiting, { shape, hash, kinds })
+      : new RangePlace(waiting, { shape, hash, kinds }, key),
+  );
 }
