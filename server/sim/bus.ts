@@ -37,9 +37,7 @@ export function busFor(
   watch: BusWatch,
 ): Partitions {
   let attached = true;
-  /** Calls of which a sending was refused before a leader saw it. */
-  const refused = new Set<number>();
-  const pass = (arrive: () => void, repeatable: boolean, again = arrive): void => {
+  const pass = (arrive: () => void, repeatable: boolean): void => {
     const late = options.lateOneIn > 0 && random.chance(1, options.lateOneIn);
     const twice = repeatable && options.twiceOneIn > 0 && random.chance(1, options.twiceOneIn);
     const later = (run: () => void): void => {
@@ -55,7 +53,7 @@ export function busFor(
     } else arrive();
     if (!twice) return;
     watch.fault('message repeated');
-    later(again);
+    later(arrive);
   };
   return {
     map: host.map.cluster,
@@ -68,12 +66,7 @@ export function busFor(
         watch.toLeader(to, from, message);
         host.send(to, from, message);
       };
-      // A host refuses for a full disk before a leader has seen the message, and so cannot tell a copy
-      // from it (DESIGN.md, limits).
-      const again = (): void => {
-        if (host.stats().disk === 'ok' && !refused.has(message.call)) arrive();
-      };
-      pass(arrive, repeatable, again);
+      pass(arrive, repeatable);
     },
     attach: (router): Cancel => {
       const detach = host.attach({
@@ -83,7 +76,6 @@ export function busFor(
           const onTime: FromLeader[] = [];
           for (const message of messages) {
             watch.fromLeader(router.id, message);
-            if (message.kind === 'refused') refused.add(message.call);
             if (options.lateOneIn === 0 && options.twiceOneIn === 0) onTime.push(message);
             else pass(() => router.deliver([message]), true);
           }

@@ -8,7 +8,7 @@ import {
   tupleIndexRowsMin,
   waitersMax,
 } from '../base/limits.ts';
-import type { Command } from '../space/command.ts';
+import type { Command, RequestOperation } from '../space/command.ts';
 import type { Outcome } from '../space/outcome.ts';
 import type { Answer, CallId, CoordinatorId, FromLeader } from './messages.ts';
 import type { Mutation } from './mutation.ts';
@@ -43,6 +43,8 @@ export class LeaderContext {
   readonly limits: LeaderLimits;
   /** The node's monotonic clock at the present input. */
   nowMs = 0;
+  /** Changes by request id that are not answered yet, by space and id: so many sendings of each. */
+  readonly #requests = new Map<string, number>();
   // Invariant: ascending by index; those before #next are settled.
   #proposals: Proposal[] = [];
   #next = 0;
@@ -84,14 +86,38 @@ export class LeaderContext {
     present(head, 'a proposal').settle(outcome, index);
   }
 
+  /** A change is to be decided; it is answered once, by `answerChange`. */
+  beginChange({ operation }: Mutation): void {
+    if (operation?.kind !== 'request') return;
+    const key = requestKey(operation);
+    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+
+  /** Whether another sending of the same request id is under way here: it may act yet. */
+  hasTwin({ operation }: Mutation): boolean {
+    return operation?.kind === 'request' && (this.#requests.get(requestKey(operation)) ?? 0) > 1;
+  }
+
+  /** Answers a change. */
+  answerChange({ coordinator, call, operation }: Mutation, answer: Answer): void {
+    if (operation?.kind === 'request') {
+      const key = requestKey(operation);
+      const left = (this.#requests.get(key) ?? 1) - 1;
+      if (left > 0) this.#requests.set(key, left);
+      else this.#requests.delete(key);
+    }
+    this.answer(coordinator, call, answer);
+  }
+
   /**
    * Answers a change that decides again with its result, where an earlier sending of the same identity
    * has one by now: a request id has no fences, so its sendings may wait for each other.
    */
-  answerRemembered({ coordinator, call, operation, m }: Mutation): boolean {
+  answerRemembered(mutation: Mutation): boolean {
+    const { operation, m } = mutation;
     const result = operation === undefined ? undefined : this.space.result(operation);
     if (result === undefined) return false;
-    this.answer(coordinator, call, { kind: 'result', result, m });
+    this.answerChange(mutation, { kind: 'result', result, m });
     return true;
   }
 
@@ -126,4 +152,8 @@ export class LeaderContext {
         return { ...answer, call, partition, epoch };
     }
   }
+}
+
+function requestKey({ space, requestId }: RequestOperation): string {
+  return `${space} ${requestId}`;
 }

@@ -215,6 +215,8 @@ export type Answer =
       readonly reason: ErrorReason;
       readonly message: string;
       readonly m: number;
+      /** An earlier sending of the same identity may have acted, or may yet: nothing is definite. */
+      readonly inDoubt?: boolean;
     }
   | { readonly kind: 'found'; readonly tuples: readonly StoredTuple[]; readonly m: number }
   | { readonly kind: 'counted'; readonly count: number }

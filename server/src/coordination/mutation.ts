@@ -21,6 +21,11 @@ export class Mutation {
 /** One kind of change. */
 export type ChangeOf<K extends Change['kind']> = Extract<Change, { readonly kind: K }>;
 
+/** Changes that may make the data larger: these are refused while the disk is full. */
+export function addsData({ kind }: Change): boolean {
+  return kind !== 'cancel' && kind !== 'renew';
+}
+
 /**
  * Changes that may be answered without an entry of their own: an attempt above 1 logs its FENCE
  * first, so that no earlier attempt can act after the answer (T3).

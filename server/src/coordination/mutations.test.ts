@@ -1,6 +1,6 @@
 import { decodeTuple, encodeTuple, encodeValue, Float, type Value } from '@tuplet/proto';
 import test from 'ava';
-import type { LogIndex, TupleId } from '../base/ids.ts';
+import type { LogIndex, SpaceId, TupleId } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 import { incremented } from './increment.ts';
 import type { Change } from './messages.ts';
@@ -99,6 +99,78 @@ test('sendings of one request id that meet in flight are all answered with the f
   const delta = storedInt(1);
   again('0d', { kind: 'increment', space: testSpace, template: three, field: 1, delta });
   t.deepEqual(decodeTuple(group.space.bytesOf(row)), ['lock', 4]);
+});
+
+test('a full disk refuses what adds data, definitely where no earlier sending can act [10.2]', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  const refusals = (): unknown[] =>
+    group.take('refused').map(({ reason, inDoubt }) => [reason, inDoubt]);
+  const send = (sequence: number, attempt = 1): void =>
+    group.receive(1, write(group, operation(session, sequence, { attempt }), newTuple('job', 1)));
+  send(1);
+  group.admitsData = false;
+  // The first attempt is in flight, and will act.
+  send(1, 2);
+  t.deepEqual(refusals(), [['DISK_FULL', true]]);
+  group.settle();
+  group.take('result');
+  send(1, 3);
+  t.deepEqual(group.kinds(), ['result'], 'what is done is told');
+  // All that was ever sent of this one was refused; of the next one an attempt is missing.
+  for (const attempt of [1, 2, 3]) send(2, attempt);
+  send(3, 2);
+  send(2, 5);
+  t.deepEqual(refusals(), [
+    ['DISK_FULL', false],
+    ['DISK_FULL', false],
+    ['DISK_FULL', false],
+    ['DISK_FULL', true],
+    ['DISK_FULL', true],
+  ]);
+  t.is(group.pending.length, 0, 'refusals cost no entry');
+  // Older attempts, and copies, that come later do nothing.
+  group.admitsData = true;
+  for (const attempt of [1, 2, 3]) send(2, attempt);
+  group.settle();
+  t.is(group.space.counts().ready, 1);
+  // What frees room, and what only names it, goes on.
+  group.admitsData = false;
+  group.kinds();
+  const tuple = group.space.idOf(group.space.oldest(testSpace));
+  group.receive(
+    1,
+    mutate(group, operation(session, 9), { kind: 'cancel', space: testSpace, tuple }),
+  );
+  group.settle();
+  t.deepEqual(group.kinds(), ['result']);
+});
+
+test('a full disk refuses a request id in doubt while another sending of it may act [10.2]', (t) => {
+  const group = newGroup();
+  const change = { kind: 'write', space: testSpace, tuples: [newTuple('job', 1)] } as const;
+  const send = (requestId: string, space = testSpace): void => {
+    const identity = { kind: 'request', requestId, space } as const;
+    const call = 1;
+    group.receive(1, {
+      kind: 'mutate',
+      call,
+      operation: identity,
+      epoch: group.epoch,
+      m: 1,
+      change,
+    });
+  };
+  const refusals = (): unknown[] => group.take('refused').map(({ inDoubt }) => inDoubt);
+  send('0a');
+  group.admitsData = false;
+  send('0a');
+  send('0b');
+  send('0a', 2 as SpaceId);
+  t.deepEqual(refusals(), [true, false, false]);
+  group.settle();
+  send('0a');
+  t.deepEqual(group.kinds(), ['result', 'result']);
 });
 
 test('two writes if absent that do not concern each other are both decided at once', (t) => {

@@ -5,11 +5,13 @@ import type { Outcome, Result } from '../space/outcome.ts';
 import type { LeaderContext } from './leader-context.ts';
 import type { Locks } from './locks.ts';
 import type { Answer, CoordinatorId, Mutate } from './messages.ts';
-import { type ChangeOf, Mutation, mayAnswerUnlogged } from './mutation.ts';
+import { addsData, type ChangeOf, Mutation, mayAnswerUnlogged } from './mutation.ts';
 import type { NewestSends } from './newest-sends.ts';
 import type { Replaces } from './replaces.ts';
 import { sessionBusy } from './session-load.ts';
 import type { Writes } from './writes.ts';
+
+const diskFullMessage = 'the disk is full: takes go on, and what they free is used again';
 
 /** Changes of one partition that do not wait: admitted, fenced where needed, decided, answered. */
 export class Mutations {
@@ -39,7 +41,9 @@ export class Mutations {
 
   /** A sending that T2 let pass and whose session, if it has one, is known or ended. */
   mutate(from: CoordinatorId, message: Mutate): void {
-    this.#begin(new Mutation(from, message));
+    const mutation = new Mutation(from, message);
+    this.#context.beginChange(mutation);
+    this.#begin(mutation);
   }
 
   #begin(mutation: Mutation): void {
@@ -54,12 +58,18 @@ export class Mutations {
         return;
       }
       isFenced = space.fenceOf(operation.session, operation.sequence) >= operation.attempt;
-      if (operation.attempt > 1 && !isFenced && mayAnswerUnlogged(change)) {
+    }
+    const result = operation === undefined ? undefined : space.result(operation);
+    if (result === undefined && addsData(change) && !this.#admitsData()) {
+      this.#refuseFull(mutation, isFenced);
+      return;
+    }
+    if (operation?.kind === 'session' && operation.attempt > 1 && !isFenced) {
+      if (mayAnswerUnlogged(change)) {
         this.#fence(mutation);
         return;
       }
     }
-    const result = operation === undefined ? undefined : space.result(operation);
     if (result !== undefined) {
       this.#answer(mutation, { kind: 'result', result, m });
       return;
@@ -68,11 +78,31 @@ export class Mutations {
     if (operation?.kind === 'session' && (operation.attempt === 1 || isFenced)) {
       const busy = sessionBusy(this.#context, operation);
       if (busy !== undefined) {
+        this.#sends.refused(operation);
         this.#answer(mutation, { ...busy, m });
         return;
       }
     }
     this.#decide(mutation);
+  }
+
+  #admitsData(): boolean {
+    return this.#context.ports.admitsData?.() ?? true;
+  }
+
+  /**
+   * Noted as sent, so that no copy of it acts when there is room again. It costs no entry: a fence to
+   * make sure would eat up what the full disk has left, while clients send again and again.
+   */
+  #refuseFull(mutation: Mutation, isFenced: boolean): void {
+    const { operation, m } = mutation;
+    let inDoubt = this.#context.hasTwin(mutation);
+    if (operation?.kind === 'session') {
+      inDoubt = !isFenced && !this.#sends.isFirst(operation);
+      if (!inDoubt) this.#sends.refused(operation);
+    }
+    const message = diskFullMessage;
+    this.#answer(mutation, { kind: 'refused', reason: 'DISK_FULL', message, m, inDoubt });
   }
 
   /** T3, for changes. */
@@ -156,7 +186,7 @@ export class Mutations {
     else this.#decide(mutation);
   }
 
-  #answer({ coordinator, call }: Mutation, answer: Answer): void {
-    this.#context.answer(coordinator, call, answer);
+  #answer(mutation: Mutation, answer: Answer): void {
+    this.#context.answerChange(mutation, answer);
   }
 }

@@ -13,6 +13,8 @@ const firstSend: Send = { attempt: 1 as Attempt, m: 1 };
 interface SessionSends {
   floor: Sequence;
   readonly sends: NumberMap<Send>;
+  /** Operations whose newest attempt was refused with nothing done; undefined: none. */
+  refused: Map<Sequence, Attempt> | undefined;
 }
 
 /** What to do with a sending: `closed` and `outdated`: STOP; `old`: drop it; `busy`: refuse it. */
@@ -44,7 +46,7 @@ export class NewestSends {
   #raised(session: SessionId, floor: Sequence): SessionSends {
     const known = this.#sessions.get(session);
     if (known === undefined) {
-      const sends = { floor, sends: new NumberMap<Send>() };
+      const sends = { floor, sends: new NumberMap<Send>(), refused: undefined };
       this.#sessions.set(session, sends);
       return sends;
     }
@@ -56,6 +58,11 @@ export class NewestSends {
         sends.delete(sequence);
     } else for (const sequence of sends.keys()) if (sequence < floor) sends.delete(sequence);
     known.floor = floor;
+    if (known.refused !== undefined) {
+      for (const sequence of known.refused.keys())
+        if (sequence < floor) known.refused.delete(sequence);
+      if (known.refused.size === 0) known.refused = undefined;
+    }
     return known;
   }
 
@@ -82,6 +89,22 @@ export class NewestSends {
   isNewest({ session, sequence, attempt }: SessionOperation, m: number): boolean {
     const newest = this.#sessions.get(session)?.sends.get(sequence);
     return newest !== undefined && newest.attempt === attempt && newest.m === m;
+  }
+
+  /** The newest sending was refused, and nothing of its operation is done, nor will be. */
+  refused({ session, sequence, attempt }: SessionOperation): void {
+    const known = this.#sessions.get(session);
+    if (known === undefined) return;
+    known.refused ??= new Map();
+    known.refused.set(sequence, attempt);
+  }
+
+  /**
+   * Whether no earlier attempt has acted or can act: there was none, or this leadership has refused
+   * them. What comes late of those is outdated here, and of an epoch that is over for another leader.
+   */
+  isFirst({ session, sequence, attempt }: SessionOperation): boolean {
+    return attempt === 1 || this.#sessions.get(session)?.refused?.get(sequence) === attempt - 1;
   }
 
   /** E8: the session has ended, or never was. */

@@ -22,6 +22,8 @@ export interface LeaderPorts {
   send(to: CoordinatorId, message: FromLeader): void;
   /** To the present leader of a partition, which may be this one; may be lost. */
   sendLeader(to: PartitionId, message: BetweenLeaders): void;
+  /** Whether the disk has room for more than what frees room. Absent: always. */
+  admitsData?(): boolean;
   /** The stamp that an entry proposed now would carry. */
   stampMs(): StampMs;
   /**

@@ -158,10 +158,9 @@ export class Replaces {
   }
 
   #settle(mutation: Mutation, outcome: Outcome): void {
-    const { coordinator, call, m } = mutation;
     if (outcome.kind === 'result') {
-      this.#context.answer(coordinator, call, { kind: 'result', result: outcome.result, m });
-    } else if (outcome.kind === 'stop') this.#context.answer(coordinator, call, outcome);
+      this.#answer(mutation, { kind: 'result', result: outcome.result, m: mutation.m });
+    } else if (outcome.kind === 'stop') this.#answer(mutation, outcome);
     else this.#again(mutation);
   }
 
@@ -198,8 +197,8 @@ export class Replaces {
     this.#context.confirm(() => this.#answer(mutation, refusal));
   }
 
-  #answer({ coordinator, call }: Mutation, answer: Answer): void {
-    this.#context.answer(coordinator, call, answer);
+  #answer(mutation: Mutation, answer: Answer): void {
+    this.#context.answerChange(mutation, answer);
   }
 }
 

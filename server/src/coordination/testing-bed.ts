@@ -60,6 +60,8 @@ export class Group {
   /** Confirmations asked for, where they are held back (L3). */
   readonly confirmations: (() => void)[] = [];
   holdsConfirmations = false;
+  /** False: the disk is full. */
+  admitsData = true;
   nowMs = 1_000;
   readonly #limits: Partial<LeaderLimits>;
   /** Hears of each applied entry. */
@@ -178,6 +180,7 @@ export class Group {
       },
       send: (to, message) => this.said.push({ to, message }),
       sendLeader: (to, message) => this.between.push({ to, message }),
+      admitsData: () => this.admitsData,
       stampMs: () => this.stampMs,
       confirm: (run) => {
         if (this.holdsConfirmations) this.confirmations.push(run);

@@ -51,10 +51,8 @@ export class Writes {
   writeIfAbsent(mutation: Mutation, change: ChangeOf<'write-if-absent'>): void {
     const { space, tuple } = change;
     if (this.#isPresent(change)) {
-      const { coordinator, call, m } = mutation;
-      this.#context.confirm(() =>
-        this.#context.answer(coordinator, call, { kind: 'unchanged', m }),
-      );
+      const { m } = mutation;
+      this.#context.confirm(() => this.#context.answerChange(mutation, { kind: 'unchanged', m }));
       return;
     }
     const match = this.#inFlight.lastMatch(space, tuple.slot, change.absent);
@@ -144,14 +142,14 @@ export class Writes {
   }
 
   #settle(mutation: Mutation, waiters: readonly Waiter[], outcome: Outcome): void {
-    const { coordinator, call, m, change } = mutation;
+    const { m, change } = mutation;
     const handOvers = outcome.kind === 'result' ? outcome.handOvers : [];
     for (let i = 0; i < waiters.length; i += 1) {
       this.#line.settleHandOver(waiters[i] as Waiter, handOvers[i]);
     }
     if (outcome.kind === 'result') {
-      this.#context.answer(coordinator, call, { kind: 'result', result: outcome.result, m });
-    } else if (outcome.kind === 'stop') this.#context.answer(coordinator, call, outcome);
+      this.#context.answerChange(mutation, { kind: 'result', result: outcome.result, m });
+    } else if (outcome.kind === 'stop') this.#context.answerChange(mutation, outcome);
     else {
       assert(change.kind === 'write-if-absent', 'only what rests on an absence can be void');
       this.#again(mutation);

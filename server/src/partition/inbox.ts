@@ -1,4 +1,4 @@
-import type { CoordinatorId, Mutate, ToLeader } from '../coordination/messages.ts';
+import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import { Fifo } from './fifo.ts';
 
 /** One message that waits for a turn; without a message, the news that the coordinator is gone. */
@@ -75,13 +75,6 @@ export function beginsWork(message: ToLeader): boolean {
     default:
       return false;
   }
-}
-
-/** Whether a message may make the data larger: these are refused while the disk is full. */
-export function addsData(message: ToLeader): message is Mutate {
-  if (message.kind !== 'mutate') return false;
-  const { kind } = message.change;
-  return kind !== 'cancel' && kind !== 'renew';
 }
 
 /** The number of a sending, which its refusal carries; 0 where the kind has none. */

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { defaultSpace, tupleOf } from '../../sim/host-world.ts';
 import type { Clock } from '../base/doors.ts';
-import type { LogIndex, PartitionId, StampMs, Term } from '../base/ids.ts';
+import type { LogIndex, PartitionId, SessionId, StampMs, Term } from '../base/ids.ts';
 import type { FromLeader } from '../coordination/messages.ts';
-import type { Command } from '../space/command.ts';
+import type { Command, SessionOperation } from '../space/command.ts';
 import { Space } from '../space/space.ts';
 import type { LogEntry } from '../storage/entry.ts';
 import { LoneGroupLog } from './group-log.ts';
@@ -27,6 +27,8 @@ const clock: Clock = {
 class Fixture {
   readonly sent: FromLeader[] = [];
   readonly serving: Term[] = [];
+  /** False: the disk is full. */
+  admitsData = true;
   readonly slice = new Slice(clock);
   readonly group = new PartitionGroup({
     partition,
@@ -35,7 +37,7 @@ class Fixture {
     hooks: {
       send: (_to, message) => this.sent.push(message),
       sendLeader: () => undefined,
-      admitsData: () => true,
+      admitsData: () => this.admitsData,
       serving: (_partition, epoch) => this.serving.push(epoch),
     },
     pipeline: { entries: 3, bytes: 1_000 },
@@ -136,4 +138,39 @@ test('a full pipeline stops the draining until entries are applied', (t) => {
   t.true(group.wantsDrain);
   group.drain(slice, 10);
   t.is(group.waitingCount, 1);
+});
+
+test('a copy of a first sending that a full disk refused does nothing when there is room again (T2)', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  const session = (9 * 2 ** 44 + 1) as SessionId;
+  group.propose({ kind: 'know', session }, 0);
+  fixture.write();
+  group.applyCommitted(slice, 10);
+  const operation = { kind: 'session', session, sequence: 1, attempt: 1, floor: 1 } as const;
+  const tuples = [tupleOf(partition, ['a'])];
+  const message = {
+    kind: 'mutate',
+    call: 1,
+    operation: operation as SessionOperation,
+    epoch: term,
+    m: 1,
+    change: { kind: 'write', space: defaultSpace, tuples },
+  } as const;
+  fixture.admitsData = false;
+  group.inbox.push(1, message);
+  group.drain(slice, 10);
+  t.like(fixture.sent.pop() ?? {}, { kind: 'refused', reason: 'DISK_FULL', inDoubt: false });
+  fixture.admitsData = true;
+  group.inbox.push(1, message);
+  group.drain(slice, 10);
+  group.flush(0);
+  t.is(fixture.write(), 0, 'nothing enters the log');
+  t.deepEqual(fixture.sent, []);
+  // The next attempt acts.
+  const again = { ...operation, attempt: 2 } as SessionOperation;
+  group.inbox.push(1, { ...message, operation: again });
+  group.drain(slice, 10);
+  t.is(fixture.write(), 1);
 });

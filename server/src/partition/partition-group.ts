@@ -8,7 +8,6 @@ import type {
   CallId,
   CoordinatorId,
   FromLeader,
-  Mutate,
   ToLeader,
 } from '../coordination/messages.ts';
 import type { LeaderPorts } from '../coordination/ports.ts';
@@ -18,10 +17,8 @@ import type { Space } from '../space/space.ts';
 import { Fifo } from './fifo.ts';
 import { Group, type GroupCut, type GroupPast, type Leadership } from './group.ts';
 import type { PendingEntry } from './group-log.ts';
-import { addsData, beginsWork, Inbox, type InboxTotal } from './inbox.ts';
+import { Inbox, type InboxTotal } from './inbox.ts';
 import type { Slice } from './slice.ts';
-
-const diskFullMessage = 'the disk is full: takes go on, and what they free is used again';
 
 /** What a partition needs of its host. */
 export interface PartitionHooks {
@@ -174,26 +171,7 @@ export class PartitionGroup extends Group<Command> {
 
   #receive(from: CoordinatorId, message: ToLeader | undefined, nowMs: number): void {
     if (message === undefined) this.leader.coordinatorGone(from);
-    else if (addsData(message) && !this.#hooks.admitsData() && !this.#mayBeDone(message)) {
-      const { m, call } = message;
-      this.answer(from, call, {
-        kind: 'refused',
-        reason: 'DISK_FULL',
-        message: diskFullMessage,
-        m,
-      });
-    } else this.leader.receive(from, message, nowMs);
-  }
-
-  /**
-   * Whether an earlier sending of a mutation has acted, or may be about to: then only the leader can
-   * answer. Otherwise nothing is done, and a refusal says so truly.
-   */
-  #mayBeDone(message: Mutate): boolean {
-    const { operation } = message;
-    if (operation === undefined) return false;
-    if (this.space.result(operation) !== undefined) return true;
-    return !beginsWork(message) && this.log.inFlightEntries > 0;
+    else this.leader.receive(from, message, nowMs);
   }
 
   #pipelineFull(): boolean {
@@ -206,6 +184,7 @@ export class PartitionGroup extends Group<Command> {
   #ports(): LeaderPorts {
     return {
       propose: (command) => this.propose(command, this.#nowMs),
+      admitsData: () => this.#hooks.admitsData(),
       stampMs: () => this.stampMs(this.#nowMs),
       send: (to, message) => this.#hooks.send(to, message),
       sendLeader: (to, message) => this.#hooks.sendLeader(to, message),

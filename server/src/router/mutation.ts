@@ -67,7 +67,7 @@ export class Mutation {
       case 'refused':
         if (message.m !== this.#m) return;
         // An earlier sending may have been carried out, whatever becomes of this one.
-        if (this.#inDoubt) {
+        if (this.#inDoubt || message.inDoubt === true) {
           this.#fail();
           return;
         }

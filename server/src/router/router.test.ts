@@ -219,6 +219,15 @@ test('a refusal tells its reason', (t) => {
   t.is(reasonOf(known.answers[0]), 'SESSION_BUSY');
 });
 
+test('a refusal in doubt is an unknown outcome: an earlier sending may have acted [10.2]', (t) => {
+  const bench = new RouterBench();
+  const known = bench.call(write({ operation: operation() }));
+  const first = bench.one('mutate');
+  const refusal = { kind: 'refused', reason: 'DISK_FULL', message: 'full', m: 1 } as const;
+  bench.reply(first, first.to, { ...refusal, inDoubt: true });
+  t.is(reasonOf(known.answers[0]), 'OUTCOME_UNKNOWN');
+});
+
 test('a result of another kind shows that the identity was used twice', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(write({ operation: operation() }));
