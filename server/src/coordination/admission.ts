@@ -57,8 +57,10 @@ export class Admission {
     const { operation } = parked;
     if (this.#parkedCount >= this.#context.limits.parkedRequestsMax) {
       const message = `${this.#parkedCount} requests wait for their sessions in this partition`;
-      this.#refuse(parked, 'WAITERS_EXHAUSTED', message);
-      if (!this.#asking.has(operation.session)) this.#unknown(operation.session);
+      // Where nothing of the session is noted any more, a copy may act when there is room.
+      const isForgotten = !this.#asking.has(operation.session);
+      this.#refuse(parked, 'WAITERS_EXHAUSTED', message, isForgotten);
+      if (isForgotten) this.#unknown(operation.session);
       return;
     }
     this.#parkedCount += 1;
@@ -171,12 +173,19 @@ export class Admission {
     return parked;
   }
 
-  #refuse({ from, message }: Parked, reason: ErrorReason, text: string): void {
+  /** Not fenced: an earlier attempt may act yet. */
+  #refuse(
+    { from, message, operation }: Parked,
+    reason: ErrorReason,
+    text: string,
+    isForgotten = false,
+  ): void {
     this.#context.answer(from, message.call, {
       kind: 'refused',
       reason,
       message: text,
       m: numberOf(message),
+      inDoubt: isForgotten || operation.attempt > 1,
     });
   }
 

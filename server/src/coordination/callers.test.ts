@@ -253,6 +253,16 @@ test('a refusal is told when no acceptance is in flight, and never as definite b
   );
 });
 
+test('T1: a refusal in doubt, or of a later send, is an unknown outcome [10.2]', (t) => {
+  const refused = { kind: 'refused', reason: 'SESSION_BUSY', message: '', m: 1 } as const;
+  const answers = (inDoubt: boolean): string[] => {
+    const { caller, take } = pinned();
+    take.receive({ ...refused, inDoubt, call: 1, partition: one, epoch });
+    return caller.answers.map(({ kind }) => kind);
+  };
+  t.deepEqual([answers(false), answers(true)], [['refused'], ['outcome-unknown']]);
+});
+
 test('C8: an attempt that is abandoned withdraws everywhere, answers nothing and takes no offer', (t) => {
   for (const accepts of [false, true]) {
     const { caller, take } = coordinator();

@@ -187,6 +187,27 @@ export class Leader implements RowWatcher {
     }
   }
 
+  /**
+   * A message that begins work and that its host has no room for. What can be told again is noted as
+   * sent (T2), so that no copy of it acts later. `undone`: nothing is done, nor will be; `in-doubt`: an
+   * earlier sending may act, or a copy; `known`: it was received before, and is answered elsewhere.
+   */
+  turnAway(message: ToLeader): 'undone' | 'in-doubt' | 'known' {
+    if (message.kind !== 'take' && message.kind !== 'mutate') return 'undone';
+    const { operation, epoch, m } = message;
+    if (operation === undefined) return 'undone';
+    // Whether a request id is sent again cannot be seen: its first sending may wait in the inbox.
+    if (operation.kind === 'request' || !this.#isServing || epoch !== this.#context.epoch) {
+      return 'in-doubt';
+    }
+    // Of sessions that are not known nothing is kept.
+    if (this.#context.space.session(operation.session) !== 'known') return 'in-doubt';
+    const seen = this.#sends.see(operation, m);
+    if (seen === 'old') return 'known';
+    if (seen === 'new') this.#sends.refused(operation);
+    return seen === 'new' || (seen === 'busy' && operation.attempt === 1) ? 'undone' : 'in-doubt';
+  }
+
   /** A router is gone: what it had waiting or offered goes; what is logged is not undone. */
   coordinatorGone(from: CoordinatorId): void {
     if (!this.#isServing) return;
@@ -341,6 +362,8 @@ export class Leader implements RowWatcher {
         reason: 'SESSION_BUSY',
         message: text,
         m,
+        // An earlier one may have acted: of it nothing is known here.
+        inDoubt: operation.attempt > 1 || m > 1,
       });
       return;
     }

@@ -15,6 +15,8 @@ interface SessionSends {
   readonly sends: NumberMap<Send>;
   /** Operations whose newest attempt was refused with nothing done; undefined: none. */
   refused: Map<Sequence, Attempt> | undefined;
+  /** From the lowest to the highest sequence whose first attempt was refused as busy; undefined: none. */
+  busy: { readonly from: Sequence; readonly to: Sequence } | undefined;
 }
 
 /** What to do with a sending: `closed` and `outdated`: STOP; `old`: drop it; `busy`: refuse it. */
@@ -46,7 +48,7 @@ export class NewestSends {
   #raised(session: SessionId, floor: Sequence): SessionSends {
     const known = this.#sessions.get(session);
     if (known === undefined) {
-      const sends = { floor, sends: new NumberMap<Send>(), refused: undefined };
+      const sends = { floor, sends: new NumberMap<Send>(), refused: undefined, busy: undefined };
       this.#sessions.set(session, sends);
       return sends;
     }
@@ -58,6 +60,7 @@ export class NewestSends {
         sends.delete(sequence);
     } else for (const sequence of sends.keys()) if (sequence < floor) sends.delete(sequence);
     known.floor = floor;
+    if (known.busy !== undefined && floor > known.busy.to) known.busy = undefined;
     if (known.refused !== undefined) {
       for (const sequence of known.refused.keys())
         if (sequence < floor) known.refused.delete(sequence);
@@ -78,11 +81,27 @@ export class NewestSends {
     if (sequence < known.floor) return 'closed';
     const { sends } = known;
     const newest = sends.get(sequence);
-    if (newest === undefined && sends.size >= this.#operationsMax) return 'busy';
+    if (newest === undefined && this.#isBusy(known, operation)) return 'busy';
     if (newest !== undefined && newest.attempt > attempt) return 'outdated';
     if (newest !== undefined && newest.attempt === attempt && newest.m >= m) return 'old';
     sends.set(sequence, attempt === 1 && m === 1 ? firstSend : { attempt, m });
     return 'new';
+  }
+
+  /**
+   * Who is refused as busy is not noted, for the bound's sake; but neither may a copy of its first
+   * attempt act when there is room again. So first attempts stay refused between the lowest and the
+   * highest sequence that were, until the floor has passed them.
+   */
+  #isBusy(known: SessionSends, { sequence, attempt }: SessionOperation): boolean {
+    const { busy, sends } = known;
+    const wasBusy = busy !== undefined && sequence >= busy.from && sequence <= busy.to;
+    if (attempt > 1) return sends.size >= this.#operationsMax;
+    if (!wasBusy && sends.size < this.#operationsMax) return false;
+    if (busy === undefined) known.busy = { from: sequence, to: sequence };
+    else if (sequence < busy.from) known.busy = { from: sequence, to: busy.to };
+    else if (sequence > busy.to) known.busy = { from: busy.from, to: sequence };
+    return true;
   }
 
   /** T2: whether nothing newer was seen meanwhile; asked when a parked or fenced sending goes on. */

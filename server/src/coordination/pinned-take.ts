@@ -1,4 +1,3 @@
-import type { ErrorReason } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { PartitionId, Term } from '../base/ids.ts';
 import { waitEndLimitMs } from '../base/limits.ts';
@@ -83,7 +82,7 @@ export class PinnedTake {
         this.#finish({ kind: message.cancelled ? 'cancelled' : 'nothing' });
         return;
       case 'refused':
-        if (message.m === this.#m) this.#refused(message.reason, message.message);
+        if (message.m === this.#m) this.#refused(message);
         return;
       case 'not-leader':
         this.#bits |= refused;
@@ -139,9 +138,9 @@ export class PinnedTake {
     this.#finish({ kind: isUnknown ? 'outcome-unknown' : 'unavailable', partitions });
   }
 
-  /** Definite unless an earlier send may have been carried out by an earlier leadership. */
-  #refused(reason: ErrorReason, message: string): void {
-    if (this.#m === 1) this.#finish({ kind: 'refused', reason, message });
+  /** Definite unless an earlier send or attempt may have been carried out. */
+  #refused({ reason, message, inDoubt }: FromLeader & { readonly kind: 'refused' }): void {
+    if (this.#m === 1 && inDoubt !== true) this.#finish({ kind: 'refused', reason, message });
     else this.#finish({ kind: 'outcome-unknown', partitions: [this.#partition] });
   }
 

@@ -66,6 +66,32 @@ test('T2: the numbers are kept until the floor passes; beyond 4,096 the session 
   t.deepEqual(group.kinds(), ['nothing']);
 });
 
+test('a refusal as busy is definite for a first sending, and no copy of it acts when there is room', (t) => {
+  const group = newGroup(1, { sessionOperationsMax: 2 });
+  const session = withSession(group);
+  const send = (sequence: number, { attempt = 1, floor = 1, m = 1 } = {}): unknown[] => {
+    const op = operation(session, sequence, { attempt, floor });
+    group.receive(1, { ...write(group, op, newTuple('job', sequence)), m });
+    group.settle();
+    return group.said
+      .splice(0)
+      .map(({ message }) =>
+        message.kind === 'refused' ? (message.inDoubt ?? false) : message.kind,
+      );
+  };
+  t.deepEqual([send(1), send(2), send(3), send(4)], [['result'], ['result'], [false], [false]]);
+  // An earlier attempt, or an earlier leadership, may have carried it out.
+  t.deepEqual(send(5, { attempt: 2 }), [true]);
+  t.deepEqual(send(6, { m: 2 }), [true]);
+  // There is room: what was refused stays so, its next attempt and what is new go on.
+  t.deepEqual(send(7, { floor: 3 }), ['result']);
+  t.deepEqual(send(3, { floor: 3 }), [false]);
+  t.deepEqual(send(3, { attempt: 2, floor: 3 }), ['result']);
+  t.is(group.space.counts().ready, 4);
+  t.deepEqual(send(8, { floor: 7 }), ['result']);
+  t.deepEqual(send(3, { floor: 3 }), ['stop']);
+});
+
 test('an operation below the floor that any message of its client told is stopped [4.15]', (t) => {
   const group = newGroup();
   const session = withSession(group);

@@ -181,6 +181,7 @@ export class Replaces {
         reason: 'WAITERS_EXHAUSTED',
         message,
         m: mutation.m,
+        inDoubt: this.#context.hasTwin(mutation),
       });
       return;
     }

@@ -53,7 +53,7 @@ function bytesOf(message: ToLeader): number {
 }
 
 /**
- * Whether a message begins work, so that refusing it surely leaves nothing done. Everything else
+ * Whether a message begins work, so that it may be refused for want of room. Everything else
  * belongs to work that was admitted: refusing a second sending could call undone what the first did.
  */
 export function beginsWork(message: ToLeader): boolean {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { defaultSpace, tupleOf } from '../../sim/host-world.ts';
 import type { Clock } from '../base/doors.ts';
 import type { LogIndex, PartitionId, SessionId, StampMs, Term } from '../base/ids.ts';
-import type { FromLeader } from '../coordination/messages.ts';
+import type { FromLeader, ToLeader } from '../coordination/messages.ts';
 import type { Command, SessionOperation } from '../space/command.ts';
 import { Space } from '../space/space.ts';
 import type { LogEntry } from '../storage/entry.ts';
@@ -138,6 +138,49 @@ test('a full pipeline stops the draining until entries are applied', (t) => {
   t.true(group.wantsDrain);
   group.drain(slice, 10);
   t.is(group.waitingCount, 1);
+});
+
+test('what there is no room for is refused definitely where it is noted; copies are passed over (T2)', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  const session = (9 * 2 ** 44 + 1) as SessionId;
+  group.propose({ kind: 'know', session }, 0);
+  fixture.write();
+  group.applyCommitted(slice, 10);
+  const change = {
+    kind: 'write',
+    space: defaultSpace,
+    tuples: [tupleOf(partition, ['a'])],
+  } as const;
+  const send = (sequence: number, of: SessionId = session): ToLeader => {
+    const operation = { kind: 'session', session: of, sequence, attempt: 1, floor: 1 } as never;
+    return { kind: 'mutate', call: sequence, operation, epoch: term, m: 1, change };
+  };
+  const told = (message: ToLeader): unknown[] => {
+    group.turnAway(1, message, 'full');
+    return fixture.sent.splice(0).map((each) => each.kind === 'refused' && each.inDoubt);
+  };
+  group.inbox.push(1, send(1));
+  group.drain(slice, 10);
+  t.deepEqual(told(send(1)), [], 'it was received, and is answered when it is done');
+  t.deepEqual(told(send(2)), [false]);
+  t.deepEqual(told(send(3, (session + 1) as SessionId)), [true], 'nothing is noted of strangers');
+  const operation = { kind: 'request', requestId: '0a', space: defaultSpace } as const;
+  t.deepEqual(told({ kind: 'mutate', call: 4, operation, epoch: term, m: 1, change }), [true]);
+  const nobody = {
+    kind: 'mutate',
+    call: 5,
+    operation: undefined,
+    epoch: term,
+    m: 1,
+    change,
+  } as const;
+  t.deepEqual(told(nobody), [false]);
+  // A copy of the refused one waited in the inbox.
+  group.inbox.push(1, send(2));
+  group.drain(slice, 10);
+  t.is(fixture.write(), 1, 'the first one alone');
 });
 
 test('a copy of a first sending that a full disk refused does nothing when there is room again (T2)', (t) => {

@@ -17,7 +17,7 @@ import type { Space } from '../space/space.ts';
 import { Fifo } from './fifo.ts';
 import { Group, type GroupCut, type GroupPast, type Leadership } from './group.ts';
 import type { PendingEntry } from './group-log.ts';
-import { Inbox, type InboxTotal } from './inbox.ts';
+import { Inbox, type InboxTotal, sendingOf } from './inbox.ts';
 import type { Slice } from './slice.ts';
 
 /** What a partition needs of its host. */
@@ -107,6 +107,19 @@ export class PartitionGroup extends Group<Command> {
   answer(to: CoordinatorId, call: CallId, answer: Answer): void {
     const { partition, log } = this;
     this.#hooks.send(to, { ...answer, call, partition, epoch: log.term });
+  }
+
+  /** Refuses a message that begins work, for want of room; a copy of an earlier one is passed over. */
+  turnAway(from: CoordinatorId, message: ToLeader, text: string): void {
+    const kept = this.#leader?.turnAway(message) ?? 'in-doubt';
+    if (kept === 'known') return;
+    this.answer(from, message.call, {
+      kind: 'refused',
+      reason: 'TOO_MANY_IN_FLIGHT',
+      message: text,
+      m: sendingOf(message),
+      inDoubt: kept === 'in-doubt',
+    });
   }
 
   /** Queues a message of another partition's leader. */

@@ -21,7 +21,7 @@ import type { Checksum } from '../storage/entry.ts';
 import type { Storage } from '../storage/storage.ts';
 import { Compactor } from './compactor.ts';
 import { LoneGroupLog } from './group-log.ts';
-import { beginsWork, type InboxTotal, sendingOf } from './inbox.ts';
+import { beginsWork, type InboxTotal } from './inbox.ts';
 import { type MapAnswer, MapGroup } from './map-group.ts';
 import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
@@ -298,14 +298,7 @@ export class PartitionHost {
       else {
         this.#refusedMessages += 1;
         const text = `partition ${to} has more work waiting than it may hold`;
-        const m = sendingOf(message);
-        const refusal = {
-          kind: 'refused',
-          reason: 'TOO_MANY_IN_FLIGHT',
-          message: text,
-          m,
-        } as const;
-        group.answer(from, message.call, refusal);
+        group.turnAway(from, message, text);
       }
     } else if (this.#state === 'failed' || this.#state === 'closed') return;
     else group.answer(from, message.call, { kind: 'not-leader', definite: true });
