@@ -557,7 +557,7 @@ const notification: readonly Mutant[] = [
   one(
     'history missing in the snapshot',
     snapshot,
-    'counts.events = yield* this.#writeLog(this.#history, ItemField.event);',
+    'for (const run of runsOf(this.#history)) {\n            this.#item((writer) => writeEvents(writer, run));\n            yield;\n        }\n        counts.events = this.#history.count;',
     '',
     'snapshots',
   ),

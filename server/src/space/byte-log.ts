@@ -25,6 +25,8 @@ interface Block {
 
 /** What a snapshot keeps: the records between two positions. */
 export interface ByteLogCut {
+  /** How many there are. */
+  readonly count: number;
   readonly blocks: readonly Block[];
   readonly first: number;
   readonly end: number;
@@ -104,6 +106,30 @@ export class ByteLog {
     return position;
   }
 
+  /**
+   * Adds the records of a run, as `runsOf` gives it, in one piece; `see` is shown each. Returns how
+   * many there are. Throws DecodeError where the bytes are no run.
+   */
+  appendRun(reader: Reader, see: (record: Reader) => void): number {
+    const { bytes, position: from, end: to } = reader;
+    const room = this.room(Math.max(0, to - from - lengthBytes));
+    room.set(bytes.subarray(from, to), this.writeAt - lengthBytes);
+    let count = 0;
+    for (let at = from; at < to; count += 1) {
+      reader.end = to;
+      reader.position = at;
+      reader.advance(lengthBytes);
+      const length = readLength(bytes, at) >>> 0;
+      reader.end = reader.advance(length) + length;
+      reader.position = at + lengthBytes;
+      see(reader);
+      this.commit(length);
+      at = reader.end;
+    }
+    reader.position = to;
+    return count;
+  }
+
   /** Changes one byte of a record that no snapshot has seen yet. */
   patch(position: number, offset: number, value: number): void {
     const block = this.#blockOf(position);
@@ -161,7 +187,8 @@ export class ByteLog {
 
   /** The records as they are now. */
   cut(): ByteLogCut {
-    return { blocks: [...this.#blocks], first: this.#first, end: this.#end };
+    const { count, first, end } = this;
+    return { count, blocks: [...this.#blocks], first, end };
   }
 
   #open(size: number): Block {
@@ -185,6 +212,22 @@ export class ByteLog {
 
   #blockIndexOf(position: number): number {
     return blockIndexOf(this.#blocks, position);
+  }
+}
+
+/** Records that lie together, each with its length before it: four bytes, the lowest first. */
+export interface ByteRun {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The records of a cut in runs, of a block at most. */
+export function* runsOf(cut: ByteLogCut): Generator<ByteRun> {
+  for (const [i, { bytes, start }] of cut.blocks.entries()) {
+    const end = Math.min(cut.end, cut.blocks[i + 1]?.start ?? cut.end);
+    const from = Math.max(cut.first, start) - start;
+    if (end - start > from) yield { bytes, from, to: end - start };
   }
 }
 

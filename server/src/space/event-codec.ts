@@ -3,7 +3,6 @@
  * each take makes some, so they are written straight from the tuple's row to where they stay.
  */
 import { malformed, Reader, varintSize } from '@tuplet/proto';
-import { assert } from '../base/assert.ts';
 import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
 import { copyBytes } from './copy-bytes.ts';
 import type { EventPlace, HistoryKind, SpaceEvent } from './history.ts';
@@ -15,11 +14,9 @@ import {
   lengthTag,
   nextTag,
   numberSize,
-  positive,
   putNumber,
   readNested,
   required,
-  unknownField,
   varintTag,
 } from './wire-fields.ts';
 
@@ -39,9 +36,6 @@ const kindOf = new Map<number, HistoryKind>(
 
 /** An event begins with its `last` flag, so that it can be set once the entry is applied. */
 export const lastFlagAt = 1;
-
-/** The flag, the kind and the tag of the revision. */
-const fieldsBeforeRevision = 5;
 
 /** Bytes of an event besides those of its tuple's two forms, at most: eleven fields and two lengths. */
 export const eventHeadBytesMax: number = 11 * 9 + 2 * 6;
@@ -132,9 +126,12 @@ function putRow(target: Uint8Array, start: number, tuples: TupleStore, row: Row)
   return at + size;
 }
 
-/** Reads the fields before the tuple, which every event has in this order. */
+/** Reads the fields before the space, which every event has in this order. Throws DecodeError. */
 export function readHead(reader: Reader, head: EventHead): void {
-  reader.advance(fieldsBeforeRevision);
+  const flagged = reader.tag() === tags.last && reader.uint32() <= 1;
+  if (!flagged || reader.tag() !== tags.kind || !kindOf.has(reader.uint32()))
+    throw malformed('an event has a flag and a kind');
+  if (reader.tag() !== tags.revision) throw malformed('an event has a revision');
   head.revision = reader.uint64();
   head.position = 0;
   let tag = reader.tag();
@@ -142,53 +139,8 @@ export function readHead(reader: Reader, head: EventHead): void {
     head.position = reader.uint32();
     tag = reader.tag();
   }
-  assert(tag === tags.stampMs, 'an event carries its stamp');
+  if (tag !== tags.stampMs) throw malformed('an event has a stamp');
   head.stampMs = reader.uint64();
-}
-
-/**
- * Checks that the bytes up to the reader's end are an event as `putEvent` writes it, and reads its
- * head. Throws DecodeError.
- */
-export function checkEvent(reader: Reader, head: EventHead): void {
-  if (reader.tag() !== tags.last || reader.uint32() > 1) throw malformed('an event has its flag');
-  if (reader.tag() !== tags.kind) throw malformed('an event has a kind');
-  if (!kindOf.has(reader.uint32())) throw malformed('an event has a kind');
-  if (reader.tag() !== tags.revision) throw malformed('an event has a revision');
-  head.revision = positive(reader.uint64());
-  head.position = 0;
-  head.stampMs = -1;
-  let space = 0;
-  let hasTuple = false;
-  for (let tag: number = tags.revision; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === tags.position) head.position = reader.uint32();
-    else if (tag === tags.stampMs) head.stampMs = reader.uint64();
-    else if (tag === tags.space) space = reader.uint64();
-    else if (tag === tags.slot || tag === tags.oldRevision) reader.uint64();
-    else if (tag === tags.oldBytes) reader.advance(reader.length());
-    else if (tag === tags.tuple) hasTuple = readNested(reader, checkKept);
-    else throw unknownField();
-    if (tag > tags.position && head.stampMs < 0) throw malformed('an event has a stamp');
-  }
-  positive(space);
-  if (!hasTuple) throw malformed('an event has a tuple');
-}
-
-function checkKept(reader: Reader): true {
-  let [id, revision] = [0, 0];
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === keptTags.id) id = reader.uint64();
-    else if (tag === keptTags.revision) revision = reader.uint64();
-    else if (tag === keptTags.writtenAtMs || tag === keptTags.leaseEndMs) reader.uint64();
-    else if (tag === keptTags.deliveries) reader.uint32();
-    else if (tag === keptTags.bytes) reader.advance(reader.length());
-    else throw unknownField();
-  }
-  positive(id);
-  positive(revision);
-  return true;
 }
 
 /** Where an event stands. */
@@ -198,7 +150,7 @@ export function placeOf(record: Uint8Array): EventPlace {
   return { revision: head.revision as LogIndex, position: head.position };
 }
 
-/** An event from its message, which `putEvent` has written or `checkEvent` has looked through. */
+/** An event from its message, which `putEvent` has written. Throws DecodeError. */
 export function decodeEvent(record: Uint8Array): SpaceEvent {
   const reader = new Reader(record);
   const numbers = new Array<number>(11).fill(0);

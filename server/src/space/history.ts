@@ -2,12 +2,11 @@
  * What happened to the tuples of a partition, in commit order (SPEC §8). Replicated state: every
  * replica cuts it at the same event.
  */
-import type { Reader } from '@tuplet/proto';
+import { malformed, type Reader } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
 import { ByteLog, type ByteLogCut } from './byte-log.ts';
 import {
-  checkEvent,
   decodeEvent,
   type EventHead,
   eventHeadBytesMax,
@@ -70,7 +69,7 @@ export class EventHistory {
   readonly #last: EventHead = noEvent();
   /** The oldest event that is kept; its stamp is Infinity where there is none. */
   readonly #oldest: EventHead = noEvent();
-  /** The event that is being loaded. */
+  /** The event that was loaded last. */
   readonly #loaded: EventHead = noEvent();
   /** The last event of the entry that is being applied; -1: none. */
   #youngest = -1;
@@ -171,13 +170,13 @@ export class EventHistory {
     return this.#log.cut();
   }
 
-  /** Loading: the encoded event up to the reader's end, oldest first. Throws DecodeError. */
-  load(reader: Reader): void {
-    const { bytes, position, end } = reader;
-    const log = this.#log;
-    checkEvent(reader, this.#loaded);
-    if (log.count === 0) copyHead(this.#loaded, this.#oldest);
-    log.append(bytes, position, end);
+  /**
+   * Loading: the encoded events up to the reader's end, oldest first; returns how many. Throws
+   * DecodeError where they do not begin as events do, or are out of order. What else they say was
+   * written by `putEvent`, and is read when somebody asks for it.
+   */
+  load(reader: Reader): number {
+    return this.#log.appendRun(reader, (record) => this.#seeLoaded(record));
   }
 
   /** Loading: where the history was cut, and where it ends. */
@@ -206,6 +205,15 @@ export class EventHistory {
     assert(count === this.#log.count, 'events are counted');
     assert(comparePlaces(previous, this.lastPlace) === 0, 'the history ends at its last place');
     assert(this.#log.payloadBytes <= this.#limits.historyBytesMax, 'the history is bounded');
+  }
+
+  #seeLoaded(record: Reader): void {
+    const loaded = this.#loaded;
+    const { revision, position } = loaded;
+    readHead(record, loaded);
+    const later = loaded.revision - revision || loaded.position - position;
+    if (later <= 0) throw malformed('events are out of order');
+    if (this.#log.count === 0) copyHead(loaded, this.#oldest);
   }
 
   #cutFirst(): void {

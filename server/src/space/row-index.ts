@@ -48,9 +48,17 @@ export class RowIndex {
   add(row: Row): void {
     const hash = hashOf(this.#rows.counter(row));
     const table = this.#table(hash);
-    if (table.count * 4 >= table.cells.length * 3) this.#grow(table);
+    if (table.count * 4 >= table.cells.length * 3) this.#resize(table, table.cells.length * 2);
     put(table.cells, hash, row);
     table.count += 1;
+  }
+
+  /** Makes room at once for so many rows, before any is there. */
+  expect(count: number): void {
+    const inTable = count / this.#tables.length;
+    let cells = tableSizeMin;
+    while (inTable * 4 >= cells * 3) cells *= 2;
+    for (const table of this.#tables) this.#resize(table, cells);
   }
 
   /** Takes a row out, while its counter can still be read. */
@@ -82,13 +90,13 @@ export class RowIndex {
     cells[hole] = 0;
   }
 
-  #grow(table: Table): void {
+  #resize(table: Table, count: number): void {
     const old = table.cells;
-    table.cells = new Uint32Array(Math.max(tableSizeMin, old.length * 2));
-    for (const cell of old) {
-      if (cell === 0) continue;
-      const row = (cell - 1) as Row;
-      put(table.cells, hashOf(this.#rows.counter(row)), row);
+    const cells = new Uint32Array(Math.max(tableSizeMin, count));
+    table.cells = cells;
+    for (let at = 0; at < old.length; at += 1) {
+      const row = ((old[at] as number) - 1) as Row;
+      if (row !== noRow) put(cells, hashOf(this.#rows.counter(row)), row);
     }
   }
 

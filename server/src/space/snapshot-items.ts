@@ -1,6 +1,7 @@
 /** The items of a snapshot, one writer each: `tuplet.internal.v1.SnapshotItem`. Read by snapshot-load.ts. */
 import type { Writer } from '@tuplet/proto';
 import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
+import type { ByteRun } from './byte-log.ts';
 import { type ChangeResult, writeResult } from './result-codec.ts';
 import type { RowContent } from './rows.ts';
 import type { HomeRecord, KnownSession } from './sessions.ts';
@@ -18,7 +19,7 @@ import {
 } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
-export const snapshotFormat = 2;
+export const snapshotFormat = 3;
 
 /** The fields of SnapshotItem. */
 export const ItemField = {
@@ -29,7 +30,7 @@ export const ItemField = {
   home: 5,
   ended: 6,
   request: 7,
-  event: 8,
+  events: 8,
   returning: 9,
   end: 10,
 } as const;
@@ -90,6 +91,8 @@ export function writeHeader(writer: Writer, state: SpaceState): void {
     12,
     [...state.dropped].sort((a, b) => a - b),
   );
+  const { ready, handed } = state.tuples.counts();
+  writeNumber(writer, 13, ready + handed);
   writer.close(mark);
 }
 
@@ -144,10 +147,16 @@ export function writeEnded(writer: Writer, session: SessionId, endedMs: StampMs)
   writer.close(mark);
 }
 
-/** An item that is kept encoded: a request's result or an event. */
-export function writeRecord(writer: Writer, field: 7 | 8, record: Uint8Array): void {
-  writer.uint32(lengthTag(field));
+/** A request's result, which is kept encoded. */
+export function writeRequest(writer: Writer, record: Uint8Array): void {
+  writer.uint32(lengthTag(ItemField.request));
   writer.lengthDelimited(record);
+}
+
+/** Events as they lie in memory. */
+export function writeEvents(writer: Writer, { bytes, from, to }: ByteRun): void {
+  writer.uint32(lengthTag(ItemField.events));
+  writer.lengthDelimited(bytes.subarray(from, to));
 }
 
 /** What is to be given back, in its order: the lists of the items that say so. */

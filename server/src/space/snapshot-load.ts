@@ -37,6 +37,8 @@ export class SnapshotLoader {
   #last = 0;
   #known: KnownSession | undefined;
   #handed = 0;
+  /** Tuples that the header announces. */
+  #expected = 0;
   readonly #tuple = new LoadedTuple();
   /** Bytes of an item that is not yet whole. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -89,6 +91,7 @@ export class SnapshotLoader {
     if (this.#last !== ItemField.end || this.#rest.length > 0)
       throw malformed('a snapshot ends early');
     const state = required(this.#state);
+    if (this.#counts.tuples !== this.#expected) throw malformed('tuples are missing');
     if (state.tuples.counts().handed !== this.#handed)
       throw malformed('a handed tuple has no taker');
     return state;
@@ -111,7 +114,10 @@ export class SnapshotLoader {
   #content(reader: Reader, field: number): void {
     if (field === ItemField.header) {
       if (this.#state !== undefined) throw malformed('a snapshot has one header');
-      this.#state = readHeader(reader, this.#limits);
+      const { state, tuples } = readHeader(reader, this.#limits);
+      state.tuples.expect(tuples);
+      this.#expected = tuples;
+      this.#state = state;
       return;
     }
     const state = required(this.#state);
@@ -131,9 +137,8 @@ export class SnapshotLoader {
     } else if (field === ItemField.request) {
       state.requests.load(rest(reader));
       this.#counts.requests += 1;
-    } else if (field === ItemField.event) {
-      state.history.load(reader);
-      this.#counts.events += 1;
+    } else if (field === ItemField.events) {
+      this.#counts.events += state.history.load(reader);
     } else if (field === ItemField.returning) this.#loadReturning(reader, state);
     else if (field === ItemField.end) checkEnd(reader, this.#counts);
     else throw malformed('an item is unknown');
@@ -212,15 +217,18 @@ function lengthIsWhole(bytes: Uint8Array, at: number): boolean {
   return at + 5 <= bytes.length;
 }
 
-function readHeader(reader: Reader, limits: Partial<SpaceLimits>): SpaceState {
-  const numbers = new Array<number>(11).fill(0);
+function readHeader(
+  reader: Reader,
+  limits: Partial<SpaceLimits>,
+): { readonly state: SpaceState; readonly tuples: number } {
+  const numbers = new Array<number>(14).fill(0);
   let slots: readonly number[] = [];
   let dropped: readonly number[] = [];
   readFields(reader, [], (tag) => {
     const field = tag >>> 3;
     if (tag === lengthTag(11)) slots = readPacked(reader);
     else if (tag === lengthTag(12)) dropped = readPacked(reader);
-    else if (tag === varintTag(field) && field <= 10) numbers[field] = reader.uint64();
+    else if (tag === varintTag(field) && field <= 13) numbers[field] = reader.uint64();
     else return false;
     return true;
   });
@@ -238,7 +246,7 @@ function readHeader(reader: Reader, limits: Partial<SpaceLimits>): SpaceState {
   );
   state.slots.load(slots);
   for (const space of dropped) state.dropped.add(positive(space) as SpaceId);
-  return state;
+  return { state, tuples: number(13) };
 }
 
 function handedRow(state: SpaceState, id: TupleId): Row {

@@ -18,6 +18,7 @@ interface Item {
   readonly item: string;
   readonly header?: object;
   readonly homeSession?: object;
+  readonly events?: Buffer;
   readonly operation?: { readonly sequence: number; readonly handed: readonly number[] };
 }
 const runtime = loaded['tuplet.internal.v1.SnapshotItem'] as MessageTypeDefinition<object, Item>;
@@ -94,27 +95,53 @@ test('chunks of any size make the same space', (t) => {
 test('the protobufjs runtime reads every item and writes it back byte for byte', (t) => {
   const reader = new Reader(Buffer.concat(chunksOf(full().space, 1e9)));
   const kinds = new Set<string>();
+  let events = 0;
   while (reader.position < reader.end) {
     const raw = Buffer.from(reader.lengthDelimited());
     const item = runtime.deserialize(raw);
     kinds.add(item.item);
     if (item.item === 'header')
-      t.like(item.header ?? {}, { formatVersion: 2, partition: 1, droppedSpaces: [1] });
+      t.like(item.header ?? {}, { formatVersion: 3, partition: 1, droppedSpaces: [1] });
     if (item.item === 'homeSession')
       t.like(item.homeSession ?? {}, { name: 'worker', leaseMs: 5_000, touched: [4] });
     if (item.item === 'operation' && item.operation?.sequence === 2) {
       t.deepEqual(item.operation?.handed, [2 ** 44 + 3, 2 ** 44 + 1]);
     }
+    for (const event of item.events === undefined ? [] : eventsOf(item.events)) {
+      const read = runtimeEvent.deserialize(event);
+      t.true(read.tuple.tupleId > 2 ** 44 && read.space > 0);
+      t.true(runtimeEvent.serialize(read).equals(event));
+      events += 1;
+    }
     const again = loadedWithoutDefaults.serialize(loadedWithoutDefaults.deserialize(raw));
     t.true(again.equals(raw), item.item);
   }
   t.is(kinds.size, 10);
+  t.true(events > 10);
 });
 
-const loadedWithoutDefaults = loadSync('tuplet/internal/v1/snapshot.proto', {
+const withoutDefaults = loadSync('tuplet/internal/v1/snapshot.proto', {
   includeDirs,
   longs: Number,
-})['tuplet.internal.v1.SnapshotItem'] as MessageTypeDefinition<object, object>;
+});
+const loadedWithoutDefaults = withoutDefaults[
+  'tuplet.internal.v1.SnapshotItem'
+] as MessageTypeDefinition<object, object>;
+const runtimeEvent = withoutDefaults['tuplet.internal.v1.HistoryEvent'] as MessageTypeDefinition<
+  object,
+  { readonly space: number; readonly tuple: { readonly tupleId: number } }
+>;
+
+/** The events of one item. */
+function eventsOf(run: Buffer): Buffer[] {
+  const events: Buffer[] = [];
+  for (let at = 0; at < run.length; ) {
+    const end = at + 4 + run.readUInt32LE(at);
+    events.push(run.subarray(at + 4, end));
+    at = end;
+  }
+  return events;
+}
 
 test('an empty space survives its snapshot', (t) => {
   const d = new Driver();

@@ -7,20 +7,20 @@ import { Writer } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import { idIn, type SessionId, type TupleId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
-import { type ByteLogCut, recordsOf } from './byte-log.ts';
+import { type ByteLogCut, recordsOf, runsOf } from './byte-log.ts';
 import { contentAt, type PageColumns, pageRows } from './rows.ts';
 import { type HomeRecord, inOrder, type KnownSession, type OperationRecord } from './sessions.ts';
 import {
-  ItemField,
   noItems,
   returningItems,
   type SavedOperation,
   writeEnd,
   writeEnded,
+  writeEvents,
   writeHeader,
   writeHome,
   writeKnown,
-  writeRecord,
+  writeRequest,
   writeReturning,
   writeSavedOperation,
   writeTuple,
@@ -149,8 +149,16 @@ export class SnapshotCut {
       this.#item((writer) => writeEnded(writer, session as SessionId, endedMs as never));
       yield;
     }
-    counts.requests = yield* this.#writeLog(this.#requests, ItemField.request);
-    counts.events = yield* this.#writeLog(this.#history, ItemField.event);
+    for (const record of recordsOf(this.#requests)) {
+      this.#item((writer) => writeRequest(writer, record));
+      yield;
+    }
+    counts.requests = this.#requests.count;
+    for (const run of runsOf(this.#history)) {
+      this.#item((writer) => writeEvents(writer, run));
+      yield;
+    }
+    counts.events = this.#history.count;
     for (const ids of this.#returning) {
       counts.returning += ids.length;
       this.#item((writer) => writeReturning(writer, ids));
@@ -188,19 +196,6 @@ export class SnapshotCut {
       yield;
     }
     return saved.operations.length;
-  }
-
-  *#writeLog(log: ByteLogCut, field: 7 | 8): Generator<void, number> {
-    const writer = this.#writer;
-    let count = 0;
-    for (const record of recordsOf(log)) {
-      const mark = writer.open();
-      writeRecord(writer, field, record);
-      writer.close(mark);
-      count += 1;
-      if (writer.position >= this.#sliceBytes) yield;
-    }
-    return count;
   }
 
   #writeHome(home: HomeRecord): void {

@@ -9,13 +9,11 @@ import { recordsOf } from './byte-log.ts';
 import type { Row } from './rows.ts';
 import { saveOperation } from './snapshot.ts';
 import {
-  ItemField,
   returningItems,
   writeEnded,
   writeHeader,
   writeHome,
   writeKnown,
-  writeRecord,
   writeReturning,
   writeSavedOperation,
   writeTuple,
@@ -64,11 +62,11 @@ export function stateHashOf(state: SpaceState): bigint {
     position += 1;
   }
   for (const record of recordsOf(state.requests.cut())) {
-    sum.add(position, (writer) => writeRecord(writer, ItemField.request, record));
+    sum.add(position, (writer) => writer.lengthDelimited(record));
     position += 1;
   }
   for (const record of recordsOf(state.history.cut())) {
-    sum.add(position, (writer) => writeRecord(writer, ItemField.event, record));
+    sum.add(position, (writer) => writer.lengthDelimited(record));
     position += 1;
   }
   for (const ids of returningItems(state)) {

@@ -129,6 +129,11 @@ export class TupleStore {
     return row;
   }
 
+  /** Loading: about so many tuples come. */
+  expect(count: number): void {
+    this.#index.expect(count);
+  }
+
   /**
    * Loading: adds a tuple, in any order, whose bytes are those of `source` from `from` to `to`. False,
    * and no change, where its id is there already. `finishLoad` makes the lists when all are there.

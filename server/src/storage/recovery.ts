@@ -254,7 +254,11 @@ const searchBytes = 64 * 1024;
 
 function isZero(bytes: Uint8Array, view: DataView, from: number, to: number): boolean {
   let at = from;
-  for (; at + 4 <= to; at += 4) if (view.getUint32(at, true) !== 0) return false;
+  for (; at + 16 <= to; at += 16) {
+    const one = view.getInt32(at) | view.getInt32(at + 4);
+    if ((one | view.getInt32(at + 8) | view.getInt32(at + 12)) !== 0) return false;
+  }
+  for (; at + 4 <= to; at += 4) if (view.getInt32(at) !== 0) return false;
   for (; at < to; at++) if (bytes[at] !== 0) return false;
   return true;
 }
