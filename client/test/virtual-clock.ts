@@ -12,6 +12,8 @@ export class VirtualClock implements EngineClock {
   #order = 0;
   #timers: Timer[] = [];
   #soon: (() => void)[] = [];
+  /** What the last one who asked for a turn said of its urgency. */
+  isUrgent: () => boolean = () => false;
 
   nowMs(): number {
     return this.#nowMs;
@@ -26,8 +28,9 @@ export class VirtualClock implements EngineClock {
     };
   }
 
-  soon(run: () => void): void {
+  soon(run: () => void, isUrgent?: () => boolean): void {
     this.#soon.push(run);
+    if (isUrgent !== undefined) this.isUrgent = isUrgent;
   }
 
   /** How many timers stand. */

@@ -14,8 +14,8 @@ export interface EngineClock {
   /** Calls `run` once after `delayMs` (0 or more). */
   after(delayMs: number, run: () => void): Cancel;
   /**
-   * Calls `run` when the events already queued have been seen: the end of a turn. It may call it
-   * earlier, once the present event and the promises that it settles have run, if `isUrgent` says so then.
+   * Calls `run` when the events already queued have been seen: the end of a turn. If `isUrgent` says so
+   * as soon as what runs now is through, promises that it settles included, it may do so then.
    */
   soon(run: () => void, isUrgent?: () => boolean): void;
 }

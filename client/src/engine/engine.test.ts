@@ -25,6 +25,22 @@ test('calls of one turn travel in one message', (t) => {
   t.true(operations.every((operation) => operation.told.kind === 'written'));
 });
 
+test('a batch is urgent, unless the server is still silent on the last one', (t) => {
+  const world = makeWorld();
+  world.run(writing(['warm', 0]));
+  t.true(world.clock.isUrgent(), 'the last batch was answered');
+  world.server.instead = () => true;
+  const silent = world.run(writing(['a', 1]));
+  t.is(silent.told.kind, 'waiting');
+  world.engine.start(writing(['a', 2]));
+  t.false(world.clock.isUrgent());
+  world.clock.settle();
+  t.false(world.clock.isUrgent());
+  world.server.last.answer(new Uint8Array(0));
+  world.clock.settle();
+  t.true(world.clock.isUrgent());
+});
+
 test('a batch is split below 3.5 MiB [1.20]', (t) => {
   const world = makeWorld();
   world.run(writing(['warm', 0]));

@@ -37,7 +37,7 @@ export function nodeClock(
       return () => clearTimeout(timer);
     },
     soon: (run, isUrgent) => {
-      // Ticks that promises ask for come when all promises have run.
+      // Answers come in a promise of grpc-js, and a tick asked for there comes after all promises.
       if (isUrgent === undefined) setImmediate(run);
       else process.nextTick(endTurn, run, isUrgent);
     },

@@ -12,6 +12,9 @@ const waitingMax = 16;
 /** A call as grpc-js's own client makes it, below interceptors and Node streams. */
 type GrpcCall = ReturnType<ChannelInterface['createCall']>;
 
+/** What makes calls: a channel of grpc-js. */
+export type CallMaker = Pick<ChannelInterface, 'createCall'>;
+
 /** Bytes as grpc-js takes them, without a copy. */
 export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -35,7 +38,7 @@ class ExchangeStream implements Channel {
   #isFull = false;
   #isOver = false;
 
-  constructor(channel: ChannelInterface, events: ChannelEvents) {
+  constructor(channel: CallMaker, events: ChannelEvents) {
     this.#events = events;
     this.#call = channel.createCall(exchangePath, Number.POSITIVE_INFINITY, null, null, null);
     this.#call.start(new Metadata(), {
@@ -85,6 +88,6 @@ class ExchangeStream implements Channel {
 }
 
 /** Opens the Exchange stream on a channel of grpc-js. */
-export function openExchange(channel: ChannelInterface, events: ChannelEvents): Channel {
+export function openExchange(channel: CallMaker, events: ChannelEvents): Channel {
   return new ExchangeStream(channel, events);
 }
