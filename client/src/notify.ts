@@ -105,6 +105,8 @@ export class Subscription<Tuple> implements AsyncIterableIterator<TupleEvent<Tup
   readonly #seen = new Map<number, EventPlace>();
   /** Events of revisions whose last event has not come: no resume point lies inside (SPEC §8). */
   readonly #begun = new Map<number, TupleEvent<Tuple>[]>();
+  /** Old forms that came in an event of their own: they belong to the next one of their partition. */
+  readonly #old = new Map<number, unknown[]>();
   #began: () => void = () => {};
   #isStale = false;
 
@@ -208,6 +210,7 @@ export class Subscription<Tuple> implements AsyncIterableIterator<TupleEvent<Tup
     if (this.#stop.signal.aborted) return;
     this.#isStale = false;
     this.#begun.clear();
+    this.#old.clear();
     const request = NotifyRequest.encode({
       space,
       template: this.#template === undefined ? null : encodeTemplate(this.#template.specs),
@@ -237,6 +240,10 @@ export class Subscription<Tuple> implements AsyncIterableIterator<TupleEvent<Tup
 
   /** Nothing, or all events of a revision whose last one this is. */
   #whole(message: EventMessage): TupleEvent<Tuple>[] {
+    if (message.tuple === null && message.old !== null && message.place !== null) {
+      this.#old.set(message.place.partition, valuesOf(message.old, undefined));
+      return [];
+    }
     const event = this.#eventOf(message);
     const { partition } = event.place;
     const begun = this.#begun.get(partition);
@@ -255,11 +262,13 @@ export class Subscription<Tuple> implements AsyncIterableIterator<TupleEvent<Tup
     if (name === undefined || place === null || tuple === null) {
       throw TupletError.from(new TypeError('an event without kind, place or tuple'));
     }
+    const before = this.#old.get(place.partition);
+    this.#old.delete(place.partition);
     return {
       kind: name,
       place,
       tuple: tupleOf(tuple, this.#template) as Tuple,
-      old: old === null ? undefined : valuesOf(old, undefined),
+      old: old === null ? before : valuesOf(old, undefined),
       at: timestampOf(at),
     };
   }

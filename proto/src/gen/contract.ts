@@ -53,7 +53,10 @@ export const EventKind = {
   TAKEN: 2,
   /** It was given back. */
   RETURNED: 3,
-  /** It was replaced; the event carries both forms, where one message holds them. */
+  /**
+   * It was replaced; the event carries both forms. Where these exceed 3 MiB together it is two events,
+   * one after the other and of the same place: the old form alone, not the last, then the new one alone.
+   */
   REPLACED: 4,
   /** Its lease ended. */
   EXPIRED: 5,
@@ -3718,9 +3721,9 @@ export interface Event {
   readonly kind: EventKind;
   /** Where. */
   readonly place: EventPlace | null;
-  /** The tuple, in its new form. */
+  /** The tuple, in its new form; absent where only the old form of a replaced tuple found room. */
   readonly tuple: StoredTuple | null;
-  /** The old form of a replaced tuple; absent where both forms together exceed 3 MiB. */
+  /** The old form of a replaced tuple; absent where it stood in the event before, of the same place. */
   readonly old: Uint8Array | null;
   /** Whether it is the last of its revision: no resume point lies before it within the revision. */
   readonly last: boolean;

@@ -2,6 +2,7 @@ import type { ServerWritableStream } from '@grpc/grpc-js';
 import { limits } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { EventKind } from '@tuplet/proto/contract';
+import { present } from '../base/assert.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { LogIndex } from '../base/ids.ts';
 import { isFailure } from '../router/failure.ts';
@@ -51,6 +52,8 @@ class Subscription {
   readonly #stream: Stream;
   readonly #ended: () => void;
   #source: NotifyStream | undefined;
+  /** What is left of the last message, where it had no room in one. */
+  #unsent: Buffer[] = [];
   #writing = false;
   #woken = false;
   #timer: Cancel | undefined;
@@ -90,6 +93,11 @@ class Subscription {
   /** Writes the next message, if the connection has taken the one before. */
   #pump(): void {
     if (this.#writing || this.#gone || this.#source === undefined) return;
+    const rest = this.#unsent.shift();
+    if (rest !== undefined) {
+      this.#write(rest);
+      return;
+    }
     const message = this.#source.next();
     if (message === undefined) {
       if (this.#source.hasMore) this.#wake();
@@ -100,8 +108,14 @@ class Subscription {
       this.#fail(grpcErrorOf(message));
       return;
     }
+    const [first, ...more] = encodeMessage(message);
+    this.#unsent = more;
+    this.#write(present(first, 'a message is something to write'));
+  }
+
+  #write(bytes: Buffer): void {
     this.#writing = true;
-    this.#stream.write(encodeMessage(message), () => {
+    this.#stream.write(bytes, () => {
       this.#writing = false;
       this.#guard(() => this.#pump());
     });
@@ -162,8 +176,27 @@ function requestOf(request: contract.NotifyRequest): NotifyRequest {
   };
 }
 
-function encodeMessage({ events, cursor }: NotifyMessage): Buffer {
-  const message = { events: events.map(eventOf), cursor };
+/** The message as it travels: several, where both forms of a replaced tuple have no room in one. */
+function encodeMessage({ events, cursor }: NotifyMessage): Buffer[] {
+  const messages: Buffer[] = [];
+  let ready: contract.EventInit[] = [];
+  for (const each of events) {
+    const event = eventOf(each);
+    if (fitsMessage(each)) {
+      ready.push(event);
+      continue;
+    }
+    const { kind, place, at } = event;
+    messages.push(
+      encoded({ events: [...ready, { kind, place, old: event.old, last: false, at }] }),
+    );
+    ready = [{ ...event, old: undefined }];
+  }
+  messages.push(encoded({ events: ready, cursor }));
+  return messages;
+}
+
+function encoded(message: contract.NotifyResponseInit): Buffer {
   const bytes = contract.NotifyResponse.encode(message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -174,14 +207,14 @@ function eventOf({ event, partition, last }: NotifyEvent): contract.EventInit {
     kind: kindTo[event.kind],
     place: { partition, revision, position },
     tuple: stored(event.tuple),
-    old: fitsMessage(event) ? event.old?.bytes : undefined,
+    old: event.old?.bytes,
     last,
     at: instant(event.stampMs),
   };
 }
 
 /** Both forms, with what may stand before them in the message (SPEC §1: 3.5 MiB). */
-function fitsMessage({ tuple, old }: NotifyEvent['event']): boolean {
+function fitsMessage({ event: { tuple, old } }: NotifyEvent): boolean {
   return tuple.bytes.length + (old?.bytes.length ?? 0) <= limits.tupleBytesMax;
 }
 

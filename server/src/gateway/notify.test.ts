@@ -263,7 +263,7 @@ test('one message is on its way to a consumer that does not read, and no more [8
   stream.emit('cancelled');
 });
 
-test('events of the largest tuples fit their messages: two forms, and many tuples given back [8.2, 8.5]', async (t) => {
+test('events of the largest tuples fit their messages: two forms, and several of one revision [8.2, 8.5]', async (t) => {
   const { node, client } = await start(t);
   const { createSpace } = contract.AdminService.methods;
   const tupleBytesMax = 3 * 1024 * 1024;
@@ -286,14 +286,37 @@ test('events of the largest tuples fit their messages: two forms, and many tuple
     await client.call(methods.take, { ...search, operation });
   }
   await client.call(closeSession, { sessionId });
-  await stream.until(() => stream.events.length >= 7);
+  await stream.until(() => stream.events.length >= 8);
+  const half = (number: number): Uint8Array =>
+    encodeTuple(['h', number, bytes.subarray(0, 1_600_000)], { tupleBytesMax });
+  const items = [1, 2].map((number) => ({ tuple: half(number) }));
+  await client.call(methods.writeMany, { space: large, items });
+  await stream.until(() => stream.events.length >= 10);
   const { WRITTEN, REPLACED, TAKEN, RETURNED } = EventKind;
-  const kinds = [WRITTEN, REPLACED, WRITTEN, TAKEN, TAKEN, RETURNED, RETURNED];
+  const kinds = [
+    WRITTEN,
+    REPLACED,
+    REPLACED,
+    WRITTEN,
+    TAKEN,
+    TAKEN,
+    RETURNED,
+    RETURNED,
+    WRITTEN,
+    WRITTEN,
+  ];
   t.deepEqual(kindsOf(stream), kinds);
-  t.is(stream.events[1]?.old, null, 'both forms exceed a message');
+  // Both forms exceed a message: they are two events of one place.
+  const [, old, young] = stream.events;
+  t.deepEqual(old?.place, young?.place);
+  t.is(old?.tuple, null);
+  t.true(Buffer.from(form(1)).equals(old?.old ?? new Uint8Array()));
+  t.is(young?.old, null);
+  t.true(Buffer.from(form(2)).equals(young?.tuple?.tuple ?? new Uint8Array()));
   t.deepEqual(
     stream.events.map(({ last }) => last),
-    [true, true, true, true, true, false, true],
+    // Two large ones are given back by two entries, and written by one.
+    [true, false, true, true, true, true, true, true, false, true],
   );
   const cursors = stream.cursors.length;
   await node.advance(5_100);

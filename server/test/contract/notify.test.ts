@@ -63,6 +63,24 @@ test('a replacement is told with both forms if one of them matches [8.2]', async
   }
 });
 
+test('the forms of a replacement may be larger than a message together [8.2]', async (t) => {
+  const { client } = await startHouse(t);
+  await client.admin.createSpace('large', { tupleBytesMax: 3 * 1024 * 1024 });
+  const space = client.space('large');
+  const events = space.notify(['l', m.int, m.bytes]);
+  await events.ready;
+  const [before, after] = [new Uint8Array(2_900_000).fill(1), new Uint8Array(2_900_000).fill(2)];
+  await space.write(['l', 1, before]);
+  await space.replace(['l', 1, m.bytes], ['l', 2, after]);
+  await space.write(['l', 3, before]);
+  const [written, replaced, next] = await first(events, 3);
+  t.deepEqual([written?.kind, replaced?.kind, next?.kind], ['written', 'replaced', 'written']);
+  t.true(Buffer.from(after).equals(replaced?.tuple[2] ?? new Uint8Array()));
+  t.is(replaced?.old?.[1], 1);
+  t.true(Buffer.from(before).equals(replaced?.old?.[2] as Uint8Array));
+  t.is(next?.old, undefined);
+});
+
 test('a stream begins now, or after a cursor [8.3]', async (t) => {
   const { space } = await startHouse(t);
   await space.write(['job', 0]);
