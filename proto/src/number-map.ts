@@ -10,8 +10,10 @@ const cellsKept = 256;
  * refers to the new one. Once one of these tables has become old, each following one is kept alive by
  * the one before, with all that was ever in it, until the next full collection.
  *
- * Open addressing with linear probing, at most half full while it is small and three quarters when it
- * is large, where cells are what costs; deletion moves entries back (Knuth 6.4, algorithm R). Entries have no order of their own: what is listed comes in ascending order of keys.
+ * Open addressing with linear probing, at most half full while it is small and five eighths when it
+ * is large, where cells are what costs (at three quarters, who looks in vain pays twice). Deletion
+ * moves entries back (Knuth 6.4, algorithm R). Entries have no order of their own: what is listed comes
+ * in ascending order of keys.
  */
 export class NumberMap<Value> {
   // Invariant: cell i holds a key exactly where #keys[i] is not NO_KEY, and its value in #values[i].
@@ -121,7 +123,7 @@ export class NumberMap<Value> {
 
 /** Entries that so many cells may hold. */
 function roomOf(cells: number): number {
-  return cells > cellsKept ? (cells >> 2) * 3 : cells >> 1;
+  return cells > cellsKept ? (cells >> 3) * 5 : cells >> 1;
 }
 
 function emptyKeys(cells: number): Float64Array {
