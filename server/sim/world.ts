@@ -149,7 +149,7 @@ export class World {
   crash(how: 'power' | 'process', downMs: number): void {
     if (!this.#node.running) return;
     const torn = this.#disk.counts.tornWrites;
-    this.#fault('crash');
+    this.#fault('crash', downMs);
     this.#node.crash(how === 'power');
     this.#watch.restarted();
     this.#restarts++;

@@ -54,6 +54,10 @@ function leasesOf(history: History): Map<number, Lease[]> {
     }
     for (const each of result.outcomes ?? []) grant(each.written?.id, asked.leaseMs, operation);
   }
+  // Of a write whose answer was lost nobody knows the lease that a renewal may have changed.
+  for (const [id, granted] of leases) {
+    if (granted.every(({ from }) => from.outcome !== 'ok')) leases.delete(id);
+  }
   return leases;
 }
 

@@ -1,6 +1,6 @@
 /**
  * `npm run sim:mutants`: puts one deliberate bug after another into a copy of the build and runs seeds
- * until a checker complains. `--only 'TEXT|TEXT'` takes the mutants whose name holds a text;
+ * until a checker complains; of the build as it is, it must not complain at that seed. `--only 'TEXT|TEXT'` takes the mutants whose name holds a text;
  * `--workers N` tries so many beside each other (default 2).
  */
 import { spawn } from 'node:child_process';
@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Profile } from '../settings.ts';
 import { type Mutant, mutants } from './table.ts';
 
 /** The repository: this file runs from server/dist/sim/mutants. */
@@ -82,40 +83,52 @@ class Copy {
   }
 
   async #run({ profile, seeds = seedsMax }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
-    const main = join(this.folder, 'server/dist/sim/main.js');
-    const args = [
-      '--max-semi-space-size=64',
-      main,
-      '--hunt',
-      '--seed',
-      '1',
-      '--seeds',
-      String(seeds),
-    ];
-    if (profile !== undefined) args.push('--profile', profile);
-    args.push('--minutes', String(secondsMax / 60));
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (bytes: Buffer) => {
-      output += bytes.toString();
-    });
-    child.stderr.on('data', (bytes: Buffer) => {
-      errors += bytes.toString();
-    });
-    // A mutant that never comes back (an endless loop in one event) is ended from outside.
-    const stop = setTimeout(() => child.kill('SIGKILL'), (secondsMax + 60) * 1000);
-    await new Promise((resolve) => child.on('close', resolve));
-    clearTimeout(stop);
-    const found = /^HUNT (\d+) (\S+) (.*)$/m.exec(output);
-    if (found !== null) {
-      const [, seed, checker = '', message = ''] = found;
-      return { outcome: 'killed', seed: Number(seed), checker, message };
-    }
-    const survived = /^HUNT none (.*)$/m.exec(output);
-    const message = survived?.[1] ?? errors.slice(-300).replaceAll('\n', ' ');
-    return { outcome: survived ? 'alive' : 'broken', seed: 0, checker: '', message };
+    const found = await hunt(this.folder, { seed: 1, seeds, profile });
+    if (found.outcome !== 'killed') return found;
+    // What the checkers say of the build as it is kills nothing.
+    const { seed, checker } = found;
+    const sound = await hunt(root, { seed, seeds: 1, profile });
+    if (sound.outcome === 'alive') return found;
+    return { ...found, outcome: 'broken', message: `seed ${seed}, ${checker}: without it, too` };
   }
+}
+
+interface Hunt {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly profile: Profile | undefined;
+}
+
+/** Runs seeds of the build in a folder until one fails. */
+async function hunt(
+  folder: string,
+  { seed, seeds, profile }: Hunt,
+): Promise<Omit<Verdict, 'mutant'>> {
+  const main = join(folder, 'server/dist/sim/main.js');
+  const args = ['--max-semi-space-size=64', main, '--hunt', '--seed', String(seed)];
+  args.push('--seeds', String(seeds), '--minutes', String(secondsMax / 60));
+  if (profile !== undefined) args.push('--profile', profile);
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let errors = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    output += bytes.toString();
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    errors += bytes.toString();
+  });
+  // A mutant that never comes back (an endless loop in one event) is ended from outside.
+  const stop = setTimeout(() => child.kill('SIGKILL'), (secondsMax + 60) * 1000);
+  await new Promise((resolve) => child.on('close', resolve));
+  clearTimeout(stop);
+  const found = /^HUNT (\d+) (\S+) (.*)$/m.exec(output);
+  if (found !== null) {
+    const [, killing, checker = '', message = ''] = found;
+    return { outcome: 'killed', seed: Number(killing), checker, message };
+  }
+  const survived = /^HUNT none (.*)$/m.exec(output);
+  const message = survived?.[1] ?? errors.slice(-300).replaceAll('\n', ' ');
+  return { outcome: survived ? 'alive' : 'broken', seed: 0, checker: '', message };
 }
 
 function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {

@@ -231,9 +231,9 @@ const sessionEnds: readonly Mutant[] = [
   ),
   one(
     'client hands out after giving up',
-    clientSessions,
-    'if (session.isOver(nowMs))\n                this.giveUp(session, nowMs);',
-    ';',
+    'client/dist/src/engine/link.js',
+    'this.#owner.arriving(nowMs);',
+    '',
     'sessions',
   ),
   one(
