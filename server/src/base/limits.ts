@@ -157,6 +157,11 @@ export const limits = {
   homeSessionsMax: 100_000,
   /** Sessions that one partition serves; beyond it no KNOW is logged. Some of each of 256 homes. */
   knownSessionsMax: 100_000,
+  /**
+   * Marks of ended sessions in a partition, some 70 bytes each, beyond which no further session begins
+   * to be served: S3 lets none go before its 10 minutes, so it is 800 ends a second all that time.
+   */
+  endedSessionsMax: 500_000,
   /** Milliseconds that the result of a request without a session is remembered (SPEC §4). */
   requestResultMs: 300_000,
   /** Such results in a partition (SPEC §4). */

@@ -63,12 +63,21 @@ export class Admission {
       if (isForgotten) this.#unknown(operation.session);
       return;
     }
-    this.#parkedCount += 1;
     const asking = this.#asking.get(operation.session);
     if (asking !== undefined) {
+      this.#parkedCount += 1;
       asking.parked.push(parked);
       return;
     }
+    // Whom the home has told OPEN leaves a mark some day, served or not: so nobody is asked.
+    const { ended } = this.#context.space.sessionCounts;
+    if (ended + this.#asking.size >= this.#context.limits.endedSessionsMax) {
+      const message = `${ended} sessions have ended in this partition within 10 minutes`;
+      this.#refuse(parked, 'SESSIONS_EXHAUSTED', message, true);
+      this.#unknown(operation.session);
+      return;
+    }
+    this.#parkedCount += 1;
     const askAtMs = this.#context.nowMs + askAgainMs;
     this.#asking.set(operation.session, { parked: [parked], askAtMs, isKnowing: false });
     this.#ask(operation.session);

@@ -30,6 +30,7 @@ const defaultLimits: LeaderLimits = {
   sessionBytesMax: shared.sessionBytesMax,
   homeSessionsMax: shared.homeSessionsMax,
   knownSessionsMax: shared.knownSessionsMax,
+  endedSessionsMax: shared.endedSessionsMax,
   tupleIndexesMax,
   tupleIndexRowsMin,
 };

@@ -81,8 +81,12 @@ export interface SpaceView {
   session(session: SessionId): 'known' | 'ended' | 'unknown';
   home(session: SessionId): HomeView | undefined;
   homeSessions(): Iterable<readonly [SessionId, HomeView]>;
-  /** Sessions served here, and sessions whose home this is. */
-  readonly sessionCounts: { readonly known: number; readonly home: number };
+  /** Sessions served here, sessions whose home this is, and marks of those that have ended. */
+  readonly sessionCounts: {
+    readonly known: number;
+    readonly home: number;
+    readonly ended: number;
+  };
   /** PROTOCOL §2. */
   admit(operation: SessionOperation): 'ok' | Refusal;
   result(operation: Operation): Result | undefined;
@@ -140,6 +144,7 @@ export interface LeaderLimits {
   readonly sessionBytesMax: number;
   readonly homeSessionsMax: number;
   readonly knownSessionsMax: number;
+  readonly endedSessionsMax: number;
   readonly tupleIndexesMax: number;
   readonly tupleIndexRowsMin: number;
 }

@@ -381,6 +381,37 @@ test('E5: a receipt is always an entry, and RECEIVED comes when it is applied', 
   t.is(group.space.counts().handed, 0);
 });
 
+test('beyond the marks of ended sessions that a partition keeps, no home is asked for another', (t) => {
+  const home = newGroup(1);
+  const other = newGroup(2, { endedSessionsMax: 2 });
+  const send = (session: SessionId): void =>
+    other.receive(1, write(other, operation(session, 1), newTuple('job', 1)));
+  for (let count = 0; count < 2; count += 1) {
+    const session = openSession(home);
+    send(session);
+    talk(home, other);
+    home.receive(98, { kind: 'close-session', call: 2, session });
+    talk(home, other);
+  }
+  t.deepEqual(other.space.sessionCounts, { known: 0, home: 0, ended: 2 });
+  other.kinds();
+  const third = openSession(home);
+  send(third);
+  t.deepEqual(
+    other.take('refused').map(({ reason }) => reason),
+    ['SESSIONS_EXHAUSTED'],
+  );
+  talk(home, other);
+  t.is(home.space.home(third)?.touched.size, 0, 'so that it leaves no mark either');
+  t.is(other.leader?.stats().senders, 0);
+  // S3: the marks go after their 10 minutes, with the next entry.
+  other.nowMs += 600_000;
+  put(other, newTuple('job', 2));
+  send(third);
+  talk(home, other);
+  t.deepEqual(other.take('result').length, 1);
+});
+
 test('more sessions than a home or a partition may serve are refused', (t) => {
   const home = newGroup(1, { homeSessionsMax: 1 });
   const session = openSession(home);

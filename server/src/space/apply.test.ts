@@ -258,6 +258,30 @@ test('E7, S3: a session that has ended is not known again while its mark stands 
   t.is(d.space.session(away), 'unknown');
 });
 
+test('S3: a session leaves a mark at its home only if it touched that partition [4.7]', (t) => {
+  const d = new Driver();
+  const open = (): SessionId => {
+    const opened = d.do({ kind: 'open-session', leaseMs: 5_000, name: '' });
+    return opened.kind === 'session-opened' ? opened.session : away;
+  };
+  const [near, far, lone] = [open(), open(), open()];
+  d.do({ kind: 'touch', session: near, partition: 1 as PartitionId });
+  d.do({ kind: 'touch', session: far, partition: 2 as PartitionId });
+  for (const session of [near, far, lone]) {
+    d.end(session);
+    t.is(d.space.home(session)?.state, 'ended');
+  }
+  t.is(d.space.session(near), 'ended', 'an OPEN may be on its way here');
+  t.deepEqual(
+    [far, lone].map((session) => d.space.session(session)),
+    ['unknown', 'unknown'],
+  );
+  t.deepEqual(d.space.sessionCounts, { known: 0, home: 3, ended: 1 });
+  d.do({ kind: 'forget-session', session: near });
+  t.is(taken(d.hand(op(near, 1), d.write('a'))), 'ended');
+  t.is(taken(d.hand(op(lone, 1), d.write('b'))), 'unknown-session');
+});
+
 test('E8: the end gives everything back in its old place and forgets the session [3.25, 4.20]', (t) => {
   const d = new Driver();
   d.know(away);

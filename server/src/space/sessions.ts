@@ -76,6 +76,7 @@ export class Sessions {
   readonly #home = new Map<SessionId, HomeRecord>();
   // Invariant: in the order of stamps; no session is both known and ended.
   readonly #ended = new Map<SessionId, StampMs>();
+  readonly #partition: PartitionId;
   readonly #markMs: number;
   #oldestEndMs = Number.POSITIVE_INFINITY;
   /** The session found last: an entry asks for its own some five times. */
@@ -83,7 +84,8 @@ export class Sessions {
   #watcher: SessionWatcher | undefined;
   #cut = 0;
 
-  constructor(limits: { readonly endedMarkMs: number }) {
+  constructor(partition: PartitionId, limits: { readonly endedMarkMs: number }) {
+    this.#partition = partition;
     this.#markMs = limits.endedMarkMs;
   }
 
@@ -236,7 +238,8 @@ export class Sessions {
   }
 
   /**
-   * E8: known[s] off, ended[s] on, and at home the record is ended. Results and fences go; returns
+   * E8: known[s] off, ended[s] on, and at home the record is ended. A home that the session has not
+   * touched needs no mark: without TOUCH no OPEN was ever said to it, and none can come late (S3). Results and fences go; returns
    * the rows handed over to the session, a list for each operation, in the order of sequences.
    */
   end(session: SessionId, stampMs: StampMs): readonly (readonly Row[])[] {
@@ -254,7 +257,7 @@ export class Sessions {
       this.#beforeHome(home);
       home.state = 'ended';
     }
-    this.mark(session, stampMs);
+    if (home === undefined || home.touched.has(this.#partition)) this.mark(session, stampMs);
     return returned;
   }
 

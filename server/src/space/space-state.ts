@@ -35,7 +35,7 @@ export class SpaceState {
     this.partition = partition;
     this.limits = { ...limits, ...changed };
     this.tuples = new TupleStore(partition);
-    this.sessions = new Sessions(this.limits);
+    this.sessions = new Sessions(partition, this.limits);
     this.requests = new RequestResults(this.limits);
     this.history = new EventHistory(this.limits);
     this.returns = new Returns(this.limits);

@@ -352,7 +352,8 @@ export class SpaceModel {
     for (const [, record] of this.#sorted(known)) this.#giveBack(record.handed);
     const home = this.home.get(command.session);
     if (home !== undefined) home.state = 'ended';
-    if (!this.ended.has(command.session)) this.ended.set(command.session, this.stampMs);
+    const isMarked = home === undefined || home.touched.has(this.partition);
+    if (isMarked && !this.ended.has(command.session)) this.ended.set(command.session, this.stampMs);
     return { kind: 'done' };
   }
 
