@@ -140,13 +140,11 @@ export function readFound(
   template: PreparedTemplate | undefined,
 ): Found {
   const { outcome, found } = TakeManyResponse.decodeRun(bytes, start, end);
-  const tuples: Value[][] = [];
-  const ids: number[] = [];
-  for (const stored of found) {
-    tuples.push(tupleOf(stored, template));
-    ids.push(stored.tupleId);
-  }
-  return { isCancelled: outcome === cancelledOutcome, tuples, ids };
+  return {
+    isCancelled: outcome === cancelledOutcome,
+    tuples: found.map((stored) => tupleOf(stored, template)),
+    ids: found.map((stored) => stored.tupleId),
+  };
 }
 
 function writtenOf(message: WrittenMessage): Written {

@@ -6,23 +6,32 @@ import { cancelled } from './engine/reasons.ts';
 import type { TupletError } from './error.ts';
 import type { PreparedTemplate } from './template.ts';
 
-const untold = (): void => {};
+/** What settles the newest promise: its maker takes both at once, before another is made. */
+let resolveNewest: (result: never) => void = () => {};
+let rejectNewest: (error: TupletError) => void = () => {};
+
+/** A promise runs it when it is made. One for all: each closure is memory that every call would pay for. */
+function keepSettlers(
+  resolve: (result: never) => void,
+  reject: (error: TupletError) => void,
+): void {
+  resolveNewest = resolve;
+  rejectNewest = reject;
+}
 
 /** An operation whose end is a promise. */
 abstract class Call<Result> extends Operation {
   /** Settled exactly once, by the engine. */
   readonly promise: Promise<Result>;
-  // The promise's executor, which runs at once, replaces both.
-  #resolve: (result: Result) => void = untold;
-  #reject: (error: TupletError) => void = untold;
+  readonly #resolve: (result: Result) => void;
+  readonly #reject: (error: TupletError) => void;
   #unlisten: (() => void) | undefined;
 
   constructor(input: OperationInput) {
     super(input);
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.promise = new Promise<Result>(keepSettlers);
+    this.#resolve = resolveNewest as (result: Result) => void;
+    this.#reject = rejectNewest;
   }
 
   /** Starts it; an aborted signal cancels it. */

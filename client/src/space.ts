@@ -78,11 +78,13 @@ export class Space {
 
   /** Adds a tuple. When it resolves the tuple is on disk. */
   write(tuple: WritableTuple, options?: WriteOptions): Promise<Written> {
-    const encode = (): Body => {
+    try {
       const writer = bodies.begin().tuple(3, toStoredFields(tuple));
-      return writer.duration(4, checkedMs('leaseMs', options?.leaseMs)).body(false);
-    };
-    return this.#plain('write', encode, readSureWrite, options);
+      const body = writer.duration(4, checkedMs('leaseMs', options?.leaseMs)).body(false);
+      return this.#send('write', body, readSureWrite, options);
+    } catch (error) {
+      return refused(error);
+    }
   }
 
   /**
@@ -295,13 +297,21 @@ export class Space {
     options: CallOptions | undefined,
   ): Promise<Result> {
     try {
-      const kind = callKinds[name];
-      const timeoutMs = timeoutOf(options);
-      const input = { kind, space: this.#address, body: encode(), waitMs: 0, timeoutMs };
-      return this.#start(new PlainCall(input, read), options?.signal);
+      return this.#send(name, encode(), read, options);
     } catch (error) {
       return refused(error);
     }
+  }
+
+  #send<Result>(
+    name: keyof typeof callKinds,
+    body: Body,
+    read: (bytes: Uint8Array, start: number, end: number) => Result,
+    options: CallOptions | undefined,
+  ): Promise<Result> {
+    const timeoutMs = timeoutOf(options);
+    const input = { kind: callKinds[name], space: this.#address, body, waitMs: 0, timeoutMs };
+    return this.#start(new PlainCall(input, read), options?.signal);
   }
 
   #find<Result>(
