@@ -5,7 +5,7 @@ import { Admin } from './admin.ts';
 import type { EngineRandom } from './engine/doors.ts';
 import { Engine } from './engine/engine.ts';
 import { TupletError } from './error.ts';
-import { nodeClock } from './grpc/clock.ts';
+import { nodeClock, patientClock } from './grpc/clock.ts';
 import { Connection } from './grpc/connection.ts';
 import { pause } from './grpc/pause.ts';
 import type { NotifyHost } from './notify.ts';
@@ -116,7 +116,7 @@ class GrpcTuplet implements Client, SpaceHost {
   constructor(connections: readonly Connection[], options: ConnectOptions, random: EngineRandom) {
     this.#connections = connections;
     this.onUnconfirmed = options.onUnconfirmed;
-    const clock = nodeClock();
+    const clock = connections.length === 1 ? nodeClock() : patientClock(nodeClock());
     this.#engines = connections.map((connection) => {
       const { sessionLeaseMs: leaseMs, name, queuedMax } = options;
       return new Engine(

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { nodeClock } from './clock.ts';
+import { nodeClock, patientClock } from './clock.ts';
 
 test('what is urgent comes after the promises of its event, the rest at the end of the turn', async (t) => {
   const clock = nodeClock();
@@ -47,6 +47,22 @@ test('whether something is urgent is asked when the promises of its event have r
     });
   });
   t.deepEqual(order, ['sent']);
+});
+
+test('to a patient clock nothing is urgent', async (t) => {
+  const clock = patientClock(nodeClock());
+  const order: string[] = [];
+  await new Promise<void>((resolve) => {
+    setImmediate(() => order.push('end of the turn'));
+    clock.soon(
+      () => {
+        order.push('sent');
+        resolve();
+      },
+      () => true,
+    );
+  });
+  t.deepEqual(order, ['end of the turn', 'sent']);
 });
 
 test('a wall clock that jumps ahead counts as time that passed; one that is set back does not', (t) => {

@@ -43,3 +43,11 @@ export function nodeClock(
     },
   };
 }
+
+/**
+ * The same clock, to which nothing is urgent. For connections that are used in turn: what follows from
+ * an answer on one goes to all the others, and each would make a batch of its own of it.
+ */
+export function patientClock(clock: EngineClock): EngineClock {
+  return { ...clock, soon: (run) => clock.soon(run) };
+}
