@@ -264,11 +264,15 @@ export class SimDisk implements Disk {
           if (error !== undefined) throw error;
         });
       },
-      read: (offset, size) => {
+      read: (offset, size, scratch) => {
         usable();
         return this.#call(0, () => {
           this.#meet('read');
-          return inode.bytes().slice(offset, offset + size);
+          const found = inode.bytes().subarray(offset, offset + size);
+          if (scratch === undefined || scratch.length < found.length) return found.slice();
+          // Over what was read before: whoever kept a view of that sees it change.
+          scratch.set(found);
+          return scratch.subarray(0, found.length);
         });
       },
       sync: () => {

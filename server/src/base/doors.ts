@@ -42,8 +42,11 @@ export class DiskError extends Error {
 export interface DiskFile {
   /** Writes all of `bytes` at `offset`; not durable before `sync`. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** Up to `size` bytes from `offset`; fewer only at the end of the file. */
-  read(offset: number, size: number): Promise<Uint8Array>;
+  /**
+   * Up to `size` bytes from `offset`; fewer only at the end of the file. They may lie in `scratch`,
+   * where that is large enough: new memory costs as much as reading.
+   */
+  read(offset: number, size: number, scratch?: Uint8Array): Promise<Uint8Array>;
   /** fdatasync: what was written before the call is durable when it resolves. */
   sync(): Promise<void>;
   /** Bytes in the file. */

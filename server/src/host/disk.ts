@@ -83,8 +83,10 @@ class HostFile implements DiskFile {
     }
   }
 
-  async read(offset: number, size: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(Math.max(0, Math.min(size, (await this.size()) - offset)));
+  async read(offset: number, size: number, scratch?: Uint8Array): Promise<Uint8Array> {
+    const wanted = Math.max(0, Math.min(size, (await this.size()) - offset));
+    const fits = scratch !== undefined && scratch.length >= wanted;
+    const bytes = fits ? scratch.subarray(0, wanted) : new Uint8Array(wanted);
     let done = 0;
     while (done < bytes.length) {
       const from = done;

@@ -81,9 +81,10 @@ class MemoryFile implements DiskFile {
     this.#size = Math.max(this.#size, offset + bytes.length);
   }
 
-  async read(offset: number, size: number): Promise<Uint8Array> {
+  async read(offset: number, size: number, scratch?: Uint8Array): Promise<Uint8Array> {
     const end = Math.max(offset, Math.min(this.#size, offset + size));
-    const bytes = new Uint8Array(end - offset);
+    const fits = scratch !== undefined && scratch.length >= end - offset;
+    const bytes = fits ? scratch.subarray(0, end - offset).fill(0) : new Uint8Array(end - offset);
     for (let at = offset; at < end; ) {
       const within = at % chunkBytes;
       const length = Math.min(end - at, chunkBytes - within);

@@ -126,7 +126,7 @@ class LoadingMap implements LoadingGroup {
   #chunk: Uint8Array = new Uint8Array(0);
 
   add(chunk: Uint8Array): void {
-    this.#chunk = chunk;
+    this.#chunk = chunk.slice();
   }
 
   finish(state: RecoveredState, { stateHash }: SnapshotSummary): void {

@@ -107,26 +107,20 @@ export class ByteLog {
   }
 
   /**
-   * Adds the records of a run, as `runsOf` gives it, in one piece; `see` is shown each. Returns how
-   * many there are. Throws DecodeError where the bytes are no run.
+   * Adds the records of a run, as `runsOf` gives it, in one piece; returns how many there are. Throws
+   * DecodeError where the bytes are no run.
    */
-  appendRun(reader: Reader, see: (record: Reader) => void): number {
+  appendRun(reader: Reader): number {
     const { bytes, position: from, end: to } = reader;
     const room = this.room(Math.max(0, to - from - lengthBytes));
     room.set(bytes.subarray(from, to), this.writeAt - lengthBytes);
     let count = 0;
     for (let at = from; at < to; count += 1) {
-      reader.end = to;
-      reader.position = at;
       reader.advance(lengthBytes);
       const length = readLength(bytes, at) >>> 0;
-      reader.end = reader.advance(length) + length;
-      reader.position = at + lengthBytes;
-      see(reader);
+      at = reader.advance(length) + length;
       this.commit(length);
-      at = reader.end;
     }
-    reader.position = to;
     return count;
   }
 

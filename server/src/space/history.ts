@@ -69,7 +69,7 @@ export class EventHistory {
   readonly #last: EventHead = noEvent();
   /** The oldest event that is kept; its stamp is Infinity where there is none. */
   readonly #oldest: EventHead = noEvent();
-  /** The event that was loaded last. */
+  /** The first event of what was loaded last. */
   readonly #loaded: EventHead = noEvent();
   /** The last event of the entry that is being applied; -1: none. */
   #youngest = -1;
@@ -172,11 +172,20 @@ export class EventHistory {
 
   /**
    * Loading: the encoded events up to the reader's end, oldest first; returns how many. Throws
-   * DecodeError where they do not begin as events do, or are out of order. What else they say was
-   * written by `putEvent`, and is read when somebody asks for it.
+   * DecodeError where they are not framed as events are, or do not begin after those before. What
+   * else they say was written by `putEvent`, and is read when somebody asks for it.
    */
   load(reader: Reader): number {
-    return this.#log.appendRun(reader, (record) => this.#seeLoaded(record));
+    const log = this.#log;
+    const begin = log.end;
+    const count = log.appendRun(reader);
+    if (count === 0) throw malformed('an item has events');
+    const { revision, position } = this.#loaded;
+    readHead(log.reader(begin), this.#loaded);
+    const later = this.#loaded.revision - revision || this.#loaded.position - position;
+    if (later <= 0) throw malformed('events are out of order');
+    if (begin === log.first) copyHead(this.#loaded, this.#oldest);
+    return count;
   }
 
   /** Loading: where the history was cut, and where it ends. */
@@ -205,15 +214,6 @@ export class EventHistory {
     assert(count === this.#log.count, 'events are counted');
     assert(comparePlaces(previous, this.lastPlace) === 0, 'the history ends at its last place');
     assert(this.#log.payloadBytes <= this.#limits.historyBytesMax, 'the history is bounded');
-  }
-
-  #seeLoaded(record: Reader): void {
-    const loaded = this.#loaded;
-    const { revision, position } = loaded;
-    readHead(record, loaded);
-    const later = loaded.revision - revision || loaded.position - position;
-    if (later <= 0) throw malformed('events are out of order');
-    if (this.#log.count === 0) copyHead(loaded, this.#oldest);
   }
 
   #cutFirst(): void {

@@ -86,6 +86,8 @@ class Walk {
   /** Segments with bytes behind the tail that are not zero, in order. */
   readonly #torn: TornBytes[] = [];
   readonly #sizes: number[] = [];
+  /** The image before this one: its memory is used again. */
+  #memory: Uint8Array = new Uint8Array(0);
 
   constructor(options: RecoveryOptions, numbers: readonly number[]) {
     this.#options = options;
@@ -172,7 +174,8 @@ class Walk {
 
   async #read(number: number): Promise<SegmentImage> {
     const file = await this.#options.disk.open(segmentName(number));
-    const bytes = await file.read(0, await file.size());
+    const bytes = await file.read(0, await file.size(), this.#memory);
+    this.#memory = bytes;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     return { number, file, bytes, view, seed: seedOf(this.#options.salt, number) };
   }
@@ -255,10 +258,10 @@ const searchBytes = 64 * 1024;
 function isZero(bytes: Uint8Array, view: DataView, from: number, to: number): boolean {
   let at = from;
   for (; at + 16 <= to; at += 16) {
-    const one = view.getInt32(at) | view.getInt32(at + 4);
-    if ((one | view.getInt32(at + 8) | view.getInt32(at + 12)) !== 0) return false;
+    const half = view.getInt32(at, true) | view.getInt32(at + 4, true);
+    if ((half | view.getInt32(at + 8, true) | view.getInt32(at + 12, true)) !== 0) return false;
   }
-  for (; at + 4 <= to; at += 4) if (view.getInt32(at) !== 0) return false;
+  for (; at + 4 <= to; at += 4) if (view.getInt32(at, true) !== 0) return false;
   for (; at < to; at++) if (bytes[at] !== 0) return false;
   return true;
 }

@@ -20,7 +20,8 @@ const pieceHeaderBytes = 8;
 const footerBytes = pieceHeaderBytes + 24;
 const moreBit = 0x80000000;
 const footerLength = 0xffffffff;
-const readBytes = 4 * snapshotPieceBytesMax;
+/** Bytes read at once. */
+export const snapshotReadBytes: number = 2 * snapshotPieceBytesMax;
 
 /** What a whole snapshot says besides its chunks. */
 export interface SnapshotSummary {
@@ -83,22 +84,25 @@ export class SnapshotEncoder {
 }
 
 /**
- * Reads a snapshot from its beginning to its end and hands out each chunk, whole and in order, as a
- * view of memory that nobody writes any more. Chunks are seen before the footer is: what was built
- * from them is of no use when SnapshotDamaged is thrown.
+ * Reads a snapshot from its beginning to its end and hands out each chunk, whole and in order; its
+ * bytes are valid during the call. Chunks are seen before the footer is: what was built from them is
+ * of no use when SnapshotDamaged is thrown.
  */
 export class SnapshotReader {
   readonly #file: DiskFile;
   readonly #name: string;
   readonly #checksum: Checksum;
   #window: Uint8Array = new Uint8Array(0);
+  /** Memory for windows; shared by readers that follow each other. */
+  readonly #memory: Uint8Array | undefined;
   #windowFrom = 0;
   #offset = 0;
   #crc = 0;
   #pieces = 0;
   #bytes = 0;
 
-  constructor(file: DiskFile, name: string, checksum: Checksum) {
+  constructor(file: DiskFile, name: string, checksum: Checksum, memory?: Uint8Array) {
+    this.#memory = memory;
     this.#file = file;
     this.#name = name;
     this.#checksum = checksum;
@@ -115,7 +119,8 @@ export class SnapshotReader {
         return await this.#readFooter(expected);
       }
       const piece = await this.#piece((length & ~moreBit) >>> 0);
-      parts.push(piece);
+      // The next read may be into the same memory.
+      parts.push(parts.length > 0 || length >= moreBit ? piece.slice() : piece);
       if (length >= moreBit) continue;
       see(joined(parts));
       parts = [];
@@ -168,11 +173,12 @@ export class SnapshotReader {
     this.#offset += bytes.length;
   }
 
-  /** Bytes from the present offset, which stays. */
+  /** Bytes from the present offset, which stays; they are valid until the next call. */
   async #take(size: number): Promise<Uint8Array> {
     let from = this.#offset - this.#windowFrom;
     if (from + size > this.#window.length) {
-      this.#window = await this.#file.read(this.#offset, Math.max(readBytes, size));
+      const wanted = Math.max(snapshotReadBytes, size);
+      this.#window = await this.#file.read(this.#offset, wanted, this.#memory);
       this.#windowFrom = this.#offset;
       from = 0;
     }

@@ -6,13 +6,17 @@ import { snapshotPieceBytesMax } from '../base/limits.ts';
 import { hostChecksum } from '../host/checksum.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { SnapshotMark } from './entry.ts';
-import { type OpenedSnapshots, SnapshotStore, snapshotName } from './snapshots.ts';
+import { type OpenedSnapshots, type SeeChunk, SnapshotStore, snapshotName } from './snapshots.ts';
 
 const group = 3 as GroupId;
 
-function open(world: World, reserveBytesMin = 4096): Promise<OpenedSnapshots> {
+function open(
+  world: World,
+  reserveBytesMin = 4096,
+  reading: (mark: SnapshotMark) => SeeChunk = () => () => undefined,
+): Promise<OpenedSnapshots> {
   const onFatal = (error: Error): void => void world.fatal.push(error);
-  const options = { checksum: hostChecksum, reserveBytesMin, onFatal };
+  const options = { checksum: hostChecksum, reserveBytesMin, onFatal, reading };
   return world.time.until(SnapshotStore.open(world.disk, world.time.clock, options));
 }
 
@@ -49,6 +53,29 @@ test('a snapshot comes back chunk by chunk, with its hash', async (t) => {
   );
   t.is(summary?.stateHash, 0xfedcba9876543210n);
   t.is(await world.time.until(again.snapshots.load(9 as GroupId, () => t.fail())), undefined);
+});
+
+test('what is seen while a snapshot is verified is all of it, and each one is read once', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world);
+  const chunks = [3 * snapshotPieceBytesMax + 5, 700_000, 10, 0, 900_001, 600_000, 600_000, 1].map(
+    (size, i) => bytesOf(size, 0).map((_, at) => (at + i) % 251),
+  );
+  await take(world, snapshots, markOf(3, 700, 4), chunks);
+  await take(world, snapshots, markOf(4, 20), [bytesOf(9, 9)]);
+  world.crash();
+  const seen = new Map<number, Buffer[]>();
+  await open(world, 4096, ({ group: number }) => {
+    t.false(seen.has(number));
+    const copies: Buffer[] = [];
+    seen.set(number, copies);
+    return (chunk) => copies.push(Buffer.from(chunk));
+  });
+  t.is(seen.get(4)?.length, 1);
+  t.deepEqual(
+    seen.get(3)?.map((copy, i) => copy.equals(chunks[i] ?? new Uint8Array(1))),
+    chunks.map(() => true),
+  );
 });
 
 test('an empty snapshot is a snapshot', async (t) => {

@@ -6,7 +6,12 @@ import { snapshotPieceBytesMax, snapshotSyncBytes, snapshotsKept } from '../base
 import { SnapshotDamaged } from './damage.ts';
 import type { Checksum, SnapshotMark } from './entry.ts';
 import { removeIfThere } from './segments.ts';
-import { SnapshotEncoder, SnapshotReader, type SnapshotSummary } from './snapshot-file.ts';
+import {
+  SnapshotEncoder,
+  SnapshotReader,
+  type SnapshotSummary,
+  snapshotReadBytes,
+} from './snapshot-file.ts';
 import { SpaceReserve } from './space-reserve.ts';
 
 /** The folder of the snapshots. */
@@ -31,7 +36,7 @@ export interface SnapshotStoreOptions {
   readonly reading?: (mark: SnapshotMark) => SeeChunk;
 }
 
-/** Sees the chunks of a snapshot, as they were added. They are views of memory that nobody writes. */
+/** Sees the chunks of a snapshot, as they were added; their bytes are valid during the call. */
 export type SeeChunk = (chunk: Uint8Array) => void;
 
 /** What `SnapshotStore.open` resolves to. */
@@ -103,11 +108,12 @@ export class SnapshotStore {
     await disk.makeFolder(snapshotFolder);
     await disk.syncFolder('');
     const warnings: string[] = [];
+    const memory = new Uint8Array(snapshotReadBytes);
     // A name is as good as durable: the file was, before it got the name.
     await disk.syncFolder(snapshotFolder);
     for (const name of [...(await disk.list(snapshotFolder))].reverse()) {
       const mark = markNamed(name);
-      if (mark !== undefined) await store.#look(mark, warnings);
+      if (mark !== undefined) await store.#look(mark, warnings, memory);
       else if (name.endsWith(unfinished)) await disk.remove(`${snapshotFolder}/${name}`);
     }
     store.#wantReserve();
@@ -183,13 +189,13 @@ export class SnapshotStore {
   }
 
   /** Takes a snapshot found at start into account. Names come newest first. */
-  async #look(mark: SnapshotMark, warnings: string[]): Promise<void> {
+  async #look(mark: SnapshotMark, warnings: string[], memory: Uint8Array): Promise<void> {
     const known = this.#usable.get(mark.group) ?? [];
     try {
       // Older ones wait unread behind a whole one.
       const summary =
         known.length === 0
-          ? await this.#read(mark, this.#reading(mark))
+          ? await this.#read(mark, this.#reading(mark), memory)
           : { mark, stateHash: 0n, bytes: 0 };
       this.#usable.set(mark.group, [...known, summary]);
     } catch (error) {
@@ -198,11 +204,11 @@ export class SnapshotStore {
     }
   }
 
-  async #read(mark: SnapshotMark, see: SeeChunk): Promise<SnapshotSummary> {
+  async #read(mark: SnapshotMark, see: SeeChunk, memory?: Uint8Array): Promise<SnapshotSummary> {
     const name = snapshotName(mark);
     const file = await this.#disk.open(name);
     try {
-      return await new SnapshotReader(file, name, this.#checksum).read(mark, see);
+      return await new SnapshotReader(file, name, this.#checksum, memory).read(mark, see);
     } finally {
       await file.close();
     }
