@@ -414,7 +414,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     by: 'server',
     definite: true,
     retryable: true,
-    text: 'The session holds 4,096 unfinished operations, or 64 MiB of results and unacknowledged tuples.',
+    text: 'The session has 4,096 operations in a partition that its lowest open sequence has not passed, answered ones too, or 64 MiB of results and unacknowledged tuples.',
     action: 'Acknowledge what was received and wait for answers, then send again.',
   },
   SESSION_EXPIRED: {

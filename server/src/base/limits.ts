@@ -149,7 +149,10 @@ export const limits = {
   sessionLeaseMsMax: 3_600_000,
   /** Milliseconds that the end of a session is remembered: S3, later than any OPEN can come. */
   endedMarkMs: 600_000,
-  /** Unfinished operations of a session, as one partition sees them (SPEC §4). */
+  /**
+   * Unfinished operations of a session, as one partition sees them (SPEC §4): those that its floor has
+   * not passed, answered ones too, for a copy of any of them may still come (T2).
+   */
   sessionOperationsMax: 4_096,
   /** Bytes of results and unacknowledged tuples of a session, as one partition sees them (SPEC §4). */
   sessionBytesMax: 67_108_864,
