@@ -339,8 +339,8 @@ const emptiness: readonly Mutant[] = [
   one(
     'a count forgets the expired ones to come',
     reads,
-    'if (view.rows.visible(row, view.stampMs))\n                    count += 1;',
-    'if (view.rows.visible(row, view.stampMs + 5000))\n                    count += 1;',
+    'if (view.rows.visible(row, view.stampMs))\n                count += 1;',
+    'if (view.rows.visible(row, view.stampMs + 5000))\n                count += 1;',
   ),
   {
     name: 'two write-if-absent',

@@ -118,6 +118,35 @@ test('a tuple whose lease is over is neither read nor counted [4.25]', (t) => {
   t.deepEqual(group.kinds(), ['nothing', 'counted']);
 });
 
+test('a count without a template walks only while a lease is over [4.25]', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  put(group, newTuple('job', 1), newTuple('job', 2), { ...newTuple('job', 3), leaseMs: 50 });
+  group.receive(1, take(group, operation(session, 1), job));
+  group.settle();
+  let walks = 0;
+  const oldest = group.space.oldestReady.bind(group.space);
+  group.space.oldestReady = (space) => {
+    walks += 1;
+    return oldest(space);
+  };
+  const counts = (): unknown[] => {
+    group.kinds();
+    for (const states of [['ready'], ['handed'], ['ready', 'handed']] as const)
+      group.receive(2, { kind: 'count', call: 9, space: testSpace, template: undefined, states });
+    return group.take('counted').map(({ count }) => count);
+  };
+  t.deepEqual([counts(), walks], [[2, 1, 3], 0]);
+  group.nowMs += 60;
+  put(group, newTuple('other', 1));
+  t.deepEqual(counts(), [2, 1, 3], 'the one whose lease is over is still there, and not counted');
+  t.is(group.space.counts().ready, 3);
+  t.is(walks, 2);
+  group.pass(10);
+  group.settle();
+  t.deepEqual([counts(), walks], [[2, 1, 3], 2]);
+});
+
 test('the reads of a router that is gone go', (t) => {
   const group = newGroup();
   group.receive(2, read(1, job));

@@ -1,4 +1,5 @@
-import { FieldOffsets, matchTuple, limits as shared } from '@tuplet/proto';
+import { FieldOffsets, matchTuple, limits as shared, type Template } from '@tuplet/proto';
+import type { SpaceId } from '../base/ids.ts';
 import type { StoredTuple } from '../space/outcome.ts';
 import type { HandedRows } from './handed-rows.ts';
 import type { LeaderContext } from './leader-context.ts';
@@ -96,18 +97,28 @@ export class Reads {
   tally(from: CoordinatorId, { call, space, template, states }: Count): void {
     const view = this.#context.space;
     let count = 0;
+    // Kept counts hold tuples whose lease is over until they expire: while there are none, they are right.
+    const isExact = template === undefined && view.nextDeadlineMs() > view.stampMs;
     if (states.includes('ready')) {
-      const walk = this.#matcher.walk(space, template);
-      for (let row = walk.next(); row >= 0; row = walk.next()) {
-        if (view.rows.visible(row, view.stampMs)) count += 1;
-      }
+      count += isExact ? view.counts(space).ready : this.#countVisible(space, template);
     }
     if (states.includes('handed')) {
-      for (const row of this.#handed.ofSpace(space)) {
-        if (template === undefined || this.#matches(template, row)) count += 1;
+      if (template === undefined) count += view.counts(space).handed;
+      else {
+        for (const row of this.#handed.ofSpace(space)) if (this.#matches(template, row)) count += 1;
       }
     }
     this.#context.confirm(() => this.#context.answer(from, call, { kind: 'counted', count }));
+  }
+
+  #countVisible(space: SpaceId, template: Template | undefined): number {
+    const view = this.#context.space;
+    const walk = this.#matcher.walk(space, template);
+    let count = 0;
+    for (let row = walk.next(); row >= 0; row = walk.next()) {
+      if (view.rows.visible(row, view.stampMs)) count += 1;
+    }
+    return count;
   }
 
   /** A tuple came into a state, inside `apply`: wakes all reads that match; `offsets` has scanned it. */
