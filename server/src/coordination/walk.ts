@@ -9,6 +9,11 @@ export interface Chain {
   row: RowNumber;
 }
 
+/** What a walk leaves out before it compares: cheaper to ask than whether a row matches. */
+export interface RowFilter {
+  passes(row: RowNumber): boolean;
+}
+
 /** All walks share it: a walk scans and matches in one step. */
 const offsets = new FieldOffsets();
 
@@ -21,6 +26,8 @@ export class Walk {
   #next: RowNumber;
   /** Rows looked at so far. */
   looked = 0;
+  /** Rows that a filter left out; whether they match is not known. */
+  leftOut = 0;
 
   constructor(options: {
     readonly view: SpaceView;
@@ -34,13 +41,14 @@ export class Walk {
     this.#next = options.chains === undefined ? options.view.oldestReady(options.space) : noRow;
   }
 
-  /** The next row; -1: no more. */
-  next(): RowNumber {
+  /** The next row, of those that pass; -1: no more. */
+  next(filter?: RowFilter): RowNumber {
     for (;;) {
       const row = this.#chains === undefined ? this.#fromList() : this.#fromChains(this.#chains);
       if (row < 0) return noRow;
       this.looked += 1;
-      if (this.#matches(row)) return row;
+      if (filter?.passes(row) === false) this.leftOut += 1;
+      else if (this.#matches(row)) return row;
     }
   }
 
