@@ -12,6 +12,11 @@ export type Changed =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
+/** Who hears once how a change ended. */
+export interface MutationOwner {
+  settled(partition: PartitionId, changed: Changed): void;
+}
+
 /**
  * One change on its way to one partition. It is sent to one leadership at a time. To the next one
  * it goes again only where that is exact: it carries an identity, by which the partition knows it
@@ -23,7 +28,7 @@ export class Mutation {
   readonly #call: CallId;
   readonly #operation: Operation | undefined;
   readonly #change: Change;
-  readonly #settle: (changed: Changed) => void;
+  readonly #owner: MutationOwner;
   #m = 0;
   /** The leadership that may be carrying it out; undefined: surely none is. */
   #sentTo: Term | undefined;
@@ -37,7 +42,7 @@ export class Mutation {
       readonly partition: PartitionId;
       readonly operation: Operation | undefined;
       readonly change: Change;
-      readonly settle: (changed: Changed) => void;
+      readonly owner: MutationOwner;
     },
   ) {
     this.#ports = ports;
@@ -45,7 +50,7 @@ export class Mutation {
     this.partition = options.partition;
     this.#operation = options.operation;
     this.#change = options.change;
-    this.#settle = options.settle;
+    this.#owner = options.owner;
   }
 
   start(): void {
@@ -56,13 +61,13 @@ export class Mutation {
   receive(message: FromLeader): void {
     switch (message.kind) {
       case 'result':
-        this.#settle({ kind: 'result', result: message.result });
+        this.#owner.settled(this.partition, { kind: 'result', result: message.result });
         return;
       case 'unchanged':
-        this.#settle({ kind: 'unchanged' });
+        this.#owner.settled(this.partition, { kind: 'unchanged' });
         return;
       case 'stop':
-        this.#settle({ kind: 'failed', failure: stopped(message.why) });
+        this.#owner.settled(this.partition, { kind: 'failed', failure: stopped(message.why) });
         return;
       case 'refused':
         if (message.m !== this.#m) return;
@@ -71,7 +76,7 @@ export class Mutation {
           this.#fail();
           return;
         }
-        this.#settle({
+        this.#owner.settled(this.partition, {
           kind: 'failed',
           failure: refusedBy(message.partition, message.reason, message.message),
         });
@@ -126,12 +131,15 @@ export class Mutation {
   #fail(): void {
     const unsure = this.#inDoubt || this.#sentTo !== undefined;
     const failure = unsure ? outcomeUnknown(this.partition) : noLeader(this.partition);
-    this.#settle({ kind: 'failed', failure });
+    this.#owner.settled(this.partition, { kind: 'failed', failure });
   }
 }
 
 /** A call that changes one partition and does not wait. */
-export class MutationCall implements Call {
+export class MutationCall implements Call, MutationOwner {
+  readonly #ports: CallPorts;
+  readonly #number: CallId;
+  readonly #reply: (changed: Changed) => Answer;
   readonly #mutation: Mutation;
 
   constructor(
@@ -145,12 +153,15 @@ export class MutationCall implements Call {
       readonly reply: (changed: Changed) => Answer;
     },
   ) {
-    this.#mutation = new Mutation(ports, number, {
-      partition: options.partition,
-      operation: options.operation,
-      change: options.change,
-      settle: (changed) => ports.answer(number, options.reply(changed)),
-    });
+    this.#ports = ports;
+    this.#number = number;
+    this.#reply = options.reply;
+    const { partition, operation, change } = options;
+    this.#mutation = new Mutation(ports, number, { partition, operation, change, owner: this });
+  }
+
+  settled(_partition: PartitionId, changed: Changed): void {
+    this.#ports.answer(this.#number, this.#reply(changed));
   }
 
   start(): void {

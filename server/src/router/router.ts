@@ -1,6 +1,7 @@
 import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import { DeadlineHeap } from '../base/deadline-heap.ts';
+import { DeadlineQueue } from '../base/deadline-queue.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { PartitionId, SpaceId, Term } from '../base/ids.ts';
 import { callMsMax, callsMax, routerTickMs, waitGraceMs } from '../base/limits.ts';
@@ -43,13 +44,16 @@ export interface RouterLimits {
  */
 export type AnswerListener = (answer: Answer, tag: number) => void;
 
+/** In place of the end of a wait: the call's time is in the queue. */
+const noWait = 0;
+
 interface OpenCall {
   readonly call: Call;
   readonly listener: AnswerListener;
   readonly tag: number;
   /** The space that a call which waits is for. */
   readonly space: SpaceId | undefined;
-  /** When the wait ends; undefined (which needs no box): never, or it has ended. */
+  /** When the wait ends; undefined (which needs no box): never, or it has ended; `noWait`: there is none. */
   waitEndMs: number | undefined;
   /** Why it is being ended, where its caller did not ask for that. */
   ending: Failure | undefined;
@@ -66,7 +70,11 @@ export class Router {
   readonly #clock: Clock;
   readonly #limits: RouterLimits;
   readonly #calls: NumberMap<OpenCall> = new NumberMap();
+  /** The last moments of calls that do not wait. */
+  readonly #prompt: DeadlineQueue = new DeadlineQueue();
+  /** Of calls that wait: the end of the wait, then the last moment for an answer. */
   readonly #deadlines: DeadlineHeap = new DeadlineHeap();
+  readonly #isOpen = (number: CallId): boolean => this.#calls.has(number);
   readonly #sessions: OwnSessions;
   readonly #maker: CallMaker;
   readonly #detach: Cancel;
@@ -151,12 +159,13 @@ export class Router {
     }
     const waitMs = 'waitMs' in request ? request.waitMs : 0;
     const now = this.#clock.monotonicMs();
-    const ends = waitMs > 0 && waitMs < Number.POSITIVE_INFINITY;
-    const waitEndMs = ends ? now + waitMs : undefined;
-    const space = waitMs > 0 && 'space' in request ? this.#spaceOf(request.space) : undefined;
+    const waits = waitMs > 0;
+    const ends = waits && waitMs < Number.POSITIVE_INFINITY;
+    const waitEndMs = ends ? now + waitMs : waits ? undefined : noWait;
+    const space = waits && 'space' in request ? this.#spaceOf(request.space) : undefined;
     this.#calls.set(number, { call: made, listener, tag, space, waitEndMs, ending: undefined });
-    if (waitEndMs !== undefined) this.#deadlines.set(number, waitEndMs);
-    else if (!(waitMs > 0)) this.#deadlines.set(number, now + this.#limits.callMsMax);
+    if (!waits) this.#prompt.push(number, now + this.#limits.callMsMax);
+    else if (waitEndMs !== undefined) this.#deadlines.set(number, waitEndMs);
     made.start();
     this.#schedule();
     return number;
@@ -173,9 +182,11 @@ export class Router {
     const open = this.#calls.get(number);
     if (open === undefined) return;
     // "Cancelled" too comes within the time that the end of a wait has.
-    if (open.waitEndMs !== undefined || !this.#deadlines.has(number))
-      this.#deadlines.set(number, this.#clock.monotonicMs() + this.#limits.waitGraceMs);
-    open.waitEndMs = undefined;
+    if (open.waitEndMs !== noWait) {
+      if (open.waitEndMs !== undefined || !this.#deadlines.has(number))
+        this.#deadlines.set(number, this.#clock.monotonicMs() + this.#limits.waitGraceMs);
+      open.waitEndMs = undefined;
+    }
     open.call.cancel();
     this.#schedule();
   }
@@ -184,7 +195,7 @@ export class Router {
   abandon(number: CallId): void {
     const open = this.#calls.get(number);
     if (open === undefined) return;
-    this.#end(number);
+    this.#end(number, open);
     open.call.abandon();
   }
 
@@ -245,7 +256,7 @@ export class Router {
   #answer(number: CallId, answer: Answer): void {
     const open = this.#calls.get(number);
     if (open === undefined) return;
-    this.#end(number);
+    this.#end(number, open);
     const { ending } = open;
     // A tuple that won the race is handed out; "cancelled" is what nobody here has asked for.
     if (ending === undefined || answer.kind !== 'cancelled') open.listener(answer, open.tag);
@@ -270,9 +281,10 @@ export class Router {
     spaces.changed();
   }
 
-  #end(number: CallId): void {
+  #end(number: CallId, { waitEndMs }: OpenCall): void {
     this.#calls.delete(number);
-    this.#deadlines.delete(number);
+    if (waitEndMs === noWait) this.#prompt.trim(this.#isOpen);
+    else this.#deadlines.delete(number);
     if (this.#calls.size === 0) this.#settled?.();
   }
 
@@ -310,7 +322,7 @@ export class Router {
     const now = this.#clock.monotonicMs();
     if (!this.#sessions.wantsTicks) this.#nextTickMs = Number.POSITIVE_INFINITY;
     else if (this.#nextTickMs === Number.POSITIVE_INFINITY) this.#nextTickMs = now + routerTickMs;
-    const dueMs = Math.min(this.#deadlines.nextMs, this.#nextTickMs);
+    const dueMs = Math.min(this.#deadlines.nextMs, this.#prompt.nextMs, this.#nextTickMs);
     // A timer that comes too early finds nothing due and is set again: cheaper than moving it.
     if (dueMs >= this.#timerMs || dueMs === Number.POSITIVE_INFINITY) return;
     this.#timer?.();
@@ -326,6 +338,10 @@ export class Router {
     for (let number = this.#deadlines.takeDue(now); number !== undefined; ) {
       this.#callDue(number, now);
       number = this.#deadlines.takeDue(now);
+    }
+    for (let number = this.#prompt.takeDue(now); number !== undefined; ) {
+      this.#calls.get(number)?.call.giveUp();
+      number = this.#prompt.takeDue(now);
     }
     if (this.#nextTickMs <= now) {
       this.#nextTickMs = Number.POSITIVE_INFINITY;

@@ -5,7 +5,7 @@ import type { NewTuple, Operation } from '../space/command.ts';
 import type { WrittenTuple } from '../space/outcome.ts';
 import type { Call, CallPorts } from './call.ts';
 import { type Failure, identityReused } from './failure.ts';
-import { type Changed, Mutation } from './mutation.ts';
+import { type Changed, Mutation, type MutationOwner } from './mutation.ts';
 
 /** A tuple of a write-many and where it goes. */
 export interface PlacedTuple {
@@ -13,11 +13,19 @@ export interface PlacedTuple {
   readonly tuple: NewTuple;
 }
 
+/** What goes to one partition. */
+interface Part {
+  readonly mutation: Mutation;
+  /** Where its tuples stand in the request. */
+  readonly positions: readonly number[];
+  open: boolean;
+}
+
 /** Writes several tuples: whole or not at all within a partition, an outcome for each of them. */
-export class WriteManyCall implements Call {
+export class WriteManyCall implements Call, MutationOwner {
   readonly #ports: CallPorts;
   readonly #number: CallId;
-  readonly #parts: Map<PartitionId, { readonly mutation: Mutation; open: boolean }> = new Map();
+  readonly #parts: Map<PartitionId, Part> = new Map();
   readonly #outcomes: (WrittenTuple | Failure | undefined)[];
   #open: number;
 
@@ -33,13 +41,13 @@ export class WriteManyCall implements Call {
     this.#ports = ports;
     this.#number = number;
     this.#outcomes = options.tuples.map(() => undefined);
-    const positions = new Map<PartitionId, number[]>();
+    const places = new Map<PartitionId, number[]>();
     for (const [position, { partition }] of options.tuples.entries()) {
-      const part = positions.get(partition);
-      if (part === undefined) positions.set(partition, [position]);
-      else part.push(position);
+      const positions = places.get(partition);
+      if (positions === undefined) places.set(partition, [position]);
+      else positions.push(position);
     }
-    for (const [partition, part] of positions) {
+    for (const [partition, positions] of places) {
       const tuples = options.tuples.filter((placed) => placed.partition === partition);
       const mutation = new Mutation(ports, number, {
         partition,
@@ -49,9 +57,9 @@ export class WriteManyCall implements Call {
           space: options.space,
           tuples: tuples.map((placed) => placed.tuple),
         },
-        settle: (changed) => this.#settled(partition, part, changed),
+        owner: this,
       });
-      this.#parts.set(partition, { mutation, open: true });
+      this.#parts.set(partition, { mutation, positions, open: true });
     }
     this.#open = this.#parts.size;
   }
@@ -59,6 +67,28 @@ export class WriteManyCall implements Call {
   start(): void {
     for (const { mutation } of this.#parts.values()) mutation.start();
   }
+  settled(partition: PartitionId, changed: Changed): void {
+    const part = this.#parts.get(partition);
+    if (part === undefined || !part.open) return;
+    part.open = false;
+    const { positions } = part;
+    if (changed.kind === 'result') {
+      const { result } = changed;
+      // Another kind: the same identity was used for another operation before.
+      const written = result.kind === 'written' ? result.tuples : [];
+      for (const [at, position] of positions.entries())
+        this.#outcomes[position] = written[at] ?? identityReused;
+    } else {
+      assert(changed.kind === 'failed', 'a plain write either happens or fails');
+      for (const position of positions) this.#outcomes[position] = changed.failure;
+    }
+    this.#open -= 1;
+    if (this.#open > 0) return;
+    const outcomes = this.#outcomes.filter((outcome) => outcome !== undefined);
+    assert(outcomes.length === this.#outcomes.length, 'each tuple has an outcome');
+    this.#ports.answer(this.#number, { kind: 'outcomes', outcomes });
+  }
+
   receive(message: FromLeader): void {
     const part = this.#parts.get(message.partition);
     if (part?.open) part.mutation.receive(message);
@@ -78,26 +108,5 @@ export class WriteManyCall implements Call {
   }
   abandon(): void {
     // What was sent may happen; nobody asks.
-  }
-
-  #settled(partition: PartitionId, positions: readonly number[], changed: Changed): void {
-    const part = this.#parts.get(partition);
-    if (part === undefined || !part.open) return;
-    part.open = false;
-    if (changed.kind === 'result') {
-      const { result } = changed;
-      // Another kind: the same identity was used for another operation before.
-      const written = result.kind === 'written' ? result.tuples : [];
-      for (const [at, position] of positions.entries())
-        this.#outcomes[position] = written[at] ?? identityReused;
-    } else {
-      assert(changed.kind === 'failed', 'a plain write either happens or fails');
-      for (const position of positions) this.#outcomes[position] = changed.failure;
-    }
-    this.#open -= 1;
-    if (this.#open > 0) return;
-    const outcomes = this.#outcomes.filter((outcome) => outcome !== undefined);
-    assert(outcomes.length === this.#outcomes.length, 'each tuple has an outcome');
-    this.#ports.answer(this.#number, { kind: 'outcomes', outcomes });
   }
 }
