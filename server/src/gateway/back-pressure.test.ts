@@ -5,7 +5,7 @@ import { RouterBench, tuple } from '../../test/router/bench.ts';
 import type { PartitionId } from '../base/ids.ts';
 import { holdMsMax } from '../base/limits.ts';
 import { BackPressure } from './back-pressure.ts';
-import { Exchange, type ExchangeStream } from './exchange.ts';
+import { Exchange } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
 
 const p1 = 1 as PartitionId;
@@ -77,12 +77,15 @@ class FakeStream extends EventEmitter {
     this.written.push(bytes);
     done();
   }
+  end(): void {
+    this.emit('close');
+  }
 }
 
 test('an Exchange is read no further while a partition has more than it wants, and then goes on', async (t) => {
   const bench = new RouterBench({ partitions: 1 });
   const stream = new FakeStream();
-  const exchange = new Exchange(stream as unknown as ExchangeStream, {
+  const exchange = new Exchange(stream, {
     router: bench.router,
     inFlight: new InFlight(100),
     soon: (run) => bench.clock.soon(run),

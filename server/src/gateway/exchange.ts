@@ -1,4 +1,3 @@
-import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { NumberMap } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import { holdLookMs } from '../base/limits.ts';
@@ -42,8 +41,24 @@ export interface ExchangePorts {
   readonly limits: ExchangeLimits;
 }
 
-/** Messages come in decoded by hand and go out encoded: grpc-js passes bytes on. */
-export type ExchangeStream = ServerDuplexStream<Buffer, Buffer>;
+/** What carries an Exchange: whole messages as bytes, which our codecs read and write. */
+export interface ExchangeStream {
+  /** The caller's address. */
+  getPeer(): string;
+  /** `data`: a message; `end`: the caller sends no more; `cancelled`, `close`: nobody is there. */
+  on(event: 'data', listener: (bytes: Buffer) => void): unknown;
+  on(event: 'end' | 'cancelled' | 'close' | 'error', listener: () => void): unknown;
+  /** `taken` is called when the connection has the message. */
+  write(message: Buffer, taken: (error?: Error | null) => void): unknown;
+  /** No more messages come until `resume`. */
+  pause(): unknown;
+  resume(): unknown;
+  isPaused(): boolean;
+  /** Ends it in good order. */
+  end(): unknown;
+  /** Ends it with an error. */
+  emit(event: 'error', error: Error): unknown;
+}
 
 interface WaitingReply {
   readonly callId: number;

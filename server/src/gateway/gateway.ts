@@ -24,7 +24,7 @@ import { addressOf } from './address.ts';
 import type { AdminPorts } from './admin.ts';
 import type { ExchangeLimits } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
-import { addServices } from './service.ts';
+import { addServices, interceptors } from './service.ts';
 
 /** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
 export interface GatewayLimits extends ExchangeLimits {
@@ -61,14 +61,20 @@ export class Gateway {
 
   private constructor(options: GatewayOptions) {
     const bounds: GatewayLimits = { ...defaultLimits, ...options.limits };
+    const { router, failed } = options;
+    const inFlight = new InFlight(bounds.callsPerConnectionMax);
+    const exchange = { router, inFlight, failed, limits: bounds, soon: afterTurn };
     this.#server = new Server({
+      interceptors: interceptors(exchange),
+      // Counters that nobody reads.
+      'grpc.enable_channelz': 0,
       'grpc.max_receive_message_length': limits.messageBytesMax + messageBytesMargin,
       'grpc.max_send_message_length': limits.messageBytesMax + messageBytesMargin,
       'grpc.max_concurrent_streams': streamsPerConnectionMax,
       'grpc.keepalive_time_ms': keepaliveMs,
       'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
     });
-    this.#addAll(options, bounds);
+    this.#addAll(options, inFlight);
     this.#health = new HealthImplementation({ '': 'SERVING', ...statusOfAll('SERVING') });
     this.#health.addToServer(this.#server);
     new ReflectionService(loadContract()).addToServer(this.#server);
@@ -122,12 +128,10 @@ export class Gateway {
       await new Promise<void>((resolve) => this.#listener.close(() => resolve()));
   }
 
-  #addAll(options: GatewayOptions, bounds: GatewayLimits): void {
+  #addAll(options: GatewayOptions, inFlight: InFlight): void {
     const { router, clock, failed } = options;
-    const inFlight = new InFlight(bounds.callsPerConnectionMax);
     addServices(this.#server, {
       unary: { router, inFlight, failed, deadlineMarginMs },
-      exchange: { router, inFlight, failed, limits: bounds, soon: afterTurn },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
       admin: { ...options.admin, failed },
     });

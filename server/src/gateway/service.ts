@@ -1,16 +1,22 @@
 /** The contract's services as grpc-js takes them: bytes in, bytes out; our codecs stand in between. */
-import type { MethodDefinition, Server, ServiceDefinition, UntypedHandleCall } from '@grpc/grpc-js';
+import type {
+  MethodDefinition,
+  Server,
+  ServerInterceptor,
+  ServiceDefinition,
+  UntypedHandleCall,
+} from '@grpc/grpc-js';
 import * as contract from '@tuplet/proto/contract';
 import { type AdminPorts, adminHandlers } from './admin.ts';
 import { checkSize, plainBytes, type RouterCall } from './decode.ts';
-import { Exchange, type ExchangePorts, type ExchangeStream } from './exchange.ts';
+import { Exchange, type ExchangePorts } from './exchange.ts';
+import { exchangeInterceptor } from './exchange-call.ts';
 import { type NotifyPorts, notifyHandler } from './notify-handler.ts';
 import { takeHandler, type UnaryMethod, type UnaryPorts, unaryHandler } from './unary.ts';
 
 /** What all handlers together need. */
 export interface ServicePorts {
   readonly unary: UnaryPorts;
-  readonly exchange: ExchangePorts;
   readonly notify: NotifyPorts;
   readonly admin: AdminPorts;
 }
@@ -29,11 +35,18 @@ export function addServices(server: Server, ports: ServicePorts): void {
   const { exchange, notify, ...calls } = contract.TupleSpaceService.methods;
   addCalls(server, calls, ports.unary);
   addCalls(server, contract.SessionService.methods, ports.unary);
-  add(server, exchange, (stream: ExchangeStream) => new Exchange(stream, ports.exchange).start());
+  // Its calls are taken by the interceptor, before they would come here.
+  add(server, exchange, notOffered);
   add(server, notify, notifyHandler(ports.notify));
   const handlers = adminHandlers(ports.admin);
   for (const [name, method] of Object.entries(contract.AdminService.methods))
     add(server, method, handlers[name] ?? notOffered);
+}
+
+/** What the server is made with: Exchange is driven below the streams of grpc-js. */
+export function interceptors(ports: ExchangePorts): ServerInterceptor[] {
+  const { path } = contract.TupleSpaceService.methods.exchange;
+  return [exchangeInterceptor(path, (stream) => new Exchange(stream, ports).start())];
 }
 
 type CallName = Exclude<RouterCall['kind'], undefined>;
