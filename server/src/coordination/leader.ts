@@ -248,6 +248,11 @@ export class Leader implements RowWatcher {
     this.#matcher.build();
   }
 
+  /** Whether offers are open, which lapse soon. */
+  get hasOffers(): boolean {
+    return this.#locks.offerCount > 0;
+  }
+
   stats(): LeaderStats {
     const { indexes, bytes } = this.#matcher.stats();
     return {

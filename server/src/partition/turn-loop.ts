@@ -240,7 +240,7 @@ export class TurnLoop {
   /** Often while something was done or an offer runs out soon; rarely on an idle node. */
   #armTick(): void {
     let busy = this.#busySinceTick;
-    for (const group of this.#partitions) if (group.leader.stats().offers > 0) busy = true;
+    for (const group of this.#partitions) if (group.leader.hasOffers) busy = true;
     this.#busySinceTick = false;
     this.#cancelTick = this.#clock.after(busy ? tickMs : idleTickMs, () => this.#tick());
   }
