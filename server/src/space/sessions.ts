@@ -67,6 +67,9 @@ export interface SessionWatcher {
 }
 
 const firstSequence = 1 as Sequence;
+/** A session's sequences are spread over partitions: most of those that a floor passes are not here. */
+const countedMin = 64;
+const countedShare = 8;
 const noRows: readonly Row[] = [];
 const noLists: readonly (readonly Row[])[] = [];
 
@@ -168,9 +171,9 @@ export class Sessions {
     this.#beforeKnown(known);
     const { operations } = known;
     const holders: OperationRecord[] = [];
-    // By counting where that is shorter than looking.
-    if (floor - known.floor <= operations.size) {
-      for (let at = known.floor; at < floor; at = (at + 1) as Sequence) {
+    // By counting, unless that is much longer than looking at each, which sorts them.
+    if (floor - known.floor <= countedMin + operations.size * countedShare) {
+      for (let at = known.floor; at < floor && operations.size > 0; at = (at + 1) as Sequence) {
         const record = operations.get(at);
         if (record !== undefined) this.#close(known, record, holders);
       }
