@@ -19,6 +19,11 @@ export const spacesMax = 4_096;
 export const mapCallsMax = 256;
 /** Milliseconds between two askings of a partition that has not yet dropped a space. */
 export const dropAgainMs = 1_000;
+/**
+ * By how much two clocks may differ that run without correction: 500 millionths each, what NTP takes
+ * for a clock that can be disciplined (RFC 5905 §7.2). A home adds it to its sessions' leases.
+ */
+export const clockDriftShare = 0.001;
 /** Milliseconds between the two askings of SpaceDrops: parked requests are decided long before. */
 export const dropSettleMs = 5_000;
 

@@ -1,5 +1,5 @@
 import type { PartitionId, SessionId, Term } from '../base/ids.ts';
-import { askAgainMs } from '../base/limits.ts';
+import { askAgainMs, clockDriftShare } from '../base/limits.ts';
 import type { LeaderContext } from './leader-context.ts';
 import { LeaseHeap } from './lease-heap.ts';
 import type {
@@ -38,7 +38,7 @@ export class SessionHome {
   /** S2: a new leader gives every session its full lease, and delivers the ends that are not yet. */
   load(): void {
     for (const [session, { state, leaseMs }] of this.#context.space.homeSessions()) {
-      if (state === 'open') this.#leases.set(session, this.#context.nowMs + leaseMs);
+      if (state === 'open') this.#leases.set(session, this.#overMs(leaseMs));
       else this.#deliver(session);
     }
   }
@@ -57,7 +57,7 @@ export class SessionHome {
     this.#context.propose({ kind: 'open-session', leaseMs, name }, (outcome) => {
       if (outcome.kind !== 'session-opened') return;
       const { session } = outcome;
-      this.#leases.set(session, this.#context.nowMs + outcome.leaseMs);
+      this.#leases.set(session, this.#overMs(outcome.leaseMs));
       this.#context.answer(from, call, {
         kind: 'session-opened',
         session,
@@ -75,7 +75,7 @@ export class SessionHome {
       return;
     }
     const { leaseMs } = home;
-    this.#leases.set(session, this.#context.nowMs + leaseMs);
+    this.#leases.set(session, this.#overMs(leaseMs));
     this.#context.confirm(() =>
       this.#context.answer(from, call, { kind: 'session-kept', leaseMs }),
     );
@@ -137,6 +137,11 @@ export class SessionHome {
 
   #sayNotOpen(session: SessionId, partition: PartitionId, epoch: Term): void {
     this.#context.ports.sendLeader(partition, { kind: 'not-open', session, epoch });
+  }
+
+  /** When a lease that begins now is surely over for the client too, whose clock may be slower (S2). */
+  #overMs(leaseMs: number): number {
+    return this.#context.nowMs + leaseMs * (1 + clockDriftShare);
   }
 
   #end(session: SessionId, done?: () => void): void {
