@@ -25,7 +25,7 @@ import { type Mutant, mutants } from './table.ts';
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Seeds that a mutant may survive, and seconds, before it counts as alive. */
 const seedsMax = 100;
-const secondsMax = 240;
+const secondsMax = 180;
 
 interface Verdict {
   readonly mutant: Mutant;
@@ -87,8 +87,7 @@ class Copy {
     if (found.outcome !== 'killed') return found;
     // What the checkers say of the build as it is kills nothing.
     const { seed, checker } = found;
-    const sound = await hunt(root, { seed, seeds: 1, profile });
-    if (sound.outcome === 'alive') return found;
+    if (await isSound(seed, profile)) return found;
     return { ...found, outcome: 'broken', message: `seed ${seed}, ${checker}: without it, too` };
   }
 }
@@ -97,6 +96,18 @@ interface Hunt {
   readonly seed: number;
   readonly seeds: number;
   readonly profile: Profile | undefined;
+}
+
+/** By profile and seed: whether the build as it is passes. */
+const sound = new Map<string, Promise<boolean>>();
+
+function isSound(seed: number, profile: Profile | undefined): Promise<boolean> {
+  const key = `${profile} ${seed}`;
+  const known = sound.get(key);
+  if (known !== undefined) return known;
+  const fresh = hunt(root, { seed, seeds: 1, profile }).then(({ outcome }) => outcome === 'alive');
+  sound.set(key, fresh);
+  return fresh;
 }
 
 /** Runs seeds of the build in a folder until one fails. */

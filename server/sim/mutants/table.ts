@@ -69,6 +69,7 @@ const fences: readonly Mutant[] = [
     sessions,
     "return operation.attempt < fence ? 'fenced' : 'ok';",
     "return 'ok';",
+    'contended',
   ),
   one(
     'fence in memory only: not in snapshots',
