@@ -2,7 +2,7 @@
 import { Prng } from '../src/base/prng.ts';
 import type { BusOptions } from './bus.ts';
 import type { NetworkOptions } from './network.ts';
-import { usualWeights, type WorkloadOptions } from './workload.ts';
+import { simSpaces, usualWeights, type WorkloadOptions } from './workload.ts';
 
 /** What a run dwells on: half of the seeds are mixed, the others draw one of the rest. */
 export const profiles = ['mixed', 'pinned', 'contended', 'sessions', 'snapshots'] as const;
@@ -104,6 +104,7 @@ const shapes: Readonly<Record<Profile, Shape>> = {
       ...(random.chance(1, 3) ? calm(base) : retrying(base, random)),
       workload: {
         ...workload,
+        spaceCount: random.pick([1, 3]),
         unpinnedPercent: 5,
         waitPercent: 85,
         foreverPercent: random.pick([10, 40]),
@@ -118,6 +119,7 @@ const shapes: Readonly<Record<Profile, Shape>> = {
       ...(random.chance(1, 4) ? calm(base) : retrying(base, random)),
       workload: {
         ...workload,
+        spaceCount: random.pick([1, 1, 3]),
         unpinnedPercent: 85,
         pairPercent: random.pick([10, 80]),
         waitPercent: 85,
@@ -144,6 +146,7 @@ const shapes: Readonly<Record<Profile, Shape>> = {
     syncMsMax: random.pick([5, 40]),
     workload: {
       ...base.workload,
+      spaceCount: random.pick([1, 3]),
       waitPercent: 85,
       foreverPercent: 50,
       unpinnedPercent: random.pick([15, 60]),
@@ -167,7 +170,13 @@ const shapes: Readonly<Record<Profile, Shape>> = {
     snapshotTailBytes: random.pick([60, 150, 300]),
     historyBytesMax: random.pick([300, 1500, 16_777_216]),
     syncMsMax: 40,
-    workload: { ...base.workload, waitPercent: 60, foreverPercent: 30, unpinnedPercent: 50 },
+    workload: {
+      ...base.workload,
+      waitPercent: 60,
+      foreverPercent: 30,
+      unpinnedPercent: 50,
+      paddingBytes: random.pick([0, 600, 4000]),
+    },
   }),
 };
 
@@ -217,6 +226,7 @@ function mixed(seed: number): Settings {
           twiceOneIn: random.pick([10, 40]),
         },
     workload: {
+      spaceCount: simSpaces.length,
       waitPercent: random.between(20, 70),
       foreverPercent: random.between(5, 35),
       unpinnedPercent: random.between(15, 60),

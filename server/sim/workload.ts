@@ -36,6 +36,8 @@ export interface Plan {
 
 /** How the applications of one run lean. */
 export interface WorkloadOptions {
+  /** How many of the spaces are used: in fewer, more meet. */
+  readonly spaceCount: number;
   /** Of a hundred takes and reads: how many wait, and how many of those for ever. */
   readonly waitPercent: number;
   readonly foreverPercent: number;
@@ -208,8 +210,12 @@ export class Workload {
     return { operation, asked, timeoutMs: waits ? Number.POSITIVE_INFINITY : timeoutMs };
   }
 
+  #pickSpace(): SimSpace {
+    return this.#random.pick(simSpaces.slice(0, this.#options.spaceCount));
+  }
+
   #space(): string {
-    return this.#random.pick(simSpaces).name;
+    return this.#pickSpace().name;
   }
 
   #pickSeen(): { readonly space: string; readonly found: FoundJson } | undefined {
@@ -245,7 +251,7 @@ export class Workload {
   }
 
   #template(): { space: string; template: TemplateJson; pinned: boolean } {
-    const space = this.#random.pick(simSpaces);
+    const space = this.#pickSpace();
     const unpinned = this.#random.chance(this.#options.unpinnedPercent, 100);
     const template = unpinned ? this.#unpinned() : [this.#pinned()];
     return { space: space.name, template, pinned: isPinned(space, template) };

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Client, connect, TupletError } from '@tuplet/client';
 import type { Recorder } from '../sim/check/recorder.ts';
 import type { Asked } from '../sim/client.ts';
-import { type Plan, usualWeights, Workload } from '../sim/workload.ts';
+import { type Plan, simSpaces, usualWeights, Workload } from '../sim/workload.ts';
 import { Prng } from '../src/base/prng.ts';
 import { call, type Ended, endedBy } from './calls.ts';
 import { HandOuts } from './hand-outs.ts';
@@ -21,6 +21,7 @@ const patienceMsMax = 4_000;
 const progressMs = 500;
 
 const mixture = {
+  spaceCount: simSpaces.length,
   waitPercent: 62,
   foreverPercent: 12,
   unpinnedPercent: 66,

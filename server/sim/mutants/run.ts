@@ -25,7 +25,7 @@ import { type Mutant, mutants } from './table.ts';
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 /** Seeds that a mutant may survive, and seconds, before it counts as alive. */
 const seedsMax = 100;
-const secondsMax = 180;
+const secondsMax = 120;
 
 interface Verdict {
   readonly mutant: Mutant;

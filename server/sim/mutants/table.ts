@@ -45,7 +45,6 @@ const log = 'server/dist/src/storage/log.js';
 const notify = 'server/dist/src/router/notify.js';
 const clientOutcomes = 'client/dist/src/engine/outcomes.js';
 const clientSender = 'client/dist/src/engine/sender.js';
-const clientSessions = 'client/dist/src/engine/sessions.js';
 
 function one(name: string, file: string, find: string, replace: string, profile?: Profile): Mutant {
   return { name, edits: [{ file, find, replace }], ...(profile === undefined ? {} : { profile }) };
@@ -57,12 +56,14 @@ const fences: readonly Mutant[] = [
     coordinator,
     "this.#state = operation.attempt > 1 ? 'fencing' : 'waiting';",
     "this.#state = 'waiting';",
+    'contended',
   ),
   one(
     'register after the first FENCED_OK only',
     coordinator,
     'if (this.#without(fenced).length > 0)\n            return;',
     '',
+    'contended',
   ),
   one(
     'fence not looked at when applied',
@@ -76,12 +77,14 @@ const fences: readonly Mutant[] = [
     snapshot,
     'return { sequence, fence, change, handed: record.handed',
     'return { sequence, fence: 0, change, handed: record.handed',
+    'snapshots',
   ),
   one(
     'FENCE hides an earlier result',
     apply,
     "return result === undefined ? { kind: 'fenced' } :",
     "return result === undefined || true ? { kind: 'fenced' } :",
+    'contended',
   ),
   {
     // The second wall is the leader's memory of the newest sending, which no entry needs.
@@ -131,6 +134,7 @@ const acceptance: readonly Mutant[] = [
     offers,
     'epoch === this.#context.epoch &&\n            offer === waiter.offer;',
     'epoch === this.#context.epoch;',
+    'contended',
   ),
   one(
     'a hand-over of a tuple that is not visible',
@@ -166,13 +170,6 @@ const waiting: readonly Mutant[] = [
     ';',
     'contended',
   ),
-  one(
-    'a declined partition is not registered at again',
-    coordinator,
-    'if (declined >= 0)\n            this.#mark(declined, marked);',
-    '',
-    'contended',
-  ),
   one('what becomes ready wakes no take', leader, 'this.#fresh.push(space.idOf(row));', ';'),
   one(
     'what becomes ready wakes no read',
@@ -187,14 +184,6 @@ const waiting: readonly Mutant[] = [
     'arrivalMs: -this.#context.nowMs,',
     'pinned',
   ),
-  one('a missed hand-over is forgotten', line, 'this.#eager.push(waiter);', ''),
-  one(
-    'an outstanding offer is not sent again',
-    offers,
-    "if (waiter.state === 'offered') {\n            this.#line.sendOffer(waiter);",
-    "if (waiter.state === 'offered') {",
-    'contended',
-  ),
 ];
 
 const sessionEnds: readonly Mutant[] = [
@@ -203,6 +192,7 @@ const sessionEnds: readonly Mutant[] = [
     sessions,
     'if (handed.length > 0)\n                    returned.push(handed);',
     '',
+    'sessions',
   ),
   one(
     'end of a session not looked at',
@@ -211,7 +201,13 @@ const sessionEnds: readonly Mutant[] = [
     "return 'ok';",
     'sessions',
   ),
-  one('a touched partition is not remembered', sessions, 'home.touched.add(partition);', ''),
+  one(
+    'a touched partition is not remembered',
+    sessions,
+    'home.touched.add(partition);',
+    '',
+    'sessions',
+  ),
   one(
     'an end is not delivered after a restart',
     home,
@@ -223,6 +219,7 @@ const sessionEnds: readonly Mutant[] = [
     home,
     'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs);',
     'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs / 4);',
+    'sessions',
   ),
   one(
     'a new leader gives no full lease',
@@ -253,23 +250,13 @@ const receipts: readonly Mutant[] = [
     'sessions.receive(command.session, sequence, row, tuples.rows.size(row));',
     'sessions',
   ),
-  {
-    // Lost with its connection or only late: both make it come again.
-    name: 'a receipt lost with its connection is not repeated',
-    profile: 'pinned',
-    edits: [
-      {
-        file: clientSessions,
-        find: 'lost: () => session.receipts.lost(batch),',
-        replace: 'lost: () => {},',
-      },
-      {
-        file: 'client/dist/src/engine/receipts.js',
-        find: 'if (batch.sentAtMs + clientLimits.receiptRepeatMs <= nowMs)',
-        replace: 'if (false)',
-      },
-    ],
-  },
+  one(
+    'a receipt lost with its connection is not repeated',
+    'client/dist/src/engine/receipts.js',
+    'if (this.#drop(batch))\n            this.#pending.push(...batch.receipts);',
+    'this.#drop(batch);',
+    'pinned',
+  ),
   one(
     'a receipt removes nothing',
     apply,
@@ -303,6 +290,7 @@ const receipts: readonly Mutant[] = [
     snapshot,
     'handed: record.handed.map((row) => state.tuples.idOf(row)) };',
     'handed: [] };',
+    'snapshots',
   ),
   one(
     'deliveries are not counted',
@@ -387,6 +375,7 @@ const changes: readonly Mutant[] = [
     line,
     "this.#context.propose({ kind: 'hand', operation, tuples }, (outcome) => this.#settleHand(waiter, tuples, outcome));",
     "this.#context.propose({ kind: 'hand', operation, tuples }, (outcome) => this.#settleHand(waiter, tuples, outcome));\n        const handed = tuples.map((id) => this.#context.space.stored(this.#context.space.rowOf(id)));\n        this.#context.answer(waiter.coordinator, waiter.call, { kind: 'result', result: { kind: 'handed', tuples: handed }, m: waiter.isPinned ? waiter.number : 0 });",
+    'contended',
   ),
   one(
     'write carried out twice',
@@ -436,23 +425,6 @@ const changes: readonly Mutant[] = [
     'const earlier',
     'sessions',
   ),
-  {
-    // An entry of a fenced attempt must be let through first: else no earlier result can be there.
-    name: 'a write with a hand-over forgets an earlier result',
-    profile: 'pinned',
-    edits: [
-      {
-        file: apply,
-        find: "const admitted = state.sessions.admit(to);\n    if (admitted !== 'ok')\n        return { kind: 'stop', why: admitted };\n    const earlier",
-        replace: 'const earlier',
-      },
-      {
-        file: apply,
-        find: 'result: earlier ?? handOver(state, to, [row])',
-        replace: 'result: handOver(state, to, [row])',
-      },
-    ],
-  },
   one(
     'a retry acts though it has a result',
     pinned,
