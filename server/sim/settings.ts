@@ -175,6 +175,7 @@ const shapes: Readonly<Record<Profile, Shape>> = {
       waitPercent: 60,
       foreverPercent: 30,
       unpinnedPercent: 50,
+      leasePercent: random.pick([30, 80]),
       paddingBytes: random.pick([0, 600, 4000]),
     },
   }),

@@ -134,7 +134,6 @@ export class PathWatch implements BusWatch {
     if (message.kind === 'offer') {
       this.#lapsed();
       const offer = `${message.partition}/${message.epoch}/${message.offer}`;
-      if (this.#offers.has(offer)) this.#bump('an outstanding offer was sent again');
       this.#offers.set(offer, this.#nowMs());
       return;
     }

@@ -478,9 +478,6 @@ export class World {
       this.#tap.compare(this.#node.host, this.#node.partitionIds());
       for (const { name } of simSpaces) this.#survey(name);
     }
-    const [oldest] = this.#disk.files().filter((name) => /^log\/\d+$/.test(name));
-    const removed = Number(oldest?.slice('log/'.length) ?? 1) - 1;
-    if (removed > 0) bump(this.counts, 'a segment of the log was removed', removed);
     if (this.#tap.isBlind) bump(this.counts, 'the observer was blind');
     this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
     const lines = this.#tap.isBlind
