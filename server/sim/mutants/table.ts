@@ -217,14 +217,14 @@ const sessionEnds: readonly Mutant[] = [
   one(
     'home ends too early',
     home,
-    'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs);',
-    'const { leaseMs } = home;\n        this.#leases.set(session, this.#context.nowMs + leaseMs / 4);',
+    'const { leaseMs } = home;\n        this.#leases.set(session, this.#overMs(leaseMs));',
+    'const { leaseMs } = home;\n        this.#leases.set(session, this.#overMs(leaseMs / 4));',
     'sessions',
   ),
   one(
     'a new leader gives no full lease',
     home,
-    "if (state === 'open')\n                this.#leases.set(session, this.#context.nowMs + leaseMs);",
+    "if (state === 'open')\n                this.#leases.set(session, this.#overMs(leaseMs));",
     "if (state === 'open')\n                this.#leases.set(session, this.#context.nowMs + 1);",
   ),
   one(
@@ -492,13 +492,6 @@ const durability: readonly Mutant[] = [
     log,
     'await file.write(frame.offset, bytes);\n        await file.sync();',
     'await file.write(frame.offset, bytes);',
-  ),
-  one(
-    'a snapshot gets its name before it is synced',
-    'server/dist/src/storage/snapshots.js',
-    'await this.#put(this.#encoder.footer(stateHash));\n            await this.#file.sync();',
-    'await this.#put(this.#encoder.footer(stateHash));',
-    'snapshots',
   ),
   one(
     'torn tail trimmed below the durable mark',
