@@ -22,8 +22,10 @@ export function replyOf(kind: RouterCall['kind'], answer: Success, stale: boolea
       const { outcome, scope, found } = searched(answer);
       return { kind, value: { outcome, scope, found: found[0], age: stale ? fresh : undefined } };
     }
-    case 'readMany':
-      return { kind, value: { ...searched(answer), age: stale ? fresh : undefined } };
+    case 'readMany': {
+      const { outcome, scope, found } = searched(answer);
+      return { kind, value: { outcome, scope, found, age: stale ? fresh : undefined } };
+    }
     case 'take': {
       const { outcome, scope, found } = searched(answer);
       return { kind, value: { outcome, scope, found: found[0] } };

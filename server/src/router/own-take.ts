@@ -103,11 +103,10 @@ export class OwnTake implements Call {
     const isLate = left <= 0 && this.#request.waitMs > 0;
     const running: Running = { operation, isLate, call: undefined };
     this.#running = running;
-    const request: TakeRequest = {
-      ...this.#request,
-      operation: operation.operation,
-      waitMs: Math.max(0, left),
-    };
+    const { kind, space, template, max, min } = this.#request;
+    const waitMs = Math.max(0, left);
+    const own = operation.operation;
+    const request: TakeRequest = { kind, space, operation: own, template, max, min, waitMs };
     running.call = this.#ports.begin(request, (answer) => this.#ended(operation, answer));
   }
 
@@ -148,7 +147,8 @@ export class OwnTake implements Call {
       operation.lost(partitionsOf(tuples));
       return;
     }
-    this.#answer({ ...answer, delivery: new OwnDelivery(operation, tuples) });
+    const delivery = new OwnDelivery(operation, tuples);
+    this.#answer({ kind: 'found', tuples: answer.tuples, delivery });
   }
 
   #answer(answer: Answer): void {

@@ -31,18 +31,25 @@ export class TakeCall implements Call, TakePorts {
   readonly #beginning: Beginning;
 
   constructor(ports: CallPorts, number: CallId, options: TakeCallOptions) {
-    const { operation, query, target, waits, cancels } = options;
     this.#ports = ports;
+    const { waits, cancels } = options;
     this.#beginning = cancels ? 'cancels' : waits ? 'waits' : 'looks';
+    const isPinned = options.target.slot !== undefined;
+    this.#take = isPinned ? this.#pinned(number, options) : this.#unpinned(number, options);
+  }
+
+  #pinned(call: CallId, { operation, query, target }: TakeCallOptions): PinnedTake {
+    const partition = present(target.partitions[0], 'a take addresses partitions');
+    const epoch = this.#ports.epochOf(partition);
+    const nowMs = this.#ports.nowMs();
+    return new PinnedTake({ call, operation, query, partition, epoch, ports: this, nowMs });
+  }
+
+  #unpinned(call: CallId, { operation, query, target }: TakeCallOptions): TakeCoordinator {
     const { partitions } = target;
-    const shared = { call: number, operation, query, ports: this, nowMs: ports.nowMs() };
-    if (target.slot === undefined) {
-      const epochOf = (each: PartitionId): Term | undefined => ports.epochOf(each);
-      this.#take = new TakeCoordinator({ ...shared, partitions, epochOf });
-    } else {
-      const partition = present(partitions[0], 'a take addresses partitions');
-      this.#take = new PinnedTake({ ...shared, partition, epoch: ports.epochOf(partition) });
-    }
+    const epochOf = (each: PartitionId): Term | undefined => this.#ports.epochOf(each);
+    const nowMs = this.#ports.nowMs();
+    return new TakeCoordinator({ call, operation, query, partitions, epochOf, ports: this, nowMs });
   }
 
   start(): void {
