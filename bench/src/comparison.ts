@@ -27,30 +27,38 @@ export interface ComparisonResult {
   readonly rows: readonly Row[];
 }
 
-/** Runs all rounds and prints them. */
+/** In it compilers get to know the code; it is printed and not counted. */
+const warmUpRound = 0;
+
+/**
+ * Runs all rounds and prints them. Servers live through all of them, as they do elsewhere, and are
+ * emptied before each.
+ */
 export async function compare(
   folder: string,
   { cases, rounds, pace, door, peer }: ComparisonOptions,
 ): Promise<ComparisonResult> {
   const calibrations: Calibration[] = [await calibrate(folder)];
   const rows: Row[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    const targets = await startTargets(folder, cases, { door, peer });
-    if (peer === 'redis' && round === 1 && !targets.some(({ name }) => name === 'redis always'))
-      if (cases.some((one) => one.isUnaryBesideEcho !== true))
-        say('redis-server is not installed: left out');
-    if (round % 2 === 0) targets.reverse();
+  const targets = await startTargets(folder, cases, { door, peer });
+  if (peer === 'redis' && !targets.some(({ name }) => name === 'redis always'))
+    if (cases.some((one) => one.isUnaryBesideEcho !== true))
+      say('redis-server is not installed: left out');
+  for (let round = warmUpRound; round <= rounds; round++) {
+    for (const target of targets) await target.clear();
     for (const one of cases) {
       for (const target of targets.filter(({ name }) => belongs(one, name, door))) {
         const result = await runCase(one, target, pace);
-        rows.push({ round, workload: one.name, target: target.name, ...result });
+        if (round > warmUpRound)
+          rows.push({ round, workload: one.name, target: target.name, ...result });
         say(`round ${round}  ${line(one.name, target.name, result)}`);
       }
     }
-    for (const target of targets) await target.close();
+    targets.reverse();
     calibrations.push(await calibrate(folder));
     say(`round ${round}  calibration ${calibrationLine(calibrations.at(-1))}`);
   }
+  for (const target of targets) await target.close();
   summary(cases, rows, calibrations, pace);
   return { calibrations, rows };
 }

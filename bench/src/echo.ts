@@ -17,6 +17,7 @@ export async function startEcho(): Promise<Target> {
   return {
     name: 'bare echo',
     connect: async () => new EchoClient(address),
+    clear: () => Promise.resolve(),
     serverCpuUs: () => processCpuUs(server.pid ?? 0),
     close: async () => {
       const exited = new Promise((resolve) => server.once('exit', resolve));

@@ -20,6 +20,11 @@ export async function startRedis(folder: string): Promise<Target | undefined> {
   return {
     name: 'redis always',
     connect: async () => new RedisClient(new Redis({ port, host: '127.0.0.1' })),
+    clear: async () => {
+      const redis = new Redis({ port, host: '127.0.0.1' });
+      await redis.flushall();
+      await redis.quit();
+    },
     serverCpuUs: () => processCpuUs(server.pid ?? 0),
     close: async () => {
       server.kill('SIGTERM');

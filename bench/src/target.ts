@@ -3,6 +3,8 @@ export interface Target {
   readonly name: string;
   /** Opens one client connection. */
   connect(): Promise<TargetClient>;
+  /** Empties it before a round. */
+  clear(): Promise<void>;
   /** CPU microseconds that the server's process has used. */
   serverCpuUs(): number;
   close(): Promise<void>;

@@ -7,12 +7,21 @@ import { UnaryTarget } from './unary.ts';
 /** Starts `tuplet serve` with its defaults in a folder of its own, used through one of its doors. */
 export async function startTuplet(folder: string, door: Door): Promise<Target> {
   const server = await ServerProcess.start(folder);
+  let round = 0;
+  let space = 'default';
   return {
     name: door === 'exchange' ? 'tuplet' : 'tuplet unary',
     connect: async () =>
       door === 'exchange'
-        ? new TupletTarget(await connect(`tuplet://${server.address}`))
-        : new UnaryTarget(server.address),
+        ? new TupletTarget(await connect(`tuplet://${server.address}`), space)
+        : new UnaryTarget(server.address, space),
+    clear: async () => {
+      await using client = await connect(`tuplet://${server.address}`);
+      if (round > 0) await client.admin.dropSpace(space);
+      round += 1;
+      space = `round-${round}`;
+      await client.admin.createSpace(space);
+    },
     serverCpuUs: () => processCpuUs(server.pid),
     close: () => server.close(),
   };
@@ -20,7 +29,7 @@ export async function startTuplet(folder: string, door: Door): Promise<Target> {
 
 /** The default client as a workload uses it. */
 export function tupletClient(client: Client): TargetClient {
-  return new TupletTarget(client);
+  return new TupletTarget(client, 'default');
 }
 
 /** The default client: sessions, receipts and retries are on. */
@@ -28,9 +37,9 @@ class TupletTarget implements TargetClient {
   readonly #client: Client;
   readonly #space: Space;
 
-  constructor(client: Client) {
+  constructor(client: Client, space: string) {
     this.#client = client;
-    this.#space = client.space('default');
+    this.#space = client.space(space);
   }
 
   async write(): Promise<void> {

@@ -17,9 +17,10 @@ const any: MatcherSpec = { kind: 'any' };
 /** The unary door as any gRPC client uses it: one call an operation, no session, no retries. */
 export class UnaryTarget implements TargetClient {
   readonly #client: Client;
-  readonly #space = { name: 'default' };
+  readonly #space: { readonly name: string };
 
-  constructor(address: string) {
+  constructor(address: string, space: string) {
+    this.#space = { name: space };
     this.#client = new Client(address, credentials.createInsecure(), {
       'grpc.use_local_subchannel_pool': 1,
     });
