@@ -6,8 +6,10 @@
 import { assert, present } from '../base/assert.ts';
 import {
   idIn,
+  type LogIndex,
   type Sequence,
   type SessionId,
+  type Slot,
   type SpaceId,
   type StampMs,
   type TupleId,
@@ -45,7 +47,8 @@ export function applyWrite(state: SpaceState, command: WriteCommand): Outcome {
   if (absence !== undefined && state.slots.last(space, absence.slot) !== absence.lastChange) {
     return { kind: 'miss' };
   }
-  const tuples = command.tuples.map((tuple) => writeOne(state, space, tuple));
+  const tuples: WrittenTuple[] = [];
+  for (const tuple of command.tuples) tuples.push(writeOne(state, space, tuple));
   const result: ChangeResult = { kind: 'written', tuples };
   remember(state, operation, result);
   if (command.handOvers.length === 0) return { kind: 'result', result, handOvers: noHandOvers };
@@ -240,21 +243,29 @@ function remember(state: SpaceState, operation: Operation | undefined, result: C
   else state.requests.add(operation, state.stampMs, result);
 }
 
+/** The columns of the tuple that is being written: one serves all, as `add` keeps none of it. */
+const newColumns = {
+  counter: 0,
+  revision: 0 as LogIndex,
+  writtenAtMs: 0 as StampMs,
+  space: 0 as SpaceId,
+  slot: 0 as Slot,
+  handed: false,
+  deliveries: 0,
+  leaseEndMs: Number.POSITIVE_INFINITY,
+};
+
 function writeOne(state: SpaceState, space: SpaceId, tuple: NewTuple): WrittenTuple {
   const { appliedIndex: revision, stampMs } = state;
   const leaseEndMs = leaseEnd(stampMs, tuple.leaseMs);
   state.tupleCounter += 1;
-  const row = state.tuples.add({
-    counter: state.tupleCounter,
-    revision,
-    writtenAtMs: stampMs,
-    space,
-    slot: tuple.slot,
-    handed: false,
-    deliveries: 0,
-    bytes: tuple.bytes,
-    leaseEndMs,
-  });
+  newColumns.counter = state.tupleCounter;
+  newColumns.revision = revision;
+  newColumns.writtenAtMs = stampMs;
+  newColumns.space = space;
+  newColumns.slot = tuple.slot;
+  newColumns.leaseEndMs = leaseEndMs;
+  const row = state.tuples.add(newColumns, tuple.bytes);
   state.slots.set(space, tuple.slot, revision);
   event(state, 'written', row);
   const id = idIn(state.partition, state.tupleCounter) as TupleId;

@@ -218,9 +218,10 @@ export class Sessions {
     const known = this.known(session);
     const record = known?.operations.get(sequence);
     if (known === undefined || record === undefined) return false;
-    if (!record.handed.includes(row)) return false;
+    const at = record.handed.indexOf(row);
+    if (at < 0) return false;
     this.#beforeKnown(known);
-    record.handed = record.handed.filter((each) => each !== row);
+    record.handed = record.handed.length === 1 ? noRows : record.handed.toSpliced(at, 1);
     addBytes(known, record, -bytes);
     if (record.handed.length === 0 && record.fence === 0) known.operations.delete(sequence);
     return true;

@@ -2,6 +2,7 @@
 import type { Writer } from '@tuplet/proto';
 import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
 import type { ByteRun } from './byte-log.ts';
+import { copyBytes } from './copy-bytes.ts';
 import { type ChangeResult, writeResult } from './result-codec.ts';
 import type { RowContent } from './rows.ts';
 import type { HomeRecord, KnownSession } from './sessions.ts';
@@ -9,12 +10,13 @@ import type { Slabs } from './slabs.ts';
 import type { SpaceState } from './space-state.ts';
 import {
   lengthTag,
+  numberSize,
   openField,
+  putNumber,
+  varintTag,
   writeFlag,
   writeNumber,
   writePacked,
-  writePresentNumber,
-  writeRun,
   writeString,
 } from './wire-fields.ts';
 
@@ -96,18 +98,52 @@ export function writeHeader(writer: Writer, state: SpaceState): void {
   writer.close(mark);
 }
 
+const tupleTags = {
+  id: varintTag(1),
+  revision: varintTag(2),
+  space: varintTag(3),
+  slot: varintTag(4),
+  writtenAtMs: varintTag(5),
+  leaseEndMs: varintTag(6),
+  deliveries: varintTag(7),
+  handed: varintTag(8),
+  bytes: lengthTag(9),
+} as const;
+
+/**
+ * A tuple's item with its length before it. There may be a million in a snapshot: lengths are reckoned
+ * first, because a length that is known only afterwards moves what was written.
+ */
 export function writeTuple(writer: Writer, id: TupleId, row: RowContent, slabs: Slabs): void {
-  const mark = openField(writer, ItemField.tuple);
-  writeNumber(writer, 1, id);
-  writeNumber(writer, 2, row.revision);
-  writeNumber(writer, 3, row.space);
-  writeNumber(writer, 4, row.slot);
-  writeNumber(writer, 5, row.writtenAtMs);
-  if (row.leaseEndMs < Number.POSITIVE_INFINITY) writePresentNumber(writer, 6, row.leaseEndMs);
-  writeNumber(writer, 7, row.deliveries);
-  writeFlag(writer, 8, row.handed);
-  writeRun(writer, 9, slabs.chunkOf(row.place), slabs.startOf(row.place), row.size);
-  writer.close(mark);
+  const { revision, space, slot, writtenAtMs, leaseEndMs, deliveries, size, place } = row;
+  const leased = leaseEndMs < Number.POSITIVE_INFINITY;
+  let length = 3 + numberSize(id) + numberSize(revision) + numberSize(space);
+  if (slot > 0) length += 1 + numberSize(slot);
+  if (writtenAtMs > 0) length += 1 + numberSize(writtenAtMs);
+  if (leased) length += 1 + numberSize(leaseEndMs);
+  if (deliveries > 0) length += 1 + numberSize(deliveries);
+  if (row.handed) length += 2;
+  if (size > 0) length += 1 + numberSize(size) + size;
+  const itemLength = 1 + numberSize(length) + length;
+  writer.uint32(itemLength);
+  writer.reserve(itemLength);
+  const target = writer.bytes;
+  let at = putNumber(target, writer.position, lengthTag(ItemField.tuple), length);
+  at = putNumber(target, at, tupleTags.id, id);
+  at = putNumber(target, at, tupleTags.revision, revision);
+  at = putNumber(target, at, tupleTags.space, space);
+  if (slot > 0) at = putNumber(target, at, tupleTags.slot, slot);
+  if (writtenAtMs > 0) at = putNumber(target, at, tupleTags.writtenAtMs, writtenAtMs);
+  if (leased) at = putNumber(target, at, tupleTags.leaseEndMs, leaseEndMs);
+  if (deliveries > 0) at = putNumber(target, at, tupleTags.deliveries, deliveries);
+  if (row.handed) at = putNumber(target, at, tupleTags.handed, 1);
+  if (size > 0) {
+    at = putNumber(target, at, tupleTags.bytes, size);
+    const from = slabs.startOf(place);
+    copyBytes(slabs.chunkOf(place), from, from + size, target, at);
+    at += size;
+  }
+  writer.position = at;
 }
 
 export function writeKnown(writer: Writer, session: Pick<KnownSession, 'id' | 'floor'>): void {

@@ -174,9 +174,7 @@ export class SnapshotCut {
     for (let cell = 0; cell < pageRows; cell += 1) {
       const content = contentAt(page, cell);
       if (content === undefined) continue;
-      const mark = writer.open();
       writeTuple(writer, idIn(partition, content.counter) as TupleId, content, tuples.slabs);
-      writer.close(mark);
       count += 1;
       if (writer.position >= this.#sliceBytes) yield;
     }

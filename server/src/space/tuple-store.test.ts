@@ -10,17 +10,19 @@ const space = 1 as SpaceId;
 function filled(count: number, leaseMs?: (counter: number) => number): TupleStore {
   const tuples = new TupleStore(2 as PartitionId);
   for (let counter = 1; counter <= count; counter += 1) {
-    tuples.add({
-      counter,
-      revision: counter as LogIndex,
-      writtenAtMs: 5 as StampMs,
-      space,
-      slot: 0 as Slot,
-      handed: false,
-      deliveries: 0,
-      bytes: content(counter),
-      leaseEndMs: leaseMs === undefined ? Number.POSITIVE_INFINITY : leaseMs(counter),
-    });
+    tuples.add(
+      {
+        counter,
+        revision: counter as LogIndex,
+        writtenAtMs: 5 as StampMs,
+        space,
+        slot: 0 as Slot,
+        handed: false,
+        deliveries: 0,
+        leaseEndMs: leaseMs === undefined ? Number.POSITIVE_INFINITY : leaseMs(counter),
+      },
+      content(counter),
+    );
   }
   return tuples;
 }
@@ -68,17 +70,19 @@ test('rows of removed tuples are used again, and pages do not grow', (t) => {
     const first = round * 4_000 + 1;
     for (let counter = first; counter < first + 4_000; counter += 1) {
       tuples.remove(rowOf(tuples, counter));
-      tuples.add({
-        counter: counter + 5_000,
-        revision: 1 as LogIndex,
-        writtenAtMs: 5 as StampMs,
-        space,
-        slot: 0 as Slot,
-        handed: false,
-        deliveries: 0,
-        bytes: content(counter + 5_000),
-        leaseEndMs: Number.POSITIVE_INFINITY,
-      });
+      tuples.add(
+        {
+          counter: counter + 5_000,
+          revision: 1 as LogIndex,
+          writtenAtMs: 5 as StampMs,
+          space,
+          slot: 0 as Slot,
+          handed: false,
+          deliveries: 0,
+          leaseEndMs: Number.POSITIVE_INFINITY,
+        },
+        content(counter + 5_000),
+      );
     }
   }
   t.is(tuples.rows.rowCount, rowCount);
@@ -153,7 +157,7 @@ test('large tuples have memory of their own, given back with them', (t) => {
   const bytes = new Uint8Array(3 * 1024 * 1024).fill(3);
   const columns = { revision: 1 as LogIndex, writtenAtMs: 5 as StampMs, space, slot: 0 as Slot };
   const rest = { handed: false, deliveries: 0, leaseEndMs: Number.POSITIVE_INFINITY };
-  const row = tuples.add({ ...columns, ...rest, counter: 1, bytes });
+  const row = tuples.add({ ...columns, ...rest, counter: 1 }, bytes);
   t.true(Buffer.from(tuples.bytesOf(row)).equals(bytes));
   t.is(tuples.slabs.heldBytes, bytes.length);
   tuples.remove(row);

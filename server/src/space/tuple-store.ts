@@ -39,11 +39,6 @@ export interface RowObserver {
   removed?(row: Row): void;
 }
 
-/** What a new tuple is made of. */
-export interface TupleContent extends TupleColumns {
-  readonly bytes: Uint8Array;
-}
-
 /** How many tuples are there, by state. Ready counts those whose lease is over until they expire. */
 export interface Counts {
   readonly ready: number;
@@ -120,10 +115,9 @@ export class TupleStore {
       : { ready: list.ready, handed: list.handed };
   }
 
-  /** Adds the youngest tuple of its space. */
-  add(content: TupleContent): Row {
-    const { bytes } = content;
-    const row = this.rows.add(content, this.slabs.add(bytes), bytes.length);
+  /** Adds the youngest tuple of its space; what it is given is not kept. */
+  add(columns: TupleColumns, bytes: Uint8Array): Row {
+    const row = this.rows.add(columns, this.slabs.add(bytes), bytes.length);
     this.#index.add(row);
     this.#enlist(row);
     return row;

@@ -11,7 +11,6 @@ import {
   WireType,
   type Writer,
 } from '@tuplet/proto';
-import { copyBytes } from './copy-bytes.ts';
 
 /** A field of a message: reads its content and returns true, or false where it knows no such field. */
 export type FieldReader = (tag: number) => boolean;
@@ -137,22 +136,6 @@ export function writeBytes(writer: Writer, field: number, bytes: Uint8Array): vo
   if (bytes.length === 0) return;
   writer.uint32(lengthTag(field));
   writer.lengthDelimited(bytes);
-}
-
-/** Writes `size` bytes of `source` from `start` on, unless there are none; makes no view of few bytes. */
-export function writeRun(
-  writer: Writer,
-  field: number,
-  source: Uint8Array,
-  start: number,
-  size: number,
-): void {
-  if (size === 0) return;
-  writer.uint32(lengthTag(field));
-  writer.uint32(size);
-  writer.reserve(size);
-  copyBytes(source, start, start + size, writer.bytes, writer.position);
-  writer.position += size;
 }
 
 /** Writes a string, unless it is empty. */
