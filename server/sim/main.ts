@@ -57,6 +57,9 @@ interface Options {
   readonly hunt: boolean;
 }
 
+/** Seeds between two signs of life of a long run. */
+const progressSeeds = 100;
+
 /** What the command line says makes no sense. */
 class UsageError extends Error {}
 
@@ -179,6 +182,13 @@ function startWorker(choice: Choice, add: (report: RunReport) => void): Promise<
   });
 }
 
+/** A sign of life, apart from the report. */
+function showProgress({ seeds, violations }: Totals, begunMs: number): void {
+  if (seeds % progressSeeds !== 0) return;
+  const seconds = Math.round((Date.now() - begunMs) / 1000);
+  process.stderr.write(`${seeds} seeds, ${violations.length} violations, ${seconds} s\n`);
+}
+
 async function main(): Promise<number> {
   const options = readOptions();
   if (options.help) {
@@ -206,6 +216,7 @@ async function main(): Promise<number> {
       const choice = { first: seed + at, seeds: share, untilMs, step: workers, profile };
       return startWorker(choice, (report) => {
         totals.add(report);
+        showProgress(totals, begunMs);
         for (const violation of report.violations.slice(0, 3)) {
           process.stdout.write(
             `seed ${report.seed} ${violation.checker}: ${violation.message.split('\n')[0]}\n`,
