@@ -2,7 +2,7 @@
  * Records of bytes, added at the end and cut at the front, in blocks outside the JavaScript heap.
  * Bytes never change once added, so a snapshot may keep the blocks while the log goes on.
  */
-import { Reader } from '@tuplet/proto';
+import { malformed, type Reader } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import { copyBytes } from './copy-bytes.ts';
 
@@ -13,8 +13,14 @@ const blockBytesMin = 4_096;
 const markBytes = 2_048;
 const lengthBytes = 4;
 
-interface Block {
+/** Memory to write to, byte by byte or by numbers. */
+export interface Room {
   readonly bytes: Uint8Array;
+  /** The same memory. */
+  readonly view: DataView;
+}
+
+interface Block extends Room {
   /** Offsets of records, about one in `markBytes`; the first is 0. */
   readonly marks: number[];
   /** Position of its first byte. */
@@ -70,7 +76,7 @@ export class ByteLog {
 
   /** Adds a copy of a record, the bytes of `source` from `from` to `to`; returns its position. */
   append(source: Uint8Array, from = 0, to: number = source.length): number {
-    copyBytes(source, from, to, this.room(to - from), this.writeAt);
+    copyBytes(source, from, to, this.room(to - from).bytes, this.writeAt);
     return this.commit(to - from);
   }
 
@@ -78,11 +84,11 @@ export class ByteLog {
    * Memory with room for a record of up to `lengthMax` bytes, which is written there from `writeAt`
    * on and becomes part of the log by `commit`.
    */
-  room(lengthMax: number): Uint8Array {
+  room(lengthMax: number): Room {
     const size = lengthBytes + lengthMax;
     const newest = this.#newest;
-    if (newest !== undefined && newest.used + size <= newest.bytes.length) return newest.bytes;
-    return this.#open(size).bytes;
+    if (newest !== undefined && newest.used + size <= newest.bytes.length) return newest;
+    return this.#open(size);
   }
 
   /** Where the record that there is room for begins in its memory. */
@@ -108,16 +114,17 @@ export class ByteLog {
 
   /**
    * Adds the records of a run, as `runsOf` gives it, in one piece; returns how many there are. Throws
-   * DecodeError where the bytes are no run.
+   * DecodeError where the bytes are no run of records of at least `lengthMin` bytes.
    */
-  appendRun(reader: Reader): number {
+  appendRun(reader: Reader, lengthMin: number): number {
     const { bytes, position: from, end: to } = reader;
     const room = this.room(Math.max(0, to - from - lengthBytes));
-    room.set(bytes.subarray(from, to), this.writeAt - lengthBytes);
+    room.bytes.set(bytes.subarray(from, to), this.writeAt - lengthBytes);
     let count = 0;
     for (let at = from; at < to; count += 1) {
       reader.advance(lengthBytes);
       const length = readLength(bytes, at) >>> 0;
+      if (length < lengthMin) throw malformed('a record is too short');
       at = reader.advance(length) + length;
       this.commit(length);
     }
@@ -135,12 +142,14 @@ export class ByteLog {
     return recordAt(this.#blockOf(position), position);
   }
 
-  /** The record at a position, to be read without a view of it. */
-  reader(position: number): Reader {
-    const { bytes, start } = this.#blockOf(position);
-    const at = position - start;
-    const from = at + lengthBytes;
-    return new Reader(bytes, from, from + readLength(bytes, at));
+  /** The memory that holds the record at a position; with `startOf` it names it without making a view. */
+  viewOf(position: number): DataView {
+    return this.#blockOf(position).view;
+  }
+
+  /** Where the record at a position begins in its memory. */
+  startOf(position: number): number {
+    return position - this.#blockOf(position).start + lengthBytes;
   }
 
   /** The position of the record after this one; `end` after the youngest. */
@@ -189,7 +198,8 @@ export class ByteLog {
     const grown = (this.#newest?.bytes.length ?? 0) * 2;
     const usual = Math.min(blockBytesMax, Math.max(blockBytesMin, grown));
     const bytes = new Uint8Array(Math.max(usual, size));
-    const block = { bytes, marks: [0], start: this.#end, used: 0 };
+    const view = new DataView(bytes.buffer);
+    const block = { bytes, view, marks: [0], start: this.#end, used: 0 };
     this.#blocks.push(block);
     this.#newest = block;
     return block;

@@ -1,5 +1,5 @@
 /** Up to this many bytes a loop beats making a view and calling into the runtime (measured, Node 20). */
-const loopBytesMax = 128;
+export const loopBytesMax = 128;
 
 /** Copies `start` to `end` of `source` to `at` of `target`; they do not overlap. */
 export function copyBytes(
@@ -28,4 +28,16 @@ export function copyBytes(
     target[to + 7] = source[i + 7] as number;
   }
   for (; i < end; i += 1) target[i + shift] = source[i] as number;
+}
+
+/** As `copyBytes` by a loop, but whole words of four bytes: up to three bytes after `end` are copied too. */
+export function copyWords(
+  source: DataView,
+  start: number,
+  end: number,
+  target: DataView,
+  at: number,
+): void {
+  const shift = at - start;
+  for (let i = start; i < end; i += 4) target.setInt32(i + shift, source.getInt32(i, true), true);
 }

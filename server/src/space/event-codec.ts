@@ -1,24 +1,16 @@
 /**
- * Events as bytes: `tuplet.internal.v1.HistoryEvent`, kept in memory and in snapshots. Each write and
- * each take makes some, so they are written straight from the tuple's row to where they stay.
+ * Events as bytes, kept in memory and in snapshots (`tuplet.internal.v1`, snapshot.proto, has the
+ * table). Each write and each take makes some, and each makes an old one go: so an event is written
+ * straight from the tuple's row to where it stays, with everything but its bytes at a fixed place.
  */
-import { malformed, Reader, varintSize } from '@tuplet/proto';
-import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
-import { copyBytes } from './copy-bytes.ts';
+import { malformed } from '@tuplet/proto';
+import type { LogIndex, Slot, SpaceId, StampMs, TupleId } from '../base/ids.ts';
+import type { Room } from './byte-log.ts';
 import type { EventPlace, HistoryKind, SpaceEvent } from './history.ts';
 import type { StoredTuple } from './outcome.ts';
-import { readKept } from './result-codec.ts';
 import type { Row } from './rows.ts';
 import type { TupleStore } from './tuple-store.ts';
-import {
-  lengthTag,
-  nextTag,
-  numberSize,
-  putNumber,
-  readNested,
-  required,
-  varintTag,
-} from './wire-fields.ts';
+import { required } from './wire-fields.ts';
 
 /** The numbers of the kinds of events on disk. */
 export const historyKinds = {
@@ -34,33 +26,32 @@ const kindOf = new Map<number, HistoryKind>(
   (Object.keys(historyKinds) as HistoryKind[]).map((kind) => [historyKinds[kind], kind]),
 );
 
-/** An event begins with its `last` flag, so that it can be set once the entry is applied. */
-export const lastFlagAt = 1;
+// Where a field begins in an event. Numbers beyond 32 bits have 16 more (`…High`), but for the id, which has 32.
+/** An event's `last` flag, which is set once the entry is applied. */
+export const lastFlagAt = 0;
+const kindAt = 1;
+const slotAt = 2;
+const positionAt = 4;
+const revisionAt = 8;
+const stampAt = 12;
+const revisionHighAt = 16;
+const stampHighAt = 18;
+const spaceAt = 20;
+const idAt = 24;
+const idHighAt = 28;
+const tupleRevisionAt = 32;
+const writtenAt = 36;
+const leaseEndAt = 40;
+const tupleRevisionHighAt = 44;
+const writtenHighAt = 46;
+const deliveriesAt = 48;
+const sizeAt = 52;
+const leaseEndHighAt = 56;
+const oldRevisionHighAt = 58;
+const oldRevisionAt = 60;
 
-/** Bytes of an event besides those of its tuple's two forms, at most: eleven fields and two lengths. */
-export const eventHeadBytesMax: number = 11 * 9 + 2 * 6;
-
-const tags = {
-  last: varintTag(1),
-  kind: varintTag(2),
-  revision: varintTag(3),
-  position: varintTag(4),
-  stampMs: varintTag(5),
-  space: varintTag(6),
-  slot: varintTag(7),
-  tuple: lengthTag(8),
-  oldBytes: lengthTag(9),
-  oldRevision: varintTag(10),
-} as const;
-
-const keptTags = {
-  id: varintTag(1),
-  revision: varintTag(2),
-  writtenAtMs: varintTag(3),
-  leaseEndMs: varintTag(4),
-  deliveries: varintTag(5),
-  bytes: lengthTag(6),
-} as const;
+/** Bytes of an event before those of its tuple, which those of the form before a replacement follow. */
+export const eventHeadBytes = 64;
 
 /** What an event says before it says of which tuple. Changed in place: one serves all events. */
 export interface EventHead {
@@ -69,109 +60,105 @@ export interface EventHead {
   stampMs: number;
 }
 
-/** Writes an event about a row as it is now, and returns where it ends. There is room for it. */
+/** Bytes of an event about a row as it is now, with the form before a replacement. */
+export function eventBytes(tuples: TupleStore, row: Row, old: StoredTuple | undefined): number {
+  return eventHeadBytes + tuples.rows.size(row) + (old === undefined ? 0 : old.bytes.length);
+}
+
+/** Writes an event about a row as it is now, and the form before a replacement. There is room for it. */
 export function putEvent(
-  target: Uint8Array,
-  start: number,
+  { bytes, view }: Room,
+  at: number,
   kind: HistoryKind,
   head: EventHead,
   tuples: TupleStore,
   row: Row,
-): number {
-  const { rows } = tuples;
-  let at = putNumber(target, start, tags.last, 0);
-  at = putNumber(target, at, tags.kind, historyKinds[kind]);
-  at = putNumber(target, at, tags.revision, head.revision);
-  if (head.position > 0) at = putNumber(target, at, tags.position, head.position);
-  at = putNumber(target, at, tags.stampMs, head.stampMs);
-  at = putNumber(target, at, tags.space, rows.space(row));
-  const slot = rows.slot(row);
-  if (slot > 0) at = putNumber(target, at, tags.slot, slot);
-  return putRow(target, at, tuples, row);
-}
-
-/** Writes the form before a replacement behind its event; returns where it ends. */
-export function putOldForm(target: Uint8Array, start: number, old: StoredTuple): number {
-  const { bytes, revision } = old;
-  const at = putNumber(target, start, tags.oldBytes, bytes.length);
-  copyBytes(bytes, 0, bytes.length, target, at);
-  return putNumber(target, at + bytes.length, tags.oldRevision, revision);
-}
-
-/** The row's tuple as field 8, without making an object of it. */
-function putRow(target: Uint8Array, start: number, tuples: TupleStore, row: Row): number {
+  old: StoredTuple | undefined,
+): void {
   const { rows, slabs } = tuples;
+  view.setUint32(at, (historyKinds[kind] << 8) | (rows.slot(row) << 16), true);
+  view.setUint32(at + positionAt, head.position, true);
+  putWide(view, at + revisionAt, at + revisionHighAt, head.revision);
+  putWide(view, at + stampAt, at + stampHighAt, head.stampMs);
+  view.setUint32(at + spaceAt, rows.space(row), true);
   const id = tuples.idOf(row);
-  const revision = rows.revision(row);
-  const writtenAtMs = rows.writtenAtMs(row);
+  view.setUint32(at + idAt, id, true);
+  view.setUint32(at + idHighAt, id / two32, true);
+  putWide(view, at + tupleRevisionAt, at + tupleRevisionHighAt, rows.revision(row));
+  putWide(view, at + writtenAt, at + writtenHighAt, rows.writtenAtMs(row));
   const leaseEndMs = rows.leaseEndMs(row);
-  const deliveries = rows.deliveries(row);
-  const size = rows.size(row);
   const leased = leaseEndMs < Number.POSITIVE_INFINITY;
-  let length = 2 + numberSize(id) + numberSize(revision);
-  if (writtenAtMs > 0) length += 1 + numberSize(writtenAtMs);
-  if (leased) length += 1 + numberSize(leaseEndMs);
-  if (deliveries > 0) length += 1 + varintSize(deliveries);
-  if (size > 0) length += 1 + varintSize(size) + size;
-  let at = putNumber(target, start, tags.tuple, length);
-  at = putNumber(target, at, keptTags.id, id);
-  at = putNumber(target, at, keptTags.revision, revision);
-  if (writtenAtMs > 0) at = putNumber(target, at, keptTags.writtenAtMs, writtenAtMs);
-  if (leased) at = putNumber(target, at, keptTags.leaseEndMs, leaseEndMs);
-  if (deliveries > 0) at = putNumber(target, at, keptTags.deliveries, deliveries);
-  if (size === 0) return at;
-  at = putNumber(target, at, keptTags.bytes, size);
-  const from = slabs.startOf(rows.place(row));
-  copyBytes(slabs.chunkOf(rows.place(row)), from, from + size, target, at);
-  return at + size;
+  putWide(view, at + leaseEndAt, at + leaseEndHighAt, leased ? leaseEndMs : 0);
+  view.setUint32(at + deliveriesAt, rows.deliveries(row), true);
+  const size = rows.size(row);
+  view.setUint32(at + sizeAt, size, true);
+  putWide(view, at + oldRevisionAt, at + oldRevisionHighAt, old === undefined ? 0 : old.revision);
+  slabs.copyInto(rows.place(row), size, bytes, view, at + eventHeadBytes);
+  if (old !== undefined) bytes.set(old.bytes, at + eventHeadBytes + size);
 }
 
-/** Reads the fields before the space, which every event has in this order. Throws DecodeError. */
-export function readHead(reader: Reader, head: EventHead): void {
-  const flagged = reader.tag() === tags.last && reader.uint32() <= 1;
-  if (!flagged || reader.tag() !== tags.kind || !kindOf.has(reader.uint32()))
-    throw malformed('an event has a flag and a kind');
-  if (reader.tag() !== tags.revision) throw malformed('an event has a revision');
-  head.revision = reader.uint64();
-  head.position = 0;
-  let tag = reader.tag();
-  if (tag === tags.position) {
-    head.position = reader.uint32();
-    tag = reader.tag();
-  }
-  if (tag !== tags.stampMs) throw malformed('an event has a stamp');
-  head.stampMs = reader.uint64();
+/** Reads where and when an event stands that begins at `at`. */
+export function readHead(view: DataView, at: number, head: EventHead): void {
+  head.revision = wide(view, at + revisionAt, at + revisionHighAt);
+  head.position = view.getUint32(at + positionAt, true);
+  head.stampMs = wide(view, at + stampAt, at + stampHighAt);
 }
 
 /** Where an event stands. */
 export function placeOf(record: Uint8Array): EventPlace {
   const head = { revision: 0, position: 0, stampMs: 0 };
-  readHead(new Reader(record), head);
+  readHead(viewOf(record), 0, head);
   return { revision: head.revision as LogIndex, position: head.position };
 }
 
-/** An event from its message, which `putEvent` has written. Throws DecodeError. */
+/** An event from its bytes, which `putEvent` has written. Throws DecodeError. */
 export function decodeEvent(record: Uint8Array): SpaceEvent {
-  const reader = new Reader(record);
-  const numbers = new Array<number>(11).fill(0);
-  let tuple: StoredTuple | undefined;
-  let oldBytes: Uint8Array | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === tags.tuple) tuple = readNested(reader, readKept);
-    else if (tag === tags.oldBytes) oldBytes = reader.lengthDelimited().slice();
-    else numbers[tag >>> 3] = reader.uint64();
-  }
-  const [, last, number, revision, position, stampMs, space, slot, , , oldRevision] = numbers;
-  const kind = required(kindOf.get(number ?? 0));
+  const view = viewOf(record);
+  const kind = required(kindOf.get(view.getUint8(kindAt)));
+  const head = { revision: 0, position: 0, stampMs: 0 };
+  readHead(view, 0, head);
+  const oldAt = eventHeadBytes + view.getUint32(sizeAt, true);
+  const replaced = kind === 'replaced';
+  if (oldAt > record.length || (oldAt < record.length && !replaced))
+    throw malformed('an event has the bytes that it says');
+  const leaseEndMs = wide(view, leaseEndAt, leaseEndHighAt);
   return {
-    place: { revision: revision as LogIndex, position: position ?? 0 },
+    place: { revision: head.revision as LogIndex, position: head.position },
     kind,
-    last: last === 1,
-    stampMs: stampMs as StampMs,
-    space: space as SpaceId,
-    slot: slot as Slot,
-    tuple: { ...required(tuple), state: kind === 'taken' ? 'handed' : 'ready' },
-    old: oldBytes && { revision: oldRevision as LogIndex, bytes: oldBytes },
+    last: view.getUint8(lastFlagAt) === 1,
+    stampMs: head.stampMs as StampMs,
+    space: view.getUint32(spaceAt, true) as SpaceId,
+    slot: view.getUint16(slotAt, true) as Slot,
+    tuple: {
+      id: (view.getUint32(idHighAt, true) * two32 + view.getUint32(idAt, true)) as TupleId,
+      revision: wide(view, tupleRevisionAt, tupleRevisionHighAt) as LogIndex,
+      bytes: record.slice(eventHeadBytes, oldAt),
+      deliveries: view.getUint32(deliveriesAt, true),
+      writtenAtMs: wide(view, writtenAt, writtenHighAt) as StampMs,
+      leaseEndMs: leaseEndMs === 0 ? undefined : (leaseEndMs as StampMs),
+      state: kind === 'taken' ? 'handed' : 'ready',
+    },
+    old: replaced
+      ? {
+          revision: wide(view, oldRevisionAt, oldRevisionHighAt) as LogIndex,
+          bytes: record.slice(oldAt),
+        }
+      : undefined,
   };
+}
+
+const two32 = 2 ** 32;
+
+/** Storing keeps the lower bits alone. */
+function putWide(view: DataView, lowAt: number, highAt: number, value: number): void {
+  view.setUint32(lowAt, value, true);
+  view.setUint16(highAt, value / two32, true);
+}
+
+function wide(view: DataView, lowAt: number, highAt: number): number {
+  return view.getUint16(highAt, true) * two32 + view.getUint32(lowAt, true);
+}
+
+function viewOf({ buffer, byteOffset, length }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, length);
 }

@@ -9,16 +9,17 @@ import { ByteLog, type ByteLogCut } from './byte-log.ts';
 import {
   decodeEvent,
   type EventHead,
-  eventHeadBytesMax,
+  eventBytes,
+  eventHeadBytes,
   type historyKinds,
   lastFlagAt,
   placeOf,
   putEvent,
-  putOldForm,
   readHead,
 } from './event-codec.ts';
 import type { StoredTuple } from './outcome.ts';
 import type { Row } from './rows.ts';
+import { slackBytes } from './slabs.ts';
 import type { TupleStore } from './tuple-store.ts';
 
 /** What happened. A tuple of a dropped space is cancelled. */
@@ -142,12 +143,10 @@ export class EventHistory {
     }
     const log = this.#log;
     if (log.count === 0) copyHead(last, this.#oldest);
-    const room = eventHeadBytesMax + tuples.rows.size(row) + (old?.bytes.length ?? 0);
-    const target = log.room(room);
-    const start = log.writeAt;
-    let end = putEvent(target, start, kind, last, tuples, row);
-    if (old !== undefined) end = putOldForm(target, end, old);
-    this.#youngest = log.commit(end - start);
+    const length = eventBytes(tuples, row, old);
+    const room = log.room(length + slackBytes);
+    putEvent(room, log.writeAt, kind, last, tuples, row, old);
+    this.#youngest = log.commit(length);
   }
 
   /** An entry has been applied: its last event is marked, and the oldest events go. */
@@ -178,10 +177,10 @@ export class EventHistory {
   load(reader: Reader): number {
     const log = this.#log;
     const begin = log.end;
-    const count = log.appendRun(reader);
+    const count = log.appendRun(reader, eventHeadBytes);
     if (count === 0) throw malformed('an item has events');
     const { revision, position } = this.#loaded;
-    readHead(log.reader(begin), this.#loaded);
+    readHead(log.viewOf(begin), log.startOf(begin), this.#loaded);
     const later = this.#loaded.revision - revision || this.#loaded.position - position;
     if (later <= 0) throw malformed('events are out of order');
     if (begin === log.first) copyHead(this.#loaded, this.#oldest);
@@ -225,7 +224,7 @@ export class EventHistory {
     if (later > 0) copyHead(oldest, cut);
     log.cutFirst();
     if (log.count === 0) oldest.stampMs = Number.POSITIVE_INFINITY;
-    else readHead(log.reader(log.first), oldest);
+    else readHead(log.viewOf(log.first), log.startOf(log.first), oldest);
   }
 }
 

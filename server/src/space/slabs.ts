@@ -4,12 +4,14 @@
  */
 import { assert, present } from '../base/assert.ts';
 import { limits } from '../base/limits.ts';
-import { copyBytes } from './copy-bytes.ts';
+import { copyBytes, copyWords, loopBytesMax } from './copy-bytes.ts';
 
 /** Where a tuple's bytes begin: chunk × 2^14 + offset in units of four bytes. */
 export type Place = number;
 
 const unitBytes = 4;
+/** What `copyInto` may write past the bytes it copies. */
+export const slackBytes: number = unitBytes - 1;
 const offsetBits = 14;
 const offsetMask = (1 << offsetBits) - 1;
 const chunkBytes = unitBytes << offsetBits;
@@ -21,6 +23,8 @@ const sharedBytesMax = chunkBytes / 4;
 export class Slabs {
   // Invariant: #chunks[i] is undefined exactly where i is in #vacant or retired by a hold.
   readonly #chunks: (Uint8Array | undefined)[] = [];
+  /** The same memory; what it says of a chunk that is gone means nothing. */
+  readonly #views: DataView[] = [];
   /** Live bytes of each chunk, in whole units. */
   readonly #live: number[] = [];
   readonly #vacant: number[] = [];
@@ -82,6 +86,16 @@ export class Slabs {
   copy(place: Place, size: number): Uint8Array {
     const start = this.startOf(place);
     return this.chunkOf(place).slice(start, start + size);
+  }
+
+  /**
+   * Copies bytes to `at` of `target`, of which `view` is the same memory. Bytes lie in whole units, so
+   * that few are copied by words, and up to `slackBytes` after them change.
+   */
+  copyInto(place: Place, size: number, target: Uint8Array, view: DataView, at: number): void {
+    const start = this.startOf(place);
+    if (size > loopBytesMax) target.set(this.chunkOf(place).subarray(start, start + size), at);
+    else copyWords(this.#views[place >>> offsetBits] as DataView, start, start + size, view, at);
   }
 
   /** Until `release`, bytes given up stay readable: a snapshot is being cut. */
@@ -175,6 +189,7 @@ export class Slabs {
     const chunk = this.#vacant.pop() ?? this.#chunks.length;
     assert(chunk < chunksMax, 'a partition holds fewer bytes than slabs can address');
     this.#chunks[chunk] = bytes;
+    this.#views[chunk] = new DataView(bytes.buffer);
     this.#live[chunk] = 0;
     this.#heldBytes += bytes.length;
     return chunk;

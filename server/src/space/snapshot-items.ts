@@ -21,7 +21,7 @@ import {
 } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
-export const snapshotFormat = 3;
+export const snapshotFormat = 4;
 
 /** The fields of SnapshotItem. */
 export const ItemField = {
