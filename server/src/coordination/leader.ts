@@ -99,7 +99,7 @@ export class Leader implements RowWatcher {
     this.#mutations = this.#newMutations();
     this.#reads = new Reads({ context, matcher: this.#matcher, handed: this.#handed, serial });
     this.#admission = new Admission(context, {
-      resume: (parked) => this.#enter(parked),
+      resume: ({ from, message }) => this.#enter(from, message),
       unknown: (session) => this.#sends.drop(session),
     });
     this.#home = new SessionHome(context);
@@ -386,12 +386,12 @@ export class Leader implements RowWatcher {
     message: Register | Fence | Take | Mutate,
     operation: SessionOperation,
   ): void {
-    const parked: Parked = { from, message, operation };
-    if (this.#context.space.session(operation.session) === 'unknown') this.#admission.park(parked);
-    else this.#enter(parked);
+    if (this.#context.space.session(operation.session) === 'unknown')
+      this.#admission.park({ from, message, operation });
+    else this.#enter(from, message);
   }
 
-  #enter({ from, message }: Parked): void {
+  #enter(from: CoordinatorId, message: Parked['message']): void {
     switch (message.kind) {
       case 'register':
         this.#offers.register(from, message);

@@ -28,7 +28,7 @@ export type Seen = 'new' | 'old' | 'outdated' | 'closed' | 'busy';
  * until the client's floor has passed the operation, also when it is answered.
  */
 export class NewestSends {
-  readonly #sessions = new Map<SessionId, SessionSends>();
+  readonly #sessions = new NumberMap<SessionSends>();
   readonly #operationsMax: number;
 
   constructor(operationsMax: number) {

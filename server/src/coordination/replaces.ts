@@ -154,7 +154,7 @@ export class Replaces {
       },
     );
     this.#locks.enterForm(tuple, { bytes, index, isDoomed: false });
-    this.#inFlight.enter(space, slot, index, { bytes, isHandedOver: false });
+    this.#inFlight.enter(space, slot, { index, bytes, isHandedOver: false });
   }
 
   #settle(mutation: Mutation, outcome: Outcome): void {

@@ -1,66 +1,59 @@
 import { FieldOffsets, matchTuple, NumberMap, type Template } from '@tuplet/proto';
 import type { LogIndex, Slot, SpaceId } from '../base/ids.ts';
 
-/** A tuple that an entry in flight adds to a slot. */
+/** A tuple that an entry in flight adds to a slot, or the form that it gives one. */
 export interface TupleInFlight {
+  /** The entry; one may add several to a slot. */
+  readonly index: LogIndex;
   readonly bytes: Uint8Array;
   /** The same entry hands it over: it will be present, and never ready. */
   readonly isHandedOver: boolean;
-}
-
-interface EntryInFlight {
-  readonly index: LogIndex;
-  readonly tuples: TupleInFlight[];
 }
 
 const offsets = new FieldOffsets();
 
 /** What entries in flight add to each slot, in log order: what decisions about absence and order see. */
 export class WritesInFlight {
-  readonly #slots = new NumberMap<EntryInFlight[]>();
+  readonly #slots = new NumberMap<TupleInFlight[]>();
 
-  /** An entry that adds this tuple, or gives one this form, was proposed. */
-  enter(space: SpaceId, slot: Slot, index: LogIndex, tuple: TupleInFlight): void {
+  /** An entry was proposed. */
+  enter(space: SpaceId, slot: Slot, tuple: TupleInFlight): void {
     const key = keyOf(space, slot);
-    const entries = this.#slots.get(key);
-    const last = entries?.[entries.length - 1];
-    if (entries === undefined) this.#slots.set(key, [{ index, tuples: [tuple] }]);
-    else if (last?.index === index) last.tuples.push(tuple);
-    else entries.push({ index, tuples: [tuple] });
+    const tuples = this.#slots.get(key);
+    if (tuples === undefined) this.#slots.set(key, [tuple]);
+    else tuples.push(tuple);
   }
 
-  /** That entry was applied; entries are applied in log order. */
+  /** It was applied; asked once for each of its tuples. Entries are applied in log order. */
   leave(space: SpaceId, slot: Slot, index: LogIndex): void {
     const key = keyOf(space, slot);
-    const entries = this.#slots.get(key);
-    if (entries === undefined || entries[0]?.index !== index) return;
-    if (entries.length === 1) this.#slots.delete(key);
-    else entries.shift();
+    const tuples = this.#slots.get(key);
+    if (tuples === undefined || tuples[0]?.index !== index) return;
+    if (tuples.length === 1) this.#slots.delete(key);
+    else tuples.shift();
   }
 
   /** The newest entry in flight that changes the slot; undefined: none. */
   lastChange(space: SpaceId, slot: Slot): LogIndex | undefined {
-    const entries = this.#slots.get(keyOf(space, slot));
-    return entries?.[entries.length - 1]?.index;
+    const tuples = this.#slots.get(keyOf(space, slot));
+    return tuples?.[tuples.length - 1]?.index;
   }
 
   /** The newest entry in flight that makes a match present; undefined: none. */
   lastMatch(space: SpaceId, slot: Slot, template: Template): LogIndex | undefined {
-    const entries = this.#slots.get(keyOf(space, slot)) ?? [];
-    for (let i = entries.length - 1; i >= 0; i -= 1) {
-      const entry = entries[i];
-      if (entry?.tuples.some((tuple) => matches(template, tuple))) return entry.index;
+    const tuples = this.#slots.get(keyOf(space, slot)) ?? [];
+    for (let i = tuples.length - 1; i >= 0; i -= 1) {
+      const tuple = tuples[i];
+      if (tuple !== undefined && matches(template, tuple)) return tuple.index;
     }
     return undefined;
   }
 
   /** Whether an entry in flight makes a match ready. */
   hasReadyMatch(space: SpaceId, slot: Slot, template: Template): boolean {
-    const entries = this.#slots.get(keyOf(space, slot));
-    if (entries === undefined) return false;
-    return entries.some(({ tuples }) =>
-      tuples.some((tuple) => !tuple.isHandedOver && matches(template, tuple)),
-    );
+    const tuples = this.#slots.get(keyOf(space, slot));
+    if (tuples === undefined) return false;
+    return tuples.some((tuple) => !tuple.isHandedOver && matches(template, tuple));
   }
 }
 

@@ -107,7 +107,7 @@ export class Writes {
     for (let i = 0; i < tuples.length; i += 1) {
       const { slot, bytes } = tuples[i] as NewTuple;
       const isHandedOver = handOvers.length > 0 && handOvers.some(({ tuple }) => tuple === i);
-      this.#inFlight.enter(space, slot, index, { bytes, isHandedOver });
+      this.#inFlight.enter(space, slot, { index, bytes, isHandedOver });
     }
   }
 

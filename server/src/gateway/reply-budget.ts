@@ -17,18 +17,14 @@ const decay = 0.95;
 /** Milliseconds after which a call that was not answered is known to wait. */
 export const parkMs = 20;
 
-interface Running {
-  readonly waits: boolean;
-  readonly sinceMs: number;
-}
-
 /**
  * Counts the calls that may be answered with tuples at any moment. A call that blocks leaves the count
  * once it has been silent for a while: thousands may wait, and it is their writers who answer them.
  */
 export class ReplyBudget {
   readonly #bytesTarget: number;
-  readonly #running: NumberMap<Running> = new NumberMap();
+  /** When each began; Infinity for one that does not wait. */
+  readonly #running: NumberMap<number> = new NumberMap();
   /** The size that the next replies may have: falls slowly, rises at once. */
   #expectedBytes: number;
 
@@ -46,7 +42,7 @@ export class ReplyBudget {
 
   /** A call begins. */
   begin(callId: number, waits: boolean, nowMs: number): void {
-    this.#running.set(callId, { waits, sinceMs: nowMs });
+    this.#running.set(callId, waits ? nowMs : Number.POSITIVE_INFINITY);
   }
 
   /** A call was answered; `bytes` of tuples, 0 for none. */
@@ -58,9 +54,8 @@ export class ReplyBudget {
   /** Takes calls that wait out of the count, once they have been silent long enough. */
   park(nowMs: number): void {
     for (const callId of this.#running.keys()) {
-      const running = this.#running.get(callId);
-      if (running?.waits === true && nowMs - running.sinceMs >= parkMs)
-        this.#running.delete(callId);
+      const sinceMs = this.#running.get(callId) ?? Number.POSITIVE_INFINITY;
+      if (nowMs - sinceMs >= parkMs) this.#running.delete(callId);
     }
   }
 }

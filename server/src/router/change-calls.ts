@@ -7,7 +7,7 @@ import type { Operation } from '../space/command.ts';
 import type { Result } from '../space/outcome.ts';
 import type { Call, CallPorts } from './call.ts';
 import { type Failure, identityReused, invalid, isFailure } from './failure.ts';
-import { type Changed, MutationCall } from './mutation.ts';
+import { type Changed, MutationCall, type MutationOwner } from './mutation.ts';
 import type {
   Answer,
   CancelRequest,
@@ -43,7 +43,7 @@ export function write(
     partition: space.partitionOf(tuple.slot),
     operation: identified(request.operation, space),
     change: { kind: 'write', space: space.id, tuples: [tuple] },
-    reply: writtenReply,
+    owner: writtenReply,
   });
 }
 
@@ -91,7 +91,7 @@ export function writeIfAbsent(
     partition: space.partitionOf(tuple.slot),
     operation: identified(request.operation, space),
     change: { kind: 'write-if-absent', space: space.id, tuple, absent: absent.template },
-    reply: writtenReply,
+    owner: writtenReply,
   });
 }
 
@@ -126,7 +126,7 @@ export function replace(
     partition,
     operation: identified(request.operation, space),
     change,
-    reply: replacedReply,
+    owner: replacedReply,
   });
 }
 
@@ -165,7 +165,7 @@ export function increment(
       field: request.field,
       delta: delta.slice(),
     },
-    reply: replacedReply,
+    owner: replacedReply,
   });
 }
 
@@ -185,7 +185,7 @@ export function cancelOrRenew(
     request.kind === 'cancel'
       ? { kind: 'cancel', space: space.id, tuple }
       : { kind: 'renew', space: space.id, tuple, leaseMs: request.leaseMs };
-  return new MutationCall(maker.ports, number, { partition, operation, change, reply: byIdReply });
+  return new MutationCall(maker.ports, number, { partition, operation, change, owner: byIdReply });
 }
 
 /** Who asks: a request id is one of the space that the call is for. */
@@ -200,34 +200,29 @@ function pinnedTarget(space: RoutedSpace, template: Uint8Array): Target | Failur
   return invalid('NOT_PINNED', 'template', 'the template is not pinned to one slot');
 }
 
-/** The reply of an outcome; a result of another kind shows that its identity was used twice. */
+/** What the callers of a kind hear; a result of another kind shows that its identity was used twice. */
 function replyWith(
-  changed: Changed,
   unchanged: Answer,
   convert: (result: Result) => Answer | undefined,
-): Answer {
-  if (changed.kind === 'failed') return changed;
-  if (changed.kind === 'unchanged') return unchanged;
-  return convert(changed.result) ?? { kind: 'failed', failure: identityReused };
+): MutationOwner {
+  const answerOf = (changed: Changed): Answer => {
+    if (changed.kind === 'failed') return changed;
+    if (changed.kind === 'unchanged') return unchanged;
+    return convert(changed.result) ?? { kind: 'failed', failure: identityReused };
+  };
+  return { settled: (mutation, changed) => mutation.answer(answerOf(changed)) };
 }
 
-function writtenReply(changed: Changed): Answer {
-  return replyWith(changed, { kind: 'written', tuple: undefined }, (result) =>
-    result.kind === 'written' ? { kind: 'written', tuple: result.tuples[0] } : undefined,
-  );
-}
+const writtenReply = replyWith({ kind: 'written', tuple: undefined }, (result) =>
+  result.kind === 'written' ? { kind: 'written', tuple: result.tuples[0] } : undefined,
+);
 
-function replacedReply(changed: Changed): Answer {
-  return replyWith(changed, { kind: 'replaced', change: undefined }, (result) =>
-    result.kind === 'replaced' ? { kind: 'replaced', change: result } : undefined,
-  );
-}
+const replacedReply = replyWith({ kind: 'replaced', change: undefined }, (result) =>
+  result.kind === 'replaced' ? { kind: 'replaced', change: result } : undefined,
+);
 
-function byIdReply(changed: Changed): Answer {
-  const none: Answer = { kind: 'removed', found: false };
-  return replyWith(changed, none, (result) => {
-    if (result.kind === 'cancelled') return { kind: 'removed', found: result.found };
-    if (result.kind !== 'renewed') return undefined;
-    return { kind: 'renewed', found: result.found, leaseEndMs: result.leaseEndMs };
-  });
-}
+const byIdReply = replyWith({ kind: 'removed', found: false }, (result) => {
+  if (result.kind === 'cancelled') return { kind: 'removed', found: result.found };
+  if (result.kind !== 'renewed') return undefined;
+  return { kind: 'renewed', found: result.found, leaseEndMs: result.leaseEndMs };
+});

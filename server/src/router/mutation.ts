@@ -12,17 +12,17 @@ export type Changed =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** Who hears once how a change ended. */
+/** Who hears once how a change ended: one for all calls of a kind, or the call that it is a part of. */
 export interface MutationOwner {
-  settled(partition: PartitionId, changed: Changed): void;
+  settled(mutation: MutationCall, changed: Changed): void;
 }
 
 /**
- * One change on its way to one partition. It is sent to one leadership at a time. To the next one
+ * One change on its way to one partition, which does not wait. It is sent to one leadership at a time. To the next one
  * it goes again only where that is exact: it carries an identity, by which the partition knows it
  * again, or the last leader said that nothing was proposed.
  */
-export class Mutation {
+export class MutationCall implements Call {
   readonly partition: PartitionId;
   readonly #ports: CallPorts;
   readonly #call: CallId;
@@ -53,6 +53,11 @@ export class Mutation {
     this.#owner = options.owner;
   }
 
+  /** Ends the call; for its owner alone, where it is a call of its own. */
+  answer(answer: Answer): void {
+    this.#ports.answer(this.#call, answer);
+  }
+
   start(): void {
     const epoch = this.#ports.epochOf(this.partition);
     if (epoch !== undefined) this.#send(epoch);
@@ -61,13 +66,13 @@ export class Mutation {
   receive(message: FromLeader): void {
     switch (message.kind) {
       case 'result':
-        this.#owner.settled(this.partition, { kind: 'result', result: message.result });
+        this.#owner.settled(this, { kind: 'result', result: message.result });
         return;
       case 'unchanged':
-        this.#owner.settled(this.partition, { kind: 'unchanged' });
+        this.#owner.settled(this, { kind: 'unchanged' });
         return;
       case 'stop':
-        this.#owner.settled(this.partition, { kind: 'failed', failure: stopped(message.why) });
+        this.#owner.settled(this, { kind: 'failed', failure: stopped(message.why) });
         return;
       case 'refused':
         if (message.m !== this.#m) return;
@@ -76,7 +81,7 @@ export class Mutation {
           this.#fail();
           return;
         }
-        this.#owner.settled(this.partition, {
+        this.#owner.settled(this, {
           kind: 'failed',
           failure: refusedBy(message.partition, message.reason, message.message),
         });
@@ -89,7 +94,8 @@ export class Mutation {
     }
   }
 
-  newEpoch(epoch: Term): void {
+  newEpoch(partition: PartitionId, epoch: Term): void {
+    if (partition !== this.partition) return;
     if (this.#sentTo !== undefined && epoch <= this.#sentTo) return;
     if (this.#sentTo !== undefined) this.#inDoubt = true;
     if (this.#inDoubt && this.#operation === undefined) {
@@ -99,8 +105,17 @@ export class Mutation {
     this.#send(epoch);
   }
 
+  endWait(): void {
+    // It does not wait.
+  }
+  cancel(): void {
+    // It does not wait: its answer is on the way.
+  }
   giveUp(): void {
     this.#fail();
+  }
+  abandon(): void {
+    // What was sent may happen; nobody asks (SPEC: ended with an unknown outcome).
   }
 
   #refusedBy(epoch: Term, definite: boolean): void {
@@ -131,58 +146,6 @@ export class Mutation {
   #fail(): void {
     const unsure = this.#inDoubt || this.#sentTo !== undefined;
     const failure = unsure ? outcomeUnknown(this.partition) : noLeader(this.partition);
-    this.#owner.settled(this.partition, { kind: 'failed', failure });
-  }
-}
-
-/** A call that changes one partition and does not wait. */
-export class MutationCall implements Call, MutationOwner {
-  readonly #ports: CallPorts;
-  readonly #number: CallId;
-  readonly #reply: (changed: Changed) => Answer;
-  readonly #mutation: Mutation;
-
-  constructor(
-    ports: CallPorts,
-    number: CallId,
-    options: {
-      readonly partition: PartitionId;
-      readonly operation: Operation | undefined;
-      readonly change: Change;
-      /** What the caller hears of the outcome. */
-      readonly reply: (changed: Changed) => Answer;
-    },
-  ) {
-    this.#ports = ports;
-    this.#number = number;
-    this.#reply = options.reply;
-    const { partition, operation, change } = options;
-    this.#mutation = new Mutation(ports, number, { partition, operation, change, owner: this });
-  }
-
-  settled(_partition: PartitionId, changed: Changed): void {
-    this.#ports.answer(this.#number, this.#reply(changed));
-  }
-
-  start(): void {
-    this.#mutation.start();
-  }
-  receive(message: FromLeader): void {
-    this.#mutation.receive(message);
-  }
-  newEpoch(partition: PartitionId, epoch: Term): void {
-    if (partition === this.#mutation.partition) this.#mutation.newEpoch(epoch);
-  }
-  endWait(): void {
-    // It does not wait.
-  }
-  cancel(): void {
-    // It does not wait: its answer is on the way.
-  }
-  giveUp(): void {
-    this.#mutation.giveUp();
-  }
-  abandon(): void {
-    // What was sent may happen; nobody asks (SPEC: ended with an unknown outcome).
+    this.#owner.settled(this, { kind: 'failed', failure });
   }
 }

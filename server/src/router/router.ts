@@ -167,7 +167,7 @@ export class Router {
     if (!waits) this.#prompt.push(number, now + this.#limits.callMsMax);
     else if (waitEndMs !== undefined) this.#deadlines.set(number, waitEndMs);
     made.start();
-    this.#schedule();
+    this.#schedule(now);
     return number;
   }
 
@@ -318,8 +318,7 @@ export class Router {
   }
 
   /** Sets the timer to the earliest deadline, if it is another. */
-  #schedule(): void {
-    const now = this.#clock.monotonicMs();
+  #schedule(now = this.#clock.monotonicMs()): void {
     if (!this.#sessions.wantsTicks) this.#nextTickMs = Number.POSITIVE_INFINITY;
     else if (this.#nextTickMs === Number.POSITIVE_INFINITY) this.#nextTickMs = now + routerTickMs;
     const dueMs = Math.min(this.#deadlines.nextMs, this.#prompt.nextMs, this.#nextTickMs);

@@ -5,7 +5,7 @@ import type { NewTuple, Operation } from '../space/command.ts';
 import type { WrittenTuple } from '../space/outcome.ts';
 import type { Call, CallPorts } from './call.ts';
 import { type Failure, identityReused } from './failure.ts';
-import { type Changed, Mutation, type MutationOwner } from './mutation.ts';
+import { type Changed, MutationCall, type MutationOwner } from './mutation.ts';
 
 /** A tuple of a write-many and where it goes. */
 export interface PlacedTuple {
@@ -15,7 +15,7 @@ export interface PlacedTuple {
 
 /** What goes to one partition. */
 interface Part {
-  readonly mutation: Mutation;
+  readonly mutation: MutationCall;
   /** Where its tuples stand in the request. */
   readonly positions: readonly number[];
   open: boolean;
@@ -49,7 +49,7 @@ export class WriteManyCall implements Call, MutationOwner {
     }
     for (const [partition, positions] of places) {
       const tuples = options.tuples.filter((placed) => placed.partition === partition);
-      const mutation = new Mutation(ports, number, {
+      const mutation = new MutationCall(ports, number, {
         partition,
         operation: options.operation,
         change: {
@@ -67,7 +67,7 @@ export class WriteManyCall implements Call, MutationOwner {
   start(): void {
     for (const { mutation } of this.#parts.values()) mutation.start();
   }
-  settled(partition: PartitionId, changed: Changed): void {
+  settled({ partition }: MutationCall, changed: Changed): void {
     const part = this.#parts.get(partition);
     if (part === undefined || !part.open) return;
     part.open = false;
@@ -95,7 +95,7 @@ export class WriteManyCall implements Call, MutationOwner {
   }
   newEpoch(partition: PartitionId, epoch: Term): void {
     const part = this.#parts.get(partition);
-    if (part?.open) part.mutation.newEpoch(epoch);
+    if (part?.open) part.mutation.newEpoch(partition, epoch);
   }
   endWait(): void {
     // It does not wait.
