@@ -39,6 +39,7 @@ const home = 'server/dist/src/coordination/session-home.js';
 const writes = 'server/dist/src/coordination/writes.js';
 const replaces = 'server/dist/src/coordination/replaces.js';
 const reads = 'server/dist/src/coordination/reads.js';
+const search = 'server/dist/src/coordination/search.js';
 const sends = 'server/dist/src/coordination/newest-sends.js';
 const expiry = 'server/dist/src/coordination/expiry.js';
 const log = 'server/dist/src/storage/log.js';
@@ -316,20 +317,20 @@ const emptiness: readonly Mutant[] = [
   one(
     'false empty: a wait that ended looks at nothing',
     reads,
-    'const found = message.cancelled ? [] :',
-    'const found = message.cancelled || message.waitEnded ? [] :',
+    'const isEnough = found.length >= enoughFor(query);',
+    'const isEnough = !waitEnded && found.length >= enoughFor(query);',
   ),
   one(
     'expiry by local clock',
-    reads,
-    'if (view.rows.visible(row, view.stampMs))\n                rows.push(row);',
-    'if (view.rows.visible(row, view.stampMs + 5000))\n                rows.push(row);',
+    search,
+    'if (!this.#view.rows.visible(row, this.#view.stampMs))',
+    'if (!this.#view.rows.visible(row, this.#view.stampMs + 5000))',
   ),
   one(
     'a count forgets the expired ones to come',
-    reads,
-    'if (view.rows.visible(row, view.stampMs))\n                count += 1;',
-    'if (view.rows.visible(row, view.stampMs + 5000))\n                count += 1;',
+    search,
+    'return this.#view.rows.leaseEndMs(row) > this.#stampMs;',
+    'return this.#view.rows.leaseEndMs(row) > this.#stampMs + 5000;',
   ),
   {
     name: 'two write-if-absent',

@@ -3,6 +3,7 @@ import type { LogIndex, PartitionId, Term } from '../base/ids.ts';
 import {
   blockedMutationsMax,
   parkedRequestsMax,
+  searchSliceRows,
   limits as shared,
   tupleIndexesMax,
   tupleIndexRowsMin,
@@ -33,6 +34,7 @@ const defaultLimits: LeaderLimits = {
   endedSessionsMax: shared.endedSessionsMax,
   tupleIndexesMax,
   tupleIndexRowsMin,
+  searchSliceRows,
 };
 
 /** What all parts of one leader share: its partition's state, its voice, and its entries in flight. */

@@ -226,13 +226,14 @@ export class Leader implements RowWatcher {
     if (command.kind === 'end') this.#sessionEnded(command.session);
   }
 
-  /** The end of a turn: those who wait get what came free, reads are answered, indexes grow. */
+  /** The end of a turn: those who wait get what came free, reads are answered, indexes grow, searches go on. */
   flush(nowMs: number): void {
     this.#context.nowMs = nowMs;
     if (!this.#isServing) return;
     this.#settle();
     this.#giveBacks.propose();
     this.#matcher.build();
+    this.#reads.goOn();
   }
 
   /** About every 10 ms. */
@@ -246,6 +247,12 @@ export class Leader implements RowWatcher {
     this.#settle();
     this.#giveBacks.propose();
     this.#matcher.build();
+    this.#reads.goOn();
+  }
+
+  /** Whether `flush` has work that goes on from turn to turn. */
+  get hasSlices(): boolean {
+    return this.#matcher.isBuilding || this.#reads.isSearching;
   }
 
   /** Whether offers are open, which lapse soon. */

@@ -123,6 +123,8 @@ export interface SpaceView {
   nextDeadlineMs(): number;
   /** Ready tuples whose lease ended at or before the stamp: what one EXPIRE may name. */
   expiredRows(stampMs: StampMs, max: number): readonly TupleId[];
+  /** All ready tuples whose lease ended at or before the stamp. */
+  allExpired(stampMs: StampMs): readonly TupleId[];
   observer: RowWatcher | undefined;
 }
 
@@ -147,4 +149,5 @@ export interface LeaderLimits {
   readonly endedSessionsMax: number;
   readonly tupleIndexesMax: number;
   readonly tupleIndexRowsMin: number;
+  readonly searchSliceRows: number;
 }

@@ -5,6 +5,8 @@ import type { HandedRows } from './handed-rows.ts';
 import type { LeaderContext } from './leader-context.ts';
 import type { CallId, CoordinatorId, Count, Query, Read } from './messages.ts';
 import type { RowNumber } from './ports.ts';
+import { MatchCount, type Matches, OldestMatches, Search } from './search.ts';
+import { Searches } from './searches.ts';
 import { tooManyWaiters } from './session-load.ts';
 import type { TupleMatcher } from './tuple-matcher.ts';
 import type { Waiting } from './waiting.ts';
@@ -28,11 +30,14 @@ class WaitingRead implements Waiting {
   lacking = 1;
   /** The tuple that woke it, as it was then; undefined: it sleeps. */
   woken: StoredTuple | undefined = undefined;
+  /** It looks for what there is, and has not done so in one turn. */
+  search: Search | undefined = undefined;
+  isWaitEnded: boolean;
   place: LinePlace | undefined = undefined;
 
   constructor(
     from: CoordinatorId,
-    { call, query, states, m }: Read,
+    { call, query, states, m, waitEnded }: Read,
     arrival: readonly [number, number],
   ) {
     this.coordinator = from;
@@ -40,8 +45,14 @@ class WaitingRead implements Waiting {
     this.query = query;
     this.states = states;
     this.m = m;
+    this.isWaitEnded = waitEnded;
     [this.arrivalMs, this.serial] = arrival;
   }
+}
+
+interface Finding {
+  readonly search: Search;
+  readonly matches: OldestMatches;
 }
 
 /** Reads and counts: answered from the applied state, locked tuples included, once confirmed (L3). */
@@ -53,6 +64,7 @@ export class Reads {
   readonly #offsets = new FieldOffsets();
   readonly #waiting = new WaitingIndex<WaitingRead>();
   readonly #calls = new Map<CoordinatorId, Map<CallId, WaitingRead>>();
+  readonly #searches = new Searches();
   #woken: WaitingRead[] = [];
 
   constructor(options: {
@@ -78,32 +90,67 @@ export class Reads {
   }
 
   read(from: CoordinatorId, message: Read): void {
-    const { call, query, states, m } = message;
+    const { call, query, states, m, cancelled, waitEnded } = message;
     const waiting = this.#calls.get(from)?.get(call);
     if (waiting !== undefined && m <= waiting.m) return;
-    if (waiting !== undefined) waiting.m = m;
-    const found = message.cancelled ? [] : this.#find(query, states);
-    const isEnough = found.length > 0 && found.length >= Math.min(query.min, query.max);
-    if (isEnough || message.cancelled || message.waitEnded) {
+    if (waiting !== undefined) {
+      waiting.m = m;
+      waiting.isWaitEnded ||= waitEnded;
+    }
+    if (cancelled) {
       if (waiting !== undefined) this.#remove(waiting);
-      if (isEnough) this.#sayFound(from, call, m, found);
-      else this.#sayNothing(from, call, m, message.cancelled);
+      this.#sayNothing(from, call, m, true);
       return;
     }
-    if (waiting === undefined) this.#wait(from, message);
-    else waiting.lacking = query.min - found.length;
+    // It answers when its search is done.
+    if (waiting?.search !== undefined) return;
+    const finding = this.#look(query, states);
+    if (!finding.search.isDone) {
+      const reader = waiting ?? this.#wait(from, message);
+      if (reader !== undefined) this.#goOnLater(reader, finding);
+      return;
+    }
+    const found = this.#found(query, states, finding);
+    const isEnough = found.length >= enoughFor(query);
+    if (isEnough || waitEnded) {
+      if (waiting !== undefined) this.#remove(waiting);
+      if (isEnough) this.#sayFound(from, call, m, found);
+      else this.#sayNothing(from, call, m, false);
+      return;
+    }
+    const reader = waiting ?? this.#wait(from, message);
+    if (reader !== undefined) reader.lacking = query.min - found.length;
   }
 
-  tally(from: CoordinatorId, { call, space, template, states }: Count): void {
+  tally(from: CoordinatorId, message: Count): void {
+    const { call, space, template, states } = message;
     const view = this.#context.space;
-    let count = 0;
     // Kept counts hold tuples whose lease is over until they expire: while there are none, they are right.
     const isExact = template === undefined && view.nextDeadlineMs() > view.stampMs;
-    if (states.includes('ready')) {
-      count += isExact ? view.counts(space).ready : this.#countVisible(space, template);
+    if (isExact || !states.includes('ready')) {
+      this.#sayCount(from, message, states.includes('ready') ? view.counts(space).ready : 0);
+      return;
     }
+    const matches = new MatchCount(view);
+    const search = this.#search(space, template, matches);
+    const say = (): void => {
+      const isMeant = (row: RowNumber): boolean =>
+        view.rows.space(row) === space && (template === undefined || this.#matches(template, row));
+      this.#sayCount(from, message, matches.count(isMeant));
+    };
+    if (search.isDone) {
+      say();
+      return;
+    }
+    const refusal = tooManyWaiters(this.#context, this.#searches.count);
+    if (refusal === undefined) this.#searches.add(from, search, say);
+    else this.#context.answer(from, call, { ...refusal, m: 0 });
+  }
+
+  #sayCount(from: CoordinatorId, { call, space, template, states }: Count, ready: number): void {
+    let count = ready;
     if (states.includes('handed')) {
-      if (template === undefined) count += view.counts(space).handed;
+      if (template === undefined) count += this.#context.space.counts(space).handed;
       else {
         for (const row of this.#handed.ofSpace(space)) if (this.#matches(template, row)) count += 1;
       }
@@ -111,14 +158,14 @@ export class Reads {
     this.#context.confirm(() => this.#context.answer(from, call, { kind: 'counted', count }));
   }
 
-  #countVisible(space: SpaceId, template: Template | undefined): number {
-    const view = this.#context.space;
-    const walk = this.#matcher.walk(space, template);
-    let count = 0;
-    for (let row = walk.next(); row >= 0; row = walk.next()) {
-      if (view.rows.visible(row, view.stampMs)) count += 1;
-    }
-    return count;
+  /** Whether searches go on with the next `goOn`. */
+  get isSearching(): boolean {
+    return this.#searches.count > 0;
+  }
+
+  /** Goes on with the searches that did not end in one turn. */
+  goOn(): void {
+    if (this.#searches.count > 0) this.#searches.goOn(this.#context.limits.searchSliceRows);
   }
 
   /** A tuple came into a state, inside `apply`: wakes all reads that match; `offsets` has scanned it. */
@@ -133,6 +180,8 @@ export class Reads {
     let stored: StoredTuple | undefined;
     for (const waiting of this.#waiting.all(view.rows.space(row), bytes, offsets)) {
       if (!waiting.states.includes(state)) continue;
+      // What is there when its search is done answers it.
+      if (waiting.search !== undefined) continue;
       waiting.lacking -= 1;
       if (waiting.lacking > 0 || waiting.woken !== undefined) continue;
       stored ??= view.stored(row);
@@ -148,31 +197,48 @@ export class Reads {
     this.#woken = [];
     for (const waiting of woken) {
       const { query, states, woken: by } = waiting;
-      waiting.woken = undefined;
       if (waiting.place === undefined || by === undefined) continue;
-      let found = query.max > 1 ? this.#find(query, states) : [by];
-      if (found.length < query.min) {
-        waiting.lacking = query.min - found.length;
-        if (query.min > 1) continue;
-        // It was handed over by the entry that wrote it (E3): there for a moment, and seen.
-        found = [by];
+      if (query.max === 1) {
+        this.#decide(waiting, [by]);
+        continue;
       }
-      this.#remove(waiting);
-      this.#sayFound(waiting.coordinator, waiting.call, waiting.m, found);
+      const finding = this.#look(query, states);
+      if (finding.search.isDone) this.#decide(waiting, this.#found(query, states, finding));
+      else this.#goOnLater(waiting, finding);
     }
+  }
+
+  /** A search for a read that waits is done. */
+  #decide(waiting: WaitingRead, found: readonly StoredTuple[]): void {
+    const { coordinator, call, m, query, woken: by } = waiting;
+    waiting.woken = undefined;
+    let tuples = found;
+    if (found.length < enoughFor(query)) {
+      // One was handed over by the entry that wrote it (E3): there for a moment, and seen.
+      if (by !== undefined && enoughFor(query) === 1) tuples = [by];
+      else if (!waiting.isWaitEnded) {
+        waiting.lacking = query.min - found.length;
+        return;
+      }
+    }
+    this.#remove(waiting);
+    if (tuples.length >= enoughFor(query)) this.#sayFound(coordinator, call, m, tuples);
+    else this.#sayNothing(coordinator, call, m, false);
   }
 
   /** The reads of a router that is gone go. */
   dropCoordinator(coordinator: CoordinatorId): void {
     for (const waiting of [...(this.#calls.get(coordinator)?.values() ?? [])])
       this.#remove(waiting);
+    this.#searches.dropCoordinator(coordinator);
   }
 
-  #wait(from: CoordinatorId, message: Read): void {
-    const refusal = tooManyWaiters(this.#context, this.#waiting.count);
+  /** Undefined: too many wait, which is said. */
+  #wait(from: CoordinatorId, message: Read): WaitingRead | undefined {
+    const refusal = tooManyWaiters(this.#context, this.count);
     if (refusal !== undefined) {
       this.#context.answer(from, message.call, { ...refusal, m: message.m });
-      return;
+      return undefined;
     }
     const arrivalMs = this.#context.nowMs - (message.query.waitedMs ?? 0);
     const waiting = new WaitingRead(from, message, [arrivalMs, this.#serial()]);
@@ -180,19 +246,41 @@ export class Reads {
     const calls = this.#calls.get(from);
     if (calls === undefined) this.#calls.set(from, new Map([[message.call, waiting]]));
     else calls.set(message.call, waiting);
+    return waiting;
   }
 
   #remove(waiting: WaitingRead): void {
+    if (waiting.search !== undefined) this.#searches.drop(waiting.search);
     this.#waiting.remove(waiting);
     const calls = this.#calls.get(waiting.coordinator);
     calls?.delete(waiting.call);
     if (calls?.size === 0) this.#calls.delete(waiting.coordinator);
   }
 
+  /** Looks for the oldest matches, as far as one slice goes. */
+  #look({ space, template, max }: Query, states: States): Finding {
+    const matches = new OldestMatches(this.#context.space, states.includes('ready') ? max : 0);
+    return { matches, search: this.#search(space, template, matches) };
+  }
+
+  #search(space: SpaceId, template: Template | undefined, matches: Matches): Search {
+    const { searchSliceRows: rowsMax } = this.#context.limits;
+    return new Search({ matcher: this.#matcher, space, template, matches, rowsMax });
+  }
+
+  #goOnLater(waiting: WaitingRead, { search, matches }: Finding): void {
+    waiting.search = search;
+    this.#searches.add(waiting.coordinator, search, () => {
+      waiting.search = undefined;
+      const { query, states } = waiting;
+      this.#decide(waiting, this.#found(query, states, { search, matches }));
+    });
+  }
+
   /** The oldest matches in the given states, up to `max` and what fits one answer. */
-  #find({ space, template, max }: Query, states: States): StoredTuple[] {
+  #found({ space, template, max }: Query, states: States, { matches }: Finding): StoredTuple[] {
     const view = this.#context.space;
-    const rows = states.includes('ready') ? this.#readyRows(space, template, max) : [];
+    const rows = matches.rows();
     if (states.includes('handed')) {
       const handed = this.#handed.ofSpace(space).filter((row) => this.#matches(template, row));
       rows.push(...handed);
@@ -208,16 +296,6 @@ export class Reads {
     return found;
   }
 
-  #readyRows(space: Query['space'], template: Query['template'], max: number): RowNumber[] {
-    const view = this.#context.space;
-    const rows: RowNumber[] = [];
-    const walk = this.#matcher.walk(space, template);
-    for (let row = walk.next(); row >= 0 && rows.length < max; row = walk.next()) {
-      if (view.rows.visible(row, view.stampMs)) rows.push(row);
-    }
-    return rows;
-  }
-
   #matches(template: Query['template'], row: RowNumber): boolean {
     const bytes = this.#context.space.bytesOf(row);
     return matchTuple(template, bytes, this.#offsets.scan(bytes));
@@ -230,4 +308,9 @@ export class Reads {
   #sayNothing(to: CoordinatorId, call: CallId, m: number, cancelled: boolean): void {
     this.#context.confirm(() => this.#context.answer(to, call, { kind: 'nothing', m, cancelled }));
   }
+}
+
+/** Matches that answer a read. */
+function enoughFor({ min, max }: Query): number {
+  return Math.max(1, Math.min(min, max));
 }

@@ -108,6 +108,12 @@ export class TupleIndex {
     return this.#seek(this.#next[row] as number, this.#hash[row] as number);
   }
 
+  /** Whether a row stands here under this hash. */
+  has(row: RowNumber, hash: number): boolean {
+    if (row >= this.#previous.length || this.#previous[row] === absent) return false;
+    return this.#hash[row] === (hash | 0);
+  }
+
   #seek(from: number, hash: number): RowNumber {
     let row = from;
     while (row !== none && this.#hash[row] !== hash) row = this.#next[row] as number;

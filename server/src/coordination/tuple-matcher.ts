@@ -10,7 +10,7 @@ import type { SpaceId } from '../base/ids.ts';
 import { tupleIndexSliceRows } from '../base/limits.ts';
 import type { LeaderLimits, RowNumber, SpaceView } from './ports.ts';
 import { TupleIndex } from './tuple-index.ts';
-import { type Chain, Walk } from './walk.ts';
+import { type Chain, type PassedRows, Walk } from './walk.ts';
 
 interface Build {
   readonly name: string;
@@ -32,6 +32,8 @@ export class TupleMatcher {
   readonly #offsets = new FieldOffsets();
   readonly #indexes = new Map<string, TupleIndex>();
   readonly #builds: Build[] = [];
+  /** Walks that go on in a later turn, and who hears of the rows they have passed. */
+  readonly #resting = new Map<Walk, PassedRows>();
   #uses = 0;
 
   constructor(space: SpaceView, limits: LeaderLimits) {
@@ -39,10 +41,36 @@ export class TupleMatcher {
     this.#limits = limits;
   }
 
-  /** Ready rows of a space that match, oldest first; those out of sight by time among them. */
-  walk(space: SpaceId, template: Template | undefined): Walk {
-    const chains = template === undefined ? undefined : this.#chains(space, template);
+  /**
+   * Ready rows of a space that match, oldest first; those out of sight by time among them. By age:
+   * through the age list, which is never dropped.
+   */
+  walk(space: SpaceId, template: Template | undefined, byAge = false): Walk {
+    const chains = template === undefined || byAge ? undefined : this.#chains(space, template);
     return new Walk({ view: this.#space, space, template, chains });
+  }
+
+  /** Keeps a walk in step with what `apply` does, until it is forgotten. */
+  rest(walk: Walk, passed: PassedRows): void {
+    walk.rest();
+    const indexes = walk.indexes();
+    for (const index of indexes) index.lastUse = this.#uses;
+    if (indexes.every((index) => this.#isKept(index))) this.#resting.set(walk, passed);
+  }
+
+  /** Whether a walk that was left to rest may go on: not after an index that it uses was dropped. */
+  mayGoOn(walk: Walk): boolean {
+    return this.#resting.has(walk);
+  }
+
+  /** The walk is over, or nobody asks any more. */
+  forget(walk: Walk): void {
+    this.#resting.delete(walk);
+  }
+
+  /** Whether an index is being built. */
+  get isBuilding(): boolean {
+    return this.#builds.length > 0;
   }
 
   /** Bytes of all indexes, and whether any is still being built. */
@@ -63,10 +91,13 @@ export class TupleMatcher {
       const isPassed = next < 0 || this.#space.idOf(row) < this.#space.idOf(next);
       if (isPassed) index.insert(row, bytes, offsets);
     }
+    for (const [walk, passed] of this.#resting) if (walk.space === space) walk.ready(row, passed);
   }
 
   /** A row is no longer ready; it still stands in the age list. */
   unready(row: RowNumber): void {
+    const space = this.#space.rows.space(row);
+    for (const [walk, passed] of this.#resting) if (walk.space === space) walk.unready(row, passed);
     for (const index of this.#indexes.values()) index.remove(row);
     for (const build of this.#builds) {
       if (build.next === row) build.next = this.#space.nextReady(row);
@@ -88,6 +119,7 @@ export class TupleMatcher {
     }
     if (build.next < 0) {
       this.#builds.shift();
+      this.#drop(build.name);
       this.#indexes.set(build.name, build.index);
     }
     return this.#builds.length > 0;
@@ -106,7 +138,7 @@ export class TupleMatcher {
         fields.length === lookup.fields.length
           ? lookup.hashes
           : [hashOfPattern(alternatives[i] as CompiledPattern, fields)];
-      for (const hash of hashes) chains.push({ index, row: index.first(hash) });
+      for (const hash of hashes) chains.push({ index, hash, row: index.first(hash) });
     }
     return chains;
   }
@@ -114,7 +146,7 @@ export class TupleMatcher {
   /** The index of these fields; while there is none, the best one of some of them. */
   #indexFor(space: SpaceId, fields: readonly number[]): TupleIndex | undefined {
     this.#uses += 1;
-    const name = `${space}:${fields.join()}`;
+    const name = nameOf(space, fields);
     let index = this.#indexes.get(name);
     if (index === undefined || index.isCrowded) this.#begin(name, space, fields);
     index ??= this.#partOf(space, fields);
@@ -151,8 +183,27 @@ export class TupleMatcher {
       oldest = each;
       lastUse = index.lastUse;
     }
-    return oldest !== undefined && this.#indexes.delete(oldest);
+    return oldest !== undefined && this.#drop(oldest);
   }
+
+  /** An index goes, or another takes its place: the walks that rest in it must begin anew. */
+  #drop(name: string): boolean {
+    const index = this.#indexes.get(name);
+    if (index === undefined) return false;
+    for (const walk of this.#resting.keys()) {
+      if (walk.indexes().includes(index)) this.#resting.delete(walk);
+    }
+    return this.#indexes.delete(name);
+  }
+
+  /** Whether it still hears of what `apply` does. */
+  #isKept(index: TupleIndex): boolean {
+    return this.#indexes.get(nameOf(index.space, index.fields)) === index;
+  }
+}
+
+function nameOf(space: SpaceId, fields: readonly number[]): string {
+  return `${space}:${fields.join()}`;
 }
 
 function lookupOf(pattern: CompiledPattern): Lookup | undefined {

@@ -175,6 +175,8 @@ export class PartitionGroup extends Group<Command> {
   protected override flushLeader(nowMs: number): void {
     this.#nowMs = nowMs;
     this.leader.flush(nowMs);
+    // Indexes being built and searches go on in the next turn, whether anything happens or not.
+    if (this.leader.hasSlices) this.touched = true;
   }
 
   protected override beginServing(nowMs: number): void {

@@ -314,7 +314,7 @@ export class CountCall implements Call {
   }
 
   abandon(): void {
-    // Nothing is kept for it anywhere.
+    // What partitions keep for it ends with their part of the count.
   }
 
   /** Asks the partition's leadership, if it is another than the one that refused. */

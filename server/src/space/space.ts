@@ -222,6 +222,11 @@ export class Space {
     return expiredIds(this.#state, stampMs, max);
   }
 
+  /** All of them. */
+  allExpired(stampMs: StampMs): TupleId[] {
+    return this.#state.tuples.expired(stampMs, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  }
+
   /** Tuples of sessions that are over, or of operations below a floor, that wait for GIVE-BACK. */
   get returning(): number {
     return this.#state.returns.count;
