@@ -26,10 +26,18 @@ export interface TupleColumns {
   readonly leaseEndMs: number;
 }
 
-/** What a row holds besides its links. */
-export interface RowContent extends TupleColumns {
-  readonly place: Place;
-  readonly size: number;
+/** What a row holds besides its links. Changed in place: one serves a walk over all rows. */
+export class RowContent implements TupleColumns {
+  counter = 0;
+  revision: LogIndex = 0 as LogIndex;
+  writtenAtMs: StampMs = 0 as StampMs;
+  space: SpaceId = 0 as SpaceId;
+  slot: Slot = 0 as Slot;
+  handed = false;
+  deliveries = 0;
+  leaseEndMs: number = Number.POSITIVE_INFINITY;
+  place: Place = 0;
+  size = 0;
 }
 
 const pageShift = 10;
@@ -237,9 +245,9 @@ export class TupleRows {
     page.leases[row & pageMask] = none ? 0 : leaseEndMs;
   }
 
-  /** All columns of a row that holds a tuple. */
-  content(row: Row): RowContent {
-    return present(contentAt(this.#page(row), row & pageMask), 'the row holds a tuple');
+  /** Reads all columns of a row; false where it is free. */
+  read(row: Row, content: RowContent): boolean {
+    return readCell(this.#page(row), row & pageMask, content);
   }
 
   /** The next younger row of the same space in any state, or `noRow`. */
@@ -336,27 +344,26 @@ export class TupleRows {
   }
 }
 
-/** One row of a page that a cut keeps; undefined where it is free. */
-export function contentAt(page: PageColumns, cell: number): RowContent | undefined {
+/** Reads one row of a page that a cut keeps; false where it is free. */
+export function readCell(page: PageColumns, cell: number, content: RowContent): boolean {
   const { words, halves, leases } = page;
   const word = cell * wordColumns;
   const half = cell * halfColumns;
   const stateCell = words[word + stateColumn] as number;
   const state = stateCell & 3;
-  if (state === free) return undefined;
+  if (state === free) return false;
   const lease = leases?.[cell] ?? 0;
-  return {
-    counter: wide(words[word + counterLow], halves[half + counterHigh]),
-    revision: wide(words[word + revisionLow], halves[half + revisionHigh]) as LogIndex,
-    writtenAtMs: wide(words[word + writtenLow], halves[half + writtenHigh]) as StampMs,
-    space: words[word + spaceColumn] as SpaceId,
-    slot: halves[half + slotColumn] as Slot,
-    handed: state === handed,
-    deliveries: stateCell >>> 2,
-    place: words[word + placeColumn] as number,
-    size: words[word + sizeColumn] as number,
-    leaseEndMs: lease === 0 ? Number.POSITIVE_INFINITY : lease,
-  };
+  content.counter = wide(words[word + counterLow], halves[half + counterHigh]);
+  content.revision = wide(words[word + revisionLow], halves[half + revisionHigh]) as LogIndex;
+  content.writtenAtMs = wide(words[word + writtenLow], halves[half + writtenHigh]) as StampMs;
+  content.space = words[word + spaceColumn] as SpaceId;
+  content.slot = halves[half + slotColumn] as Slot;
+  content.handed = state === handed;
+  content.deliveries = stateCell >>> 2;
+  content.place = words[word + placeColumn] as number;
+  content.size = words[word + sizeColumn] as number;
+  content.leaseEndMs = lease === 0 ? Number.POSITIVE_INFINITY : lease;
+  return true;
 }
 
 /** Where a row's columns of 32 bits begin in its page. */

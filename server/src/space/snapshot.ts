@@ -8,7 +8,7 @@ import { assert, present } from '../base/assert.ts';
 import { idIn, type SessionId, type TupleId } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
 import { type ByteLogCut, recordsOf, runsOf } from './byte-log.ts';
-import { contentAt, type PageColumns, pageRows } from './rows.ts';
+import { type PageColumns, pageRows, RowContent, readCell } from './rows.ts';
 import { type HomeRecord, inOrder, type KnownSession, type OperationRecord } from './sessions.ts';
 import {
   noItems,
@@ -50,6 +50,8 @@ export class SnapshotCut {
   readonly #history: ByteLogCut;
   readonly #returning: readonly (readonly TupleId[])[];
   readonly #items: Generator<void>;
+  /** The row that is being written. */
+  readonly #content = new RowContent();
   /** Where the present slice is full. */
   #sliceBytes = 0;
   #tuplesHeld = true;
@@ -170,10 +172,10 @@ export class SnapshotCut {
   *#writePage(page: PageColumns): Generator<void, number> {
     const { partition, tuples } = this.#state;
     const writer = this.#writer;
+    const content = this.#content;
     let count = 0;
     for (let cell = 0; cell < pageRows; cell += 1) {
-      const content = contentAt(page, cell);
-      if (content === undefined) continue;
+      if (!readCell(page, cell, content)) continue;
       writeTuple(writer, idIn(partition, content.counter) as TupleId, content, tuples.slabs);
       count += 1;
       if (writer.position >= this.#sliceBytes) yield;

@@ -6,7 +6,7 @@
 import { type Hash64, hashInto, Writer } from '@tuplet/proto';
 import type { TupleId } from '../base/ids.ts';
 import { recordsOf } from './byte-log.ts';
-import type { Row } from './rows.ts';
+import { type Row, RowContent } from './rows.ts';
 import { saveOperation } from './snapshot.ts';
 import {
   returningItems,
@@ -79,9 +79,10 @@ export function stateHashOf(state: SpaceState): bigint {
 function addTuples(sum: Sum, state: SpaceState): void {
   const { tuples } = state;
   const { rows } = tuples;
+  const content = new RowContent();
   for (let row = 0 as Row; row < rows.rowCount; row = (row + 1) as Row) {
-    if (rows.isFree(row)) continue;
+    if (!rows.read(row, content)) continue;
     const id: TupleId = tuples.idOf(row);
-    sum.add(0, (writer) => writeTuple(writer, id, rows.content(row), tuples.slabs));
+    sum.add(0, (writer) => writeTuple(writer, id, content, tuples.slabs));
   }
 }
