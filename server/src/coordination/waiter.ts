@@ -102,6 +102,8 @@ function withBit(bits: number, bit: number, is: boolean): number {
 /** The waiters of a partition by operation, and by session for its end. */
 export class Waiters {
   readonly #sessions = new NumberMap<NumberMap<Waiter>>();
+  /** An empty one, for the next session: a take that finds a match comes and goes in one turn. */
+  #spare: NumberMap<Waiter> | undefined;
   #count = 0;
 
   get count(): number {
@@ -116,7 +118,8 @@ export class Waiters {
     const { session, sequence } = waiter.operation;
     let ofSession = this.#sessions.get(session);
     if (ofSession === undefined) {
-      ofSession = new NumberMap();
+      ofSession = this.#spare ?? new NumberMap();
+      this.#spare = undefined;
       this.#sessions.set(session, ofSession);
     }
     if (!ofSession.has(sequence)) this.#count += 1;
@@ -130,7 +133,9 @@ export class Waiters {
     if (ofSession?.get(sequence) !== waiter) return;
     ofSession.delete(sequence);
     this.#count -= 1;
-    if (ofSession.size === 0) this.#sessions.delete(session);
+    if (ofSession.size > 0) return;
+    this.#sessions.delete(session);
+    this.#spare = ofSession;
   }
 
   ofSession(session: number): readonly Waiter[] {

@@ -97,6 +97,8 @@ export class Exchange {
   #replyBytes = 0;
   /** What goes with messages that the connection has not taken yet. */
   readonly #writing: (readonly WaitingReply[])[] = [];
+  /** The clock at the present message, or as queued calls are begun. */
+  #nowMs = 0;
   #flushDue = false;
   #halfClosed = false;
   #gone = false;
@@ -139,13 +141,14 @@ export class Exchange {
   }
 
   #message(bytes: Buffer): void {
+    this.#nowMs = performance.now();
     checkSize(bytes);
     checkCalls(bytes);
     const { calls } = contract.ExchangeRequest.decode(plainBytes(bytes), 'refuse');
     for (const { callId, request } of calls) {
       if (this.#gone) return;
       if (request?.kind === 'endCall') this.#endCall(request.value.callId);
-      else if (this.#open.has(callId) || this.#queue.has(callId)) {
+      else if (this.#open.has(callId) || (this.#queue.size > 0 && this.#queue.has(callId))) {
         this.#fail(callIdReused(callId));
         return;
       } else if (request === null) this.#reply(callId, statusReply(emptyCall));
@@ -171,6 +174,7 @@ export class Exchange {
   /** Begins calls in order, as long as their replies fit. */
   #beginQueued(): void {
     if (this.#queue.size === 0) return;
+    this.#nowMs = performance.now();
     for (const [callId, call] of this.#queue) {
       if (this.#gone || !this.#mayBegin(call)) return;
       this.#queue.delete(callId);
@@ -209,7 +213,7 @@ export class Exchange {
       this.#reply(callId, statusReply(tooManyInFlight(inFlight.perConnectionMax)));
       return;
     }
-    if (repliesTuples(call)) this.#budget.begin(callId, mayWait(call), performance.now());
+    if (repliesTuples(call)) this.#budget.begin(callId, mayWait(call), this.#nowMs);
     this.#open.set(callId, beginning);
     try {
       const number = router.call(requestOf(call), this.#listener(call), callId);

@@ -15,7 +15,7 @@ export interface CallPorts {
   epochOf(partition: PartitionId): Term | undefined;
   /** Ends the call `number` with its only answer. */
   answer(number: CallId, answer: Answer): void;
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds, at the present input of the router. */
   nowMs(): number;
 }
 

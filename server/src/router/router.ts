@@ -80,6 +80,8 @@ export class Router {
   readonly #detach: Cancel;
   readonly #unwatch: Cancel;
   #nextCall: CallId = 1;
+  /** The clock at the present input. */
+  #nowMs = 0;
   #timer: Cancel | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
   #nextTickMs = Number.POSITIVE_INFINITY;
@@ -151,6 +153,7 @@ export class Router {
 
   /** Begins a call of a gateway's or of the router's own. */
   #begin(request: Request, listener: AnswerListener, tag = 0): CallId {
+    this.#look();
     const number = this.#newNumber();
     const made = makeCall(this.#maker, number, request);
     if (isFailure(made)) {
@@ -158,7 +161,7 @@ export class Router {
       return number;
     }
     const waitMs = 'waitMs' in request ? request.waitMs : 0;
-    const now = this.#clock.monotonicMs();
+    const now = this.#nowMs;
     const waits = waitMs > 0;
     const ends = waits && waitMs < Number.POSITIVE_INFINITY;
     const waitEndMs = ends ? now + waitMs : waits ? undefined : noWait;
@@ -167,8 +170,13 @@ export class Router {
     if (!waits) this.#prompt.push(number, now + this.#limits.callMsMax);
     else if (waitEndMs !== undefined) this.#deadlines.set(number, waitEndMs);
     made.start();
-    this.#schedule(now);
+    this.#schedule();
     return number;
+  }
+
+  /** An input has come: one look at the clock is enough for all that follows from it. */
+  #look(): void {
+    this.#nowMs = this.#clock.monotonicMs();
   }
 
   #newNumber(): CallId {
@@ -181,10 +189,11 @@ export class Router {
   cancel(number: CallId): void {
     const open = this.#calls.get(number);
     if (open === undefined) return;
+    this.#look();
     // "Cancelled" too comes within the time that the end of a wait has.
     if (open.waitEndMs !== noWait) {
       if (open.waitEndMs !== undefined || !this.#deadlines.has(number))
-        this.#deadlines.set(number, this.#clock.monotonicMs() + this.#limits.waitGraceMs);
+        this.#deadlines.set(number, this.#nowMs + this.#limits.waitGraceMs);
       open.waitEndMs = undefined;
     }
     open.call.cancel();
@@ -195,6 +204,7 @@ export class Router {
   abandon(number: CallId): void {
     const open = this.#calls.get(number);
     if (open === undefined) return;
+    this.#look();
     this.#end(number, open);
     open.call.abandon();
   }
@@ -240,7 +250,7 @@ export class Router {
       ports: {
         send: (to, message) => this.#send(to, message),
         epochOf: (partition) => this.#partitions.epochOf(partition),
-        nowMs: () => this.#clock.monotonicMs(),
+        nowMs: () => this.#nowMs,
         answer: (number, answer) => this.#answer(number, answer),
         begin: (request, answer) => this.#begin(request, answer),
         cancel: (number) => this.cancel(number),
@@ -289,6 +299,7 @@ export class Router {
   }
 
   #deliver(messages: readonly FromLeader[]): void {
+    this.#look();
     for (const message of messages) {
       const open = this.#calls.get(message.call);
       if (open !== undefined) open.call.receive(message);
@@ -304,6 +315,7 @@ export class Router {
   }
 
   #leadership(partition: PartitionId, epoch: Term): void {
+    this.#look();
     for (const { call } of this.#calls.values()) call.newEpoch(partition, epoch);
     this.#schedule();
   }
@@ -318,7 +330,8 @@ export class Router {
   }
 
   /** Sets the timer to the earliest deadline, if it is another. */
-  #schedule(now = this.#clock.monotonicMs()): void {
+  #schedule(): void {
+    const now = this.#nowMs;
     if (!this.#sessions.wantsTicks) this.#nextTickMs = Number.POSITIVE_INFINITY;
     else if (this.#nextTickMs === Number.POSITIVE_INFINITY) this.#nextTickMs = now + routerTickMs;
     const dueMs = Math.min(this.#deadlines.nextMs, this.#prompt.nextMs, this.#nextTickMs);
@@ -333,7 +346,8 @@ export class Router {
   #due(): void {
     this.#timer = undefined;
     this.#timerMs = Number.POSITIVE_INFINITY;
-    const now = this.#clock.monotonicMs();
+    this.#look();
+    const now = this.#nowMs;
     for (let number = this.#deadlines.takeDue(now); number !== undefined; ) {
       this.#callDue(number, now);
       number = this.#deadlines.takeDue(now);
