@@ -155,6 +155,8 @@ export class Engine {
   readonly #flushNow = (): void => {
     this.#flushAsked = false;
     this.#flush(this.#doors.clock.nowMs());
+    // Not even a batch of nothing hurries twice after one message: sockets would not be read meanwhile.
+    this.#link.batchDone();
   };
 
   /**

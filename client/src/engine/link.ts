@@ -57,9 +57,14 @@ export class Link {
     return this.#heardAtMs;
   }
 
-  /** Whether a message has come since the last one was sent. */
+  /** Whether a message has come since the last batch was due. */
   get isHeard(): boolean {
     return this.#isHeard;
+  }
+
+  /** A batch is done, sent or not: the next one that hurries has heard something again. */
+  batchDone(): void {
+    this.#isHeard = false;
   }
 
   /** When a connection may be tried next; in the past if now. */

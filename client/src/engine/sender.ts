@@ -98,7 +98,7 @@ export class Sender {
     if (!lane.mutates || operation.session !== undefined) return true;
     const { session } = lane;
     const { sessions } = this.#parts;
-    if (session?.isSpent) sessions.retire(session);
+    if (session?.isSpent && !session.retiring) sessions.retire(session);
     if (session === undefined || session.retiring || session.isOver(nowMs)) {
       sessions.open(lane, this.#outbox, nowMs);
       return false;

@@ -356,3 +356,20 @@ test('a take that waits for ever does not use up the sequences of those that com
   world.clock.advance(2_000);
   t.is(world.server.sessions.size, 1, 'a session that is spent goes with its last operation');
 });
+
+test('while another session is opened in place of one that is spent, nothing is sent and nothing asked', (t) => {
+  const world = makeWorld();
+  world.run(asking('take', 'none'));
+  for (let count = 1; count < 4_096; count += 1) {
+    world.put('job', count);
+    world.run(asking('take', 'job'));
+    if (count === 1) {
+      world.server.instead = ({ name }) => (name === 'open_session' ? true : undefined);
+    }
+  }
+  world.put('job', 0);
+  // It throws where turns never end.
+  const next = world.run(asking('take', 'job'));
+  t.is(next.told.kind, 'waiting');
+  t.is(world.server.named('open_session').length, 2);
+});

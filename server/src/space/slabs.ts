@@ -23,7 +23,7 @@ const sharedBytesMax = chunkBytes / 4;
 export class Slabs {
   // Invariant: #chunks[i] is undefined exactly where i is in #vacant or retired by a hold.
   readonly #chunks: (Uint8Array | undefined)[] = [];
-  /** The same memory; what it says of a chunk that is gone means nothing. */
+  /** The same memory; `noView` where a chunk is gone, so that nothing holds it. */
   readonly #views: DataView[] = [];
   /** Live bytes of each chunk, in whole units. */
   readonly #live: number[] = [];
@@ -153,6 +153,8 @@ export class Slabs {
       assert((this.#live[chunk] ?? 0) === expected, 'a chunk accounts for its live bytes');
       live += expected;
       if (bytes !== undefined) held += bytes.length;
+      const viewed = this.#views[chunk]?.byteLength ?? 0;
+      assert(viewed === (bytes?.length ?? 0), 'what is given up is not held by a view');
     }
     assert(live === this.#liveBytes, 'slabs account for their live bytes');
     assert(held === this.#heldBytes, 'slabs account for their chunks');
@@ -203,12 +205,15 @@ export class Slabs {
   #vacate(chunk: number): void {
     const bytes = this.#chunk(chunk);
     this.#chunks[chunk] = undefined;
+    this.#views[chunk] = noView;
     this.#heldBytes -= bytes.length;
     this.#vacant.push(chunk);
     const keep = bytes.length === chunkBytes && this.#spare.length < limits.slabSparesMax;
     if (keep) this.#spare.push(bytes);
   }
 }
+
+const noView = new DataView(new ArrayBuffer(0));
 
 function roundUp(bytes: number): number {
   return (bytes + unitBytes - 1) & ~(unitBytes - 1);
