@@ -5450,7 +5450,10 @@ export const SessionService: {
       KeepSessionResponse,
       KeepSessionResponseInit
     >;
-    /** Ends a session: what was handed over and not acknowledged is given back. */
+    /**
+     * Ends a session: what was handed over and not acknowledged is given back, beyond 1,000 tuples or
+     * 1 MiB of a partition a moment after the answer.
+     */
     readonly closeSession: Method<
       CloseSessionRequest,
       CloseSessionRequestInit,

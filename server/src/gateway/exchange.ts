@@ -45,7 +45,7 @@ export interface ExchangePorts {
 export interface ExchangeStream {
   /** The caller's address. */
   getPeer(): string;
-  /** `data`: a message; `end`: the caller sends no more; `cancelled`, `close`: nobody is there. */
+  /** `data`: a message; `end`: the caller sends no more; `cancelled`, and in some `close`: nobody is there. */
   on(event: 'data', listener: (bytes: Buffer) => void): unknown;
   on(event: 'end' | 'cancelled' | 'close' | 'error', listener: () => void): unknown;
   /** `taken` is called when the connection has the message. */

@@ -61,7 +61,7 @@ interface OpenCall {
 
 /**
  * Brings calls to partitions and their answers back. It keeps a table of state machines keyed by
- * number and one heap of deadlines: nothing per blocked call but these. It runs inside the turns of
+ * number, and their deadlines: nothing per blocked call but these. It runs inside the turns of
  * its host and of its callers; its only timer is for the earliest deadline.
  */
 export class Router {
