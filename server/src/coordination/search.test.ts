@@ -5,6 +5,7 @@ import { Prng } from '../base/prng.ts';
 import type { NewTuple } from '../space/command.ts';
 import type { Read } from './messages.ts';
 import type { LeaderLimits } from './ports.ts';
+import { MatchCount, Search } from './search.ts';
 import {
   any,
   type Group,
@@ -24,6 +25,8 @@ import {
   withSession,
   write,
 } from './testing-bed.ts';
+import { TupleMatcher } from './tuple-matcher.ts';
+import type { Walk } from './walk.ts';
 
 const offsets = new FieldOffsets();
 const upTo = (value: number): Template => template(any, range(0, value));
@@ -81,6 +84,8 @@ class Schedule {
     else if (choice === 5) this.#replace();
     else if (choice === 6 && prng.below(3) === 0) this.#endSession();
     else if (choice === 7) group.pass(10 * prng.between(1, 3));
+    // Leases end, and nothing removes the tuples yet.
+    else if (choice === 15) group.nowMs += 20;
     else if (choice < 10) this.#count();
     else if (choice < 12) this.#read();
     this.#check(false);
@@ -106,14 +111,14 @@ class Schedule {
     const prng = this.#prng;
     const field = () =>
       prng.pick([any, any, prng.below(3), range(0, prng.below(4)), range(prng.below(4), 9)]);
-    const alternatives = prng.between(1, 2);
-    return union(Array.from({ length: alternatives }, () => [field(), field()]));
+    const alternatives = prng.pick([1, 1, 2, 3]);
+    return union(Array.from({ length: alternatives }, () => [field(), field(), field()]));
   }
 
   #tuple(): NewTuple {
     const prng = this.#prng;
     const leaseMs = prng.below(3) === 0 ? prng.between(5, 80) : undefined;
-    return { ...newTuple(prng.below(3), prng.below(5)), leaseMs };
+    return { ...newTuple(prng.below(3), prng.below(5), prng.below(3)), leaseMs };
   }
 
   #write(): void {
@@ -297,6 +302,85 @@ test('a read that has looked everywhere stands in line, and what came and went m
   group.receive(2, write(group, undefined, newTuple('job', 2)));
   group.settle();
   t.is(group.take('found').length, 1);
+});
+
+test('a count that walks an index goes on in the right rows when a larger one takes its place', (t) => {
+  const group = newGroup(1, { searchSliceRows: 100, tupleIndexRowsMin: 1 });
+  const job = template('job', any);
+  put(group, newTuple('job', 0));
+  count(group, 1, job);
+  group.settle();
+  t.is(group.leader?.stats().indexes, 1);
+  put(group, ...Array.from({ length: 900 }, (_, value) => newTuple('job', value + 1)));
+  group.said.length = 0;
+  // It finds the index crowded: it walks it, and a larger one is begun.
+  count(group, 2, job);
+  for (let turns = 0; turns < 5; turns += 1) put(group, newTuple('job', 1_000 + turns));
+  t.deepEqual(group.take('counted'), []);
+  turnsUntil(group, 'counted');
+  t.deepEqual(
+    group.take('counted').map((said) => said.count),
+    [906],
+  );
+});
+
+test('a count whose own last alternative drops the index of its first begins anew', (t) => {
+  const limits = { searchSliceRows: 5, tupleIndexRowsMin: 1, tupleIndexesMax: 2 };
+  const group = newGroup(1, limits);
+  const tuples = Array.from({ length: 30 }, (_, value) => newTuple('a', value, 'b'));
+  put(group, ...tuples);
+  for (const fields of [
+    ['a', any, any],
+    [any, 1, any],
+  ]) {
+    count(group, 1, template(...fields));
+    turnsUntil(group, 'counted');
+    group.said.length = 0;
+  }
+  t.is(group.leader?.stats().indexes, 2);
+  const alternatives = union([
+    ['a', any, any],
+    [any, 1, any],
+    [any, 2, 'c'],
+  ]);
+  count(group, 2, alternatives);
+  put(group, newTuple('a', 99, 'b'));
+  t.deepEqual(group.take('counted'), []);
+  turnsUntil(group, 'counted');
+  t.deepEqual(
+    group.take('counted').map((said) => said.count),
+    [31],
+  );
+});
+
+test('a search whose indexes are dropped again and again ends through the age list', (t) => {
+  const group = newGroup();
+  put(group, ...Array.from({ length: 30 }, (_, value) => newTuple('job', value)));
+  const limits = { tupleIndexesMax: 1, tupleIndexRowsMin: 1 } as LeaderLimits;
+  const matcher = new TupleMatcher(group.space, limits);
+  matcher.walk(testSpace, template('job', any));
+  matcher.build();
+  const dropping = {
+    walk: matcher.walk.bind(matcher),
+    rest: matcher.rest.bind(matcher),
+    forget: matcher.forget.bind(matcher),
+    mayGoOn: (walk: Walk) => walk.indexes().length === 0 && matcher.mayGoOn(walk),
+  };
+  const matches = new MatchCount(group.space);
+  const search = new Search({
+    matcher: dropping as unknown as TupleMatcher,
+    space: testSpace,
+    template: template('job', any),
+    matches,
+    rowsMax: 10,
+  });
+  search.rest();
+  for (let turns = 0; turns < 20 && !search.isDone; turns += 1) search.goOn(10);
+  t.true(search.isDone);
+  t.is(
+    matches.count(() => true),
+    30,
+  );
 });
 
 test('searches beyond those that go on at once are done after them', (t) => {

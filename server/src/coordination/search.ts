@@ -137,7 +137,7 @@ export class OldestMatches implements Matches {
 export class MatchCount implements Matches {
   readonly #view: SpaceView;
   /** Those are counted whose lease goes beyond this stamp, until the end, when it is another. */
-  #stampMs: number;
+  readonly #stampMs: number;
   #count = 0;
 
   constructor(view: SpaceView) {
@@ -174,7 +174,6 @@ export class MatchCount implements Matches {
   }
 
   clear(): void {
-    this.#stampMs = this.#view.stampMs;
     this.#count = 0;
   }
 

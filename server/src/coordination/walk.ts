@@ -39,7 +39,7 @@ export class Walk {
   #next: RowNumber;
   /** The row looked at last; gone, it may be, while the walk rests. */
   #last: RowNumber = noRow;
-  // Invariant of a walk that rests: a row is passed if its id is not above this one, or the walk over.
+  // Invariant of a walk that rests, which is not over: a row is passed if its id is not above this one.
   #passedId = 0;
   /** Whether it came to its end. */
   isOver = false;
@@ -112,7 +112,7 @@ export class Walk {
   }
 
   #isPassed(row: RowNumber): boolean {
-    return this.isOver || this.#view.idOf(row) <= this.#passedId;
+    return this.#view.idOf(row) <= this.#passedId;
   }
 
   #isBefore(row: RowNumber, next: RowNumber): boolean {
