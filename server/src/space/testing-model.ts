@@ -349,7 +349,7 @@ export class SpaceModel {
   #end(command: EndCommand): Outcome {
     const known = this.known.get(command.session);
     this.known.delete(command.session);
-    for (const [, record] of this.#sorted(known)) this.#giveBack(record.handed);
+    for (const [, record] of this.#sorted(known)) this.#letGo(record.handed);
     const home = this.home.get(command.session);
     if (home !== undefined) home.state = 'ended';
     const isMarked = home === undefined || home.touched.has(this.partition);
@@ -393,8 +393,13 @@ export class SpaceModel {
     for (const [sequence, record] of this.#sorted(known)) {
       if (sequence >= floor) continue;
       known.operations.delete(sequence);
-      this.#giveBack(record.handed);
+      this.#letGo(record.handed);
     }
+  }
+
+  /** An entry that lets nothing go leaves those that wait to GIVE-BACK. */
+  #letGo(handed: readonly TupleId[]): void {
+    if (handed.length > 0) this.#giveBack(handed);
   }
 
   #giveBack(more: readonly TupleId[]): void {
