@@ -8,12 +8,12 @@ import type { RowContent } from './rows.ts';
 import type { HomeRecord, KnownSession } from './sessions.ts';
 import type { Slabs } from './slabs.ts';
 import type { SpaceState } from './space-state.ts';
+import { tupleTags } from './tuple-load.ts';
 import {
   lengthTag,
   numberSize,
   openField,
   putNumber,
-  varintTag,
   writeFlag,
   writeNumber,
   writePacked,
@@ -97,18 +97,6 @@ export function writeHeader(writer: Writer, state: SpaceState): void {
   writeNumber(writer, 13, ready + handed);
   writer.close(mark);
 }
-
-const tupleTags = {
-  id: varintTag(1),
-  revision: varintTag(2),
-  space: varintTag(3),
-  slot: varintTag(4),
-  writtenAtMs: varintTag(5),
-  leaseEndMs: varintTag(6),
-  deliveries: varintTag(7),
-  handed: varintTag(8),
-  bytes: lengthTag(9),
-} as const;
 
 /**
  * A tuple's item with its length before it. There may be a million in a snapshot: lengths are reckoned

@@ -4,7 +4,19 @@ import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
 import type { TupleColumns } from './rows.ts';
 import { lengthTag, nextTag, positive, readFlag, unknownField, varintTag } from './wire-fields.ts';
 
-const tags = {
+type TupleField =
+  | 'id'
+  | 'revision'
+  | 'space'
+  | 'slot'
+  | 'writtenAtMs'
+  | 'leaseEndMs'
+  | 'deliveries'
+  | 'handed'
+  | 'bytes';
+
+/** The fields of a tuple in a snapshot, for those who read and who write it. */
+export const tupleTags: Readonly<Record<TupleField, number>> = {
   id: varintTag(1),
   revision: varintTag(2),
   space: varintTag(3),
@@ -14,7 +26,7 @@ const tags = {
   deliveries: varintTag(7),
   handed: varintTag(8),
   bytes: lengthTag(9),
-} as const;
+};
 
 /** The tuple read last. One serves all tuples of a snapshot. */
 export class LoadedTuple implements TupleColumns {
@@ -43,15 +55,15 @@ export function readTuple(reader: Reader, tuple: LoadedTuple): void {
   tuple.from = tuple.to = reader.end;
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTag(reader, tag);
-    if (tag === tags.id) id = reader.uint64();
-    else if (tag === tags.revision) revision = reader.uint64();
-    else if (tag === tags.space) space = reader.uint64();
-    else if (tag === tags.slot) slot = reader.uint64();
-    else if (tag === tags.writtenAtMs) writtenAtMs = reader.uint64();
-    else if (tag === tags.leaseEndMs) tuple.leaseEndMs = reader.uint64();
-    else if (tag === tags.deliveries) deliveries = reader.uint64();
-    else if (tag === tags.handed) tuple.handed = readFlag(reader);
-    else if (tag === tags.bytes) {
+    if (tag === tupleTags.id) id = reader.uint64();
+    else if (tag === tupleTags.revision) revision = reader.uint64();
+    else if (tag === tupleTags.space) space = reader.uint64();
+    else if (tag === tupleTags.slot) slot = reader.uint64();
+    else if (tag === tupleTags.writtenAtMs) writtenAtMs = reader.uint64();
+    else if (tag === tupleTags.leaseEndMs) tuple.leaseEndMs = reader.uint64();
+    else if (tag === tupleTags.deliveries) deliveries = reader.uint64();
+    else if (tag === tupleTags.handed) tuple.handed = readFlag(reader);
+    else if (tag === tupleTags.bytes) {
       const size = reader.length();
       tuple.from = reader.advance(size);
       tuple.to = tuple.from + size;
