@@ -55,7 +55,9 @@ export class HandedRows {
   /** Oldest first. */
   ofSpace(space: SpaceId): readonly RowNumber[] {
     const rows: RowNumber[] = [];
-    for (const ofSlot of this.#spaces.get(space)?.values() ?? []) rows.push(...ofSlot.values());
+    // One by one: as arguments of one call a hundred thousand are too many.
+    for (const ofSlot of this.#spaces.get(space)?.values() ?? [])
+      for (const row of ofSlot.values()) rows.push(row);
     return rows.sort((a, b) => this.#view.idOf(a) - this.#view.idOf(b));
   }
 }
