@@ -77,8 +77,13 @@ export class FakeConnection implements Channel {
   /** Answers a call, at the end of the turn. */
   answer(bytes: Uint8Array): void {
     this.#server.clock.soon(() => {
-      if (this.isOpen) this.#events.message(bytes);
+      if (this.isOpen) this.deliver(bytes);
     });
+  }
+
+  /** A message arrives now. */
+  deliver(bytes: Uint8Array): void {
+    this.#events.message(bytes);
   }
 
   drain(): void {

@@ -42,10 +42,15 @@ export class VirtualClock implements EngineClock {
   settle(): void {
     for (let turn = 0; this.#soon.length > 0; turn += 1) {
       if (turn > 10_000) throw new Error('the turns do not end');
-      const soon = this.#soon;
-      this.#soon = [];
-      for (const run of soon) run();
+      this.turn();
     }
+  }
+
+  /** Ends the turn; what this one asks for waits. */
+  turn(): void {
+    const soon = this.#soon;
+    this.#soon = [];
+    for (const run of soon) run();
   }
 
   /** Lets time pass; each timer rings at its time, followed by its turn. */

@@ -39,7 +39,7 @@ export interface Channel {
 
 /** What the engine hears of a channel. Called from the event loop, never from inside `send`. */
 export interface ChannelEvents {
-  /** One ExchangeResponse. The engine reads the bytes during the call and keeps none. */
+  /** One ExchangeResponse; the engine owns the bytes from then on. */
   message(bytes: Uint8Array): void;
   /** After a `send` that returned false: room again. */
   drained(): void;

@@ -220,24 +220,44 @@ export interface ReplyRun {
   end: number;
 }
 
-/** Reads the replies of an ExchangeResponse; `each` gets the same object every time. Throws DecodeError. */
-export function readReplies(bytes: Uint8Array, each: (reply: ReplyRun) => void): void {
-  const reader = new Reader(bytes);
-  const end = bytes.length;
-  const reply: ReplyRun = { callId: 0, field: 0, start: 0, end: 0 };
-  while (reader.position < end) {
-    const tag = reader.tag();
-    if (tag !== CALLS) {
-      reader.skip(tag);
-      continue;
+/** The replies of one ExchangeResponse, one after the other. */
+export class Replies {
+  readonly bytes: Uint8Array;
+  readonly #reader: Reader;
+  readonly #reply: ReplyRun = { callId: 0, field: 0, start: 0, end: 0 };
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.#reader = new Reader(bytes);
+  }
+
+  /** How many there are. Throws DecodeError. */
+  count(): number {
+    const reader = new Reader(this.bytes);
+    let count = 0;
+    for (; reader.position < reader.end; count += 1) reader.skip(reader.tag());
+    return count;
+  }
+
+  /** The next reply, in the same object every time; undefined after the last. Throws DecodeError. */
+  next(): ReplyRun | undefined {
+    const reader = this.#reader;
+    const end = this.bytes.length;
+    while (reader.position < end) {
+      const tag = reader.tag();
+      if (tag !== CALLS) {
+        reader.skip(tag);
+        continue;
+      }
+      const size = reader.length();
+      const replyEnd = reader.position + size;
+      reader.end = replyEnd;
+      readReply(reader, this.#reply);
+      reader.end = end;
+      reader.position = replyEnd;
+      return this.#reply;
     }
-    const size = reader.length();
-    const replyEnd = reader.position + size;
-    reader.end = replyEnd;
-    readReply(reader, reply);
-    reader.end = end;
-    each(reply);
-    reader.position = replyEnd;
+    return undefined;
   }
 }
 

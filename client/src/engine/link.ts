@@ -2,7 +2,8 @@ import { DecodeError, NumberMap } from '@tuplet/proto';
 import type { TupletError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import type { Channel, EngineDoors } from './doors.ts';
-import { type ReplyRun, readReplies } from './envelope.ts';
+import { Replies, type ReplyRun } from './envelope.ts';
+import { clientLimits } from './limits.ts';
 import { Operation } from './operation.ts';
 import { answerUnreadable } from './reasons.ts';
 
@@ -46,6 +47,8 @@ export class Link {
   #retryAtMs = 0;
   #heardAtMs = Number.NEGATIVE_INFINITY;
   #isHeard = false;
+  /** What of the last message is not heard yet. */
+  #unheard: Replies | undefined;
 
   constructor(doors: EngineDoors, owner: LinkOwner) {
     this.#doors = doors;
@@ -94,7 +97,11 @@ export class Link {
           this.#paused = false;
           this.#owner.writable();
         }),
-      closed: (error) => heard(() => this.#closed(error)),
+      closed: (error) =>
+        heard(() => {
+          this.#hearRest();
+          if (generation === this.#generation) this.#closed(error);
+        }),
     });
     // A channel that closed while it was being opened has moved the generation on.
     if (generation !== this.#generation) return false;
@@ -140,39 +147,74 @@ export class Link {
   /** Ends the connection for good; nobody is told. */
   close(): void {
     this.#generation += 1;
+    this.#unheard = undefined;
     this.#calls.clear();
     this.#channel?.close();
     this.#channel = undefined;
     this.#retryAtMs = Number.POSITIVE_INFINITY;
   }
 
+  /**
+   * Of many replies the first half is heard now, the other in a turn of its own: the server works on
+   * what follows from the first meanwhile, and neither waits for the other.
+   */
   #message(bytes: Uint8Array): void {
-    const nowMs = this.#doors.clock.nowMs();
-    this.#heardAtMs = nowMs;
-    this.#isHeard = true;
+    this.#hearRest();
+    this.#heardAtMs = this.#doors.clock.nowMs();
     this.#failures = 0;
-    const generation = this.#generation;
+    const replies = new Replies(bytes);
+    this.#unheard = replies;
+    this.#decoding(() => {
+      const count = replies.count();
+      if (count < clientLimits.repliesHalvedMin) this.#hear(replies, count);
+      else {
+        this.#hear(replies, Math.ceil(count / 2));
+        this.#doors.clock.soon(this.#hearRest);
+      }
+    });
+  }
+
+  readonly #hearRest = (): void => {
+    const replies = this.#unheard;
+    if (replies !== undefined) {
+      this.#decoding(() => this.#hear(replies, Number.POSITIVE_INFINITY));
+    }
+  };
+
+  /** Hears so many replies; fewer where what they set off ends the connection. */
+  #hear(replies: Replies, countMax: number): void {
+    const nowMs = this.#doors.clock.nowMs();
+    this.#isHeard = true;
     this.#owner.arriving(nowMs);
+    for (let count = 0; count < countMax && replies === this.#unheard; count += 1) {
+      const reply = replies.next();
+      if (reply === undefined) this.#unheard = undefined;
+      else this.#answer(reply, replies.bytes, nowMs);
+    }
+  }
+
+  #decoding(run: () => void): void {
     try {
-      readReplies(bytes, (reply) => {
-        const callee = this.#calls.get(reply.callId);
-        if (callee === undefined || generation !== this.#generation) return;
-        this.#calls.delete(reply.callId);
-        if (!(callee instanceof Operation)) callee.answered(reply, bytes, nowMs);
-        // K2: an answer counts if its call is the operation's newest sending, and no other.
-        else if (callee.callId === reply.callId) {
-          this.#owner.answered(callee, reply, bytes, nowMs);
-        }
-      });
+      run();
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.drop(answerUnreadable(error));
     }
   }
 
+  #answer(reply: ReplyRun, bytes: Uint8Array, nowMs: number): void {
+    const callee = this.#calls.get(reply.callId);
+    if (callee === undefined) return;
+    this.#calls.delete(reply.callId);
+    if (!(callee instanceof Operation)) callee.answered(reply, bytes, nowMs);
+    // K2: an answer counts if its call is the operation's newest sending, and no other.
+    else if (callee.callId === reply.callId) this.#owner.answered(callee, reply, bytes, nowMs);
+  }
+
   #closed(error: TupletError): void {
     const nowMs = this.#doors.clock.nowMs();
     this.#generation += 1;
+    this.#unheard = undefined;
     this.#channel = undefined;
     this.#failures += 1;
     this.#retryAtMs = nowMs + backOffMs(this.#failures, this.#doors.random);
