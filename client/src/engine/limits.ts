@@ -12,6 +12,11 @@ export const clientLimits = {
   /** Bytes of one ExchangeRequest (SPEC §1: no request exceeds 3.5 MiB). */
   messageBytesMax: 3_670_016,
   /**
+   * Requests of a stream that wait for gRPC before the engine is asked to stop: a few keep the
+   * connection busy, and calls that wait here cannot join a fuller message any more.
+   */
+  messagesWaitingMax: 16,
+  /**
    * Replies of one message from which it is heard in two turns: below, a batch's own cost (0.2 ms on
    * either side) outweighs what the two gain by working at the same time.
    */

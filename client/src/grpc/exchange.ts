@@ -1,13 +1,11 @@
 import { Buffer } from 'node:buffer';
 import { type ChannelInterface, Metadata, status } from '@grpc/grpc-js';
 import type { Channel, ChannelEvents } from '../engine/doors.ts';
+import { clientLimits } from '../engine/limits.ts';
 import { Queue } from '../engine/queue.ts';
 import { errorOfStatus, streamEnded } from './errors.ts';
 
 const exchangePath = '/tuplet.v1.TupleSpaceService/Exchange';
-
-/** Messages that wait for gRPC to take them before the engine is asked to stop. */
-const waitingMax = 16;
 
 /** A call as grpc-js's own client makes it, below interceptors and Node streams. */
 type GrpcCall = ReturnType<ChannelInterface['createCall']>;
@@ -61,7 +59,7 @@ class ExchangeStream implements Channel {
     if (this.#isOver) return false;
     this.#waiting.push(bytes);
     if (!this.#isSending) this.#sendNext();
-    this.#isFull = this.#waiting.size >= waitingMax;
+    this.#isFull = this.#waiting.size >= clientLimits.messagesWaitingMax;
     return !this.#isFull;
   }
 

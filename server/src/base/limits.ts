@@ -144,6 +144,19 @@ assert(logSegmentBytesMin > groupMax * 80 * 2, 'a head fits the smallest segment
 
 // Space.
 
+/** Tuple ids of one item of a snapshot, of those that are to be given back: some 8 KiB at most. */
+export const snapshotReturningMax = 1_000;
+/**
+ * A floor that rises by so many sequences passes them by counting, whatever the session holds: some
+ * 64 lookups cost no more than the sort that looking at each operation needs.
+ */
+export const floorCountedMin = 64;
+/**
+ * Further sequences that it counts for each operation that the session holds: one's sequences are
+ * spread over partitions, so most of those that a floor passes are not here.
+ */
+export const floorCountedShare = 8;
+
 /** The bounds of a partition’s state and of what its leader admits (SPEC §3, §4, §8). */
 export const limits = {
   /** Tuples in one write, take, expiry or drop: bounds the work of one entry (SPEC §3, §4). */

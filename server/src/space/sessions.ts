@@ -5,6 +5,7 @@
 import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { Attempt, PartitionId, Sequence, SessionId, StampMs } from '../base/ids.ts';
+import { floorCountedMin, floorCountedShare } from '../base/limits.ts';
 import type { SessionOperation } from './command.ts';
 import type { Refusal } from './outcome.ts';
 import type { ChangeResult } from './result-codec.ts';
@@ -67,9 +68,6 @@ export interface SessionWatcher {
 }
 
 const firstSequence = 1 as Sequence;
-/** A session's sequences are spread over partitions: most of those that a floor passes are not here. */
-const countedMin = 64;
-const countedShare = 8;
 const noRows: readonly Row[] = [];
 const noLists: readonly (readonly Row[])[] = [];
 
@@ -172,7 +170,7 @@ export class Sessions {
     const { operations } = known;
     const holders: OperationRecord[] = [];
     // By counting, unless that is much longer than looking at each, which sorts them.
-    if (floor - known.floor <= countedMin + operations.size * countedShare) {
+    if (floor - known.floor <= floorCountedMin + operations.size * floorCountedShare) {
       for (let at = known.floor; at < floor && operations.size > 0; at = (at + 1) as Sequence) {
         const record = operations.get(at);
         if (record !== undefined) this.#close(known, record, holders);
@@ -242,9 +240,9 @@ export class Sessions {
   }
 
   /**
-   * E8: known[s] off, ended[s] on, and at home the record is ended. A home that the session has not
-   * touched needs no mark: without TOUCH no OPEN was ever said to it, and none can come late (S3). Results and fences go; returns
-   * the rows handed over to the session, a list for each operation, in the order of sequences.
+   * E8: known[s] off, ended[s] on, at home the record is ended; results and fences go. Returns the
+   * rows handed over, a list for each operation, in the order of sequences. A home that was not
+   * touched needs no mark: it was never said OPEN, so none can come late (S3).
    */
   end(session: SessionId, stampMs: StampMs): readonly (readonly Row[])[] {
     const returned: (readonly Row[])[] = [];

@@ -1,6 +1,7 @@
 /** The items of a snapshot, one writer each: `tuplet.internal.v1.SnapshotItem`. Read by snapshot-load.ts. */
 import type { Writer } from '@tuplet/proto';
 import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
+import { snapshotReturningMax } from '../base/limits.ts';
 import type { ByteRun } from './byte-log.ts';
 import { copyBytes } from './copy-bytes.ts';
 import { type ChangeResult, writeResult } from './result-codec.ts';
@@ -56,9 +57,6 @@ export interface ItemCounts {
   operations: number;
   returning: number;
 }
-
-/** Tuples of one item of those that are to be given back. */
-const returningOfItem = 1_000;
 
 /** Nothing counted. */
 export function noItems(): ItemCounts {
@@ -188,7 +186,7 @@ export function* returningItems(state: SpaceState): Generator<readonly TupleId[]
   let ids: TupleId[] = [];
   for (const row of state.returns.rows()) {
     ids.push(state.tuples.idOf(row));
-    if (ids.length < returningOfItem) continue;
+    if (ids.length < snapshotReturningMax) continue;
     yield ids;
     ids = [];
   }
