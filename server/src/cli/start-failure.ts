@@ -48,6 +48,8 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return `${message}; choose another number with --partitions`;
     case 'DATA_INCOMPLETE':
       return `data folder ${dataDir}: ${message}; restore the data folder from a backup`;
+    case 'FORMAT_UNKNOWN':
+      return `data folder ${dataDir}: ${message}; start the version of tuplet that wrote it, or choose another folder with --data`;
   }
 }
 

@@ -207,7 +207,7 @@ test('a map from its snapshot equals the map, and goes on alike', (t) => {
 test('bytes of another version, and bytes that are cut off or too many, are refused', (t) => {
   const bytes = encodeMapState(founded().state());
   t.throws(() => decodeMapState(Uint8Array.of(9, ...bytes.subarray(1))), {
-    name: 'MapFormatError',
+    name: 'FormatError',
   });
   t.throws(() => decodeMapState(bytes.subarray(0, bytes.length - 1)), { name: 'DecodeError' });
   t.throws(() => decodeMapState(Uint8Array.of(...bytes, 0)), { name: 'MapFormatError' });

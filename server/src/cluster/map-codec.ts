@@ -5,6 +5,7 @@
  */
 import { decodeValue, encodeValue, Reader, type RoutingRule, Writer } from '@tuplet/proto';
 import { unreachable } from '../base/assert.ts';
+import { FormatError } from '../base/format-error.ts';
 import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
 import type { ClusterMapState } from './cluster-map.ts';
 import type { MapCommand, MapEntry, SpaceRecord, SpaceSettings } from './map-command.ts';
@@ -12,7 +13,7 @@ import type { MapCommand, MapEntry, SpaceRecord, SpaceSettings } from './map-com
 const formatVersion = 1;
 const kinds = { lead: 1, found: 2, 'create-space': 3, 'drop-space': 4, 'forget-space': 5 } as const;
 
-/** Bytes that this version cannot read. */
+/** Bytes of this format that this version did not write. */
 export class MapFormatError extends Error {
   override readonly name = 'MapFormatError';
 }
@@ -67,10 +68,10 @@ function encodeRules(writer: Writer, rules: readonly RoutingRule[]): void {
   }
 }
 
-/** What `encodeMapEntry` wrote. Throws MapFormatError or DecodeError. */
+/** What `encodeMapEntry` wrote. Throws FormatError, MapFormatError or DecodeError. */
 export function decodeMapEntry(bytes: Uint8Array): MapEntry {
   const reader = new Reader(bytes);
-  checkVersion(reader, 'an entry of the cluster map');
+  checkVersion(reader, 'entry of the cluster map');
   const stampMs = reader.uint64() as StampMs;
   const command = decodeCommand(reader);
   checkEnd(reader);
@@ -139,10 +140,10 @@ function encodeSpace(writer: Writer, space: SpaceRecord): void {
   writer.uint64(space.createdAtMs);
 }
 
-/** What `encodeMapState` wrote. Throws MapFormatError or DecodeError. */
+/** What `encodeMapState` wrote. Throws FormatError, MapFormatError or DecodeError. */
 export function decodeMapState(bytes: Uint8Array): ClusterMapState {
   const reader = new Reader(bytes);
-  checkVersion(reader, 'a snapshot of the cluster map');
+  checkVersion(reader, 'snapshot of the cluster map');
   const head = {
     appliedIndex: reader.uint64() as LogIndex,
     stampMs: reader.uint64() as StampMs,
@@ -171,10 +172,8 @@ function decodeSpace(reader: Reader): SpaceRecord {
 }
 
 function checkVersion(reader: Reader, what: string): void {
-  const version = reader.uint32();
-  if (version !== formatVersion) {
-    throw new MapFormatError(`${what} has version ${version}; this server reads ${formatVersion}`);
-  }
+  const found = reader.uint32();
+  if (found !== formatVersion) throw new FormatError({ what, found, read: formatVersion });
 }
 
 function checkEnd(reader: Reader): void {

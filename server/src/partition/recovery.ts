@@ -2,6 +2,7 @@
 import { hash64 } from '@tuplet/proto';
 import { present } from '../base/assert.ts';
 import type { Clock, Disk } from '../base/doors.ts';
+import { FormatError } from '../base/format-error.ts';
 import type { GroupId, LogIndex, PartitionId, Term } from '../base/ids.ts';
 import { turnSliceMs } from '../base/limits.ts';
 import { ClusterMap } from '../cluster/cluster-map.ts';
@@ -11,7 +12,9 @@ import { SnapshotLoader } from '../space/snapshot-load.ts';
 import { Space } from '../space/space.ts';
 import type { SpaceLimits } from '../space/space-state.ts';
 import type { LogEntry, RecoveredGroup } from '../storage/entry.ts';
+import type { WriteAheadLog } from '../storage/log.ts';
 import type { SnapshotSummary } from '../storage/snapshot-file.ts';
+import { snapshotName } from '../storage/snapshots.ts';
 import { Storage, type StorageOptions } from '../storage/storage.ts';
 import type { GroupPast } from './group.ts';
 import { Slice } from './slice.ts';
@@ -72,26 +75,39 @@ export class RecoveredState {
   }
 }
 
+/** How a data folder is opened. */
+export interface OpenDataOptions extends Omit<StorageOptions, 'reading'> {
+  readonly spaceLimits?: Partial<SpaceLimits>;
+  readonly onWarning?: (message: string) => void;
+}
+
 /**
  * Opens the log and the snapshots, and applies what they hold; nothing is answered for it. Rejects
- * with StartError, LogDamaged, SnapshotDamaged or DiskError, and then holds nothing.
+ * with StartError (also where something has another format than this build reads), LogDamaged, SnapshotDamaged or DiskError, and then holds nothing.
  */
 export async function openData(
   disk: Disk,
   clock: Clock,
-  options: Omit<StorageOptions, 'reading'> & {
-    readonly spaceLimits?: Partial<SpaceLimits>;
-    readonly onWarning?: (message: string) => void;
-  },
+  options: OpenDataOptions,
 ): Promise<OpenedData> {
+  try {
+    return await open(disk, clock, options);
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    throw new StartError('FORMAT_UNKNOWN', error.message, { cause: error });
+  }
+}
+
+async function open(disk: Disk, clock: Clock, options: OpenDataOptions): Promise<OpenedData> {
   const state = new RecoveredState(options.spaceLimits);
   const loading = new Map<GroupId, LoadingGroup>();
   const { storage, recovered, warnings } = await Storage.open(disk, clock, {
     ...options,
-    reading: ({ group }) => {
-      const one = group === mapGroup ? new LoadingMap() : new LoadingSpace(state.limits);
-      loading.set(group, one);
-      return (chunk) => one.add(chunk);
+    reading: (mark) => {
+      const one = mark.group === mapGroup ? new LoadingMap() : new LoadingSpace(state.limits);
+      loading.set(mark.group, one);
+      const file = snapshotName(mark);
+      return (chunk) => inFile(file, () => one.add(chunk));
     },
   });
   for (const warning of warnings) options.onWarning?.(warning);
@@ -100,12 +116,13 @@ export async function openData(
     for (const group of recovered) {
       const id = group.hardState.group;
       const summary = storage.snapshots.newest(id);
-      if (summary !== undefined)
-        present(loading.get(id), 'a whole snapshot was read').finish(state, summary);
-      else if (id !== mapGroup)
+      if (summary !== undefined) {
+        const one = present(loading.get(id), 'a whole snapshot was read');
+        inFile(snapshotName(summary.mark), () => one.finish(state, summary));
+      } else if (id !== mapGroup)
         state.spaces.set(id as PartitionId, state.spaceOf(id as PartitionId));
       loading.delete(id);
-      await replay(group, summary, state, slice, clock);
+      await replay({ group, summary, state, log: storage.log, slice, clock });
     }
     checkComplete(state);
     return { storage, recovered: state };
@@ -113,6 +130,19 @@ export async function openData(
     await storage.close();
     throw error;
   }
+}
+
+function inFile(file: string, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    throw placed(error, file);
+  }
+}
+
+/** The same error; one of a format says in which file it was found. */
+function placed(error: unknown, file: string): unknown {
+  return error instanceof FormatError ? new FormatError({ ...error.format, file }) : error;
 }
 
 /** A group's snapshot while it is read. It counts only once it has been read to its end. */
@@ -160,20 +190,32 @@ function checkHash(group: GroupId, written: bigint, loaded: bigint): void {
   throw new StartError('DATA_INCOMPLETE', message);
 }
 
-async function replay(
-  group: RecoveredGroup,
-  summary: SnapshotSummary | undefined,
-  state: RecoveredState,
-  slice: Slice,
-  clock: Clock,
-): Promise<void> {
+async function replay({
+  group,
+  summary,
+  state,
+  log,
+  slice,
+  clock,
+}: {
+  readonly group: RecoveredGroup;
+  readonly summary: SnapshotSummary | undefined;
+  readonly state: RecoveredState;
+  readonly log: WriteAheadLog;
+  readonly slice: Slice;
+  readonly clock: Clock;
+}): Promise<void> {
   const id = group.hardState.group;
   const apply = applierOf(state, id);
   let tailBytes = 0;
   let appliedTerm = summary?.mark.term ?? 0;
   slice.begin(turnSliceMs);
   for (const entry of group.entries) {
-    apply(entry);
+    try {
+      apply(entry);
+    } catch (error) {
+      throw placed(error, log.fileOf(id, entry.index));
+    }
     tailBytes += entry.payload.length;
     appliedTerm = entry.term;
     if (!slice.over()) continue;

@@ -1,9 +1,10 @@
-import { deepStrictEqual, throws } from 'node:assert';
+import { deepStrictEqual, match, throws } from 'node:assert';
 import { fileURLToPath } from 'node:url';
 import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import { DecodeError, Writer } from '@tuplet/proto';
 import test from 'ava';
 import fc from 'fast-check';
+import { FormatError } from '../base/format-error.ts';
 import type {
   Attempt,
   LogIndex,
@@ -218,7 +219,7 @@ test('changed bytes are refused or read as another entry that is written the sam
       try {
         read = readEntry(changed);
       } catch (error) {
-        deepStrictEqual((error as Error).name, 'DecodeError');
+        match((error as Error).name, /^(Decode|Format)Error$/);
         return;
       }
       // A varint may have been made longer than it need be; what it says must survive.
@@ -236,7 +237,12 @@ test('another format, an unknown field, a field twice and a second command are r
   t.deepEqual(good, [0x08, 2, 0x10, 5, 0x72, 2, 0x08, 7]);
   const refused = (...raw: number[]) =>
     t.throws(() => readEntry(Uint8Array.from(raw)), { instanceOf: DecodeError });
-  refused(0x08, 3, 0x10, 5, 0x72, 2, 0x08, 7);
+  const other = [0x08, 3, 0x10, 5, 0x72, 2, 0x08, 7];
+  // Also where it has fields that this one has not.
+  for (const raw of [other, [...other, 0xf8, 0x01, 1]]) {
+    const error = t.throws(() => readEntry(Uint8Array.from(raw)), { instanceOf: FormatError });
+    t.deepEqual(error?.format, { what: 'log entry', found: 3, read: 2 });
+  }
   refused(0x10, 5, 0x72, 2, 0x08, 7);
   refused(0x08, 2, 0x10, 5);
   refused(...good, 0xf8, 0x01, 1);

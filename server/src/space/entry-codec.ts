@@ -4,6 +4,7 @@
  * the tuples' bytes are views of the source.
  */
 import { malformed, Reader, type Writer } from '@tuplet/proto';
+import { FormatError } from '../base/format-error.ts';
 import type { StampMs } from '../base/ids.ts';
 import type { Command, Entry } from './command.ts';
 import { commandFields, readCommandField, writeCommand } from './command-codec.ts';
@@ -24,21 +25,26 @@ export function writeEntry(writer: Writer, entry: Entry): void {
   writer.close(mark);
 }
 
-/** An entry from its bytes. Throws DecodeError for anything that `writeEntry` does not write. */
+/**
+ * An entry from its bytes. Throws FormatError for one of another format, DecodeError for anything else
+ * that `writeEntry` does not write.
+ */
 export function readEntry(bytes: Uint8Array): Entry {
   const reader = new Reader(bytes);
-  let format = 0;
+  // Before anything else: what follows may mean something else in another format.
+  let tag = reader.position < reader.end ? nextTag(reader, 0) : 0;
+  if (tag !== formatTag) throw malformed('an entry begins with its format');
+  const found = reader.uint32();
+  if (found !== entryFormat) throw new FormatError({ what: 'log entry', found, read: entryFormat });
   let stampMs = 0;
   let command: Command | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
+  while (reader.position < reader.end) {
     tag = nextTag(reader, tag);
-    if (tag === formatTag) format = reader.uint32();
-    else if (tag === stampTag) stampMs = reader.uint64();
+    if (tag === stampTag) stampMs = reader.uint64();
     else {
       if (command !== undefined) throw malformed('an entry has one command');
       command = readCommandField(reader, tag);
     }
   }
-  if (format !== entryFormat) throw malformed(`entry format ${format} is not ${entryFormat}`);
   return { stampMs: stampMs as StampMs, command: required(command) };
 }

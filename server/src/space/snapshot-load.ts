@@ -1,5 +1,9 @@
-/** Building a partition's state from a snapshot's bytes. Strict: anything odd throws DecodeError. */
+/**
+ * Building a partition's state from a snapshot's bytes. Strict: another format throws FormatError,
+ * anything else that is odd DecodeError.
+ */
 import { malformed, Reader } from '@tuplet/proto';
+import { FormatError } from '../base/format-error.ts';
 import type {
   LogIndex,
   PartitionId,
@@ -27,6 +31,7 @@ import {
   varintTag,
 } from './wire-fields.ts';
 
+const formatTag = varintTag(1);
 const countersPerPartition = 2 ** 44;
 
 /** Takes chunks in order, cut anywhere, then gives the state. */
@@ -230,9 +235,11 @@ function readHeader(
     else if (tag === lengthTag(12)) dropped = readPacked(reader);
     else if (tag === varintTag(field) && field <= 13) numbers[field] = reader.uint64();
     else return false;
+    // The first field: another format may have fields that this one has not.
+    if (tag === formatTag) checkFormat(numbers[1] ?? 0);
     return true;
   });
-  if (numbers[1] !== snapshotFormat) throw malformed(`snapshot format is not ${snapshotFormat}`);
+  if (numbers[1] === 0) throw malformed('a snapshot begins with its format');
   if (slots.length !== slotBuckets) throw malformed('a snapshot has all slot changes');
   const number = (field: number): number => numbers[field] ?? 0;
   const state = new SpaceState(positive(number(2)) as PartitionId, limits);
@@ -247,6 +254,11 @@ function readHeader(
   state.slots.load(slots);
   for (const space of dropped) state.dropped.add(positive(space) as SpaceId);
   return { state, tuples: number(13) };
+}
+
+function checkFormat(found: number): void {
+  if (found !== snapshotFormat)
+    throw new FormatError({ what: 'snapshot', found, read: snapshotFormat });
 }
 
 function handedRow(state: SpaceState, id: TupleId): Row {

@@ -1,5 +1,6 @@
 /** The log's identity: format version and salt, written once before anything else. */
 import type { Disk, DiskFile } from '../base/doors.ts';
+import { FormatError } from '../base/format-error.ts';
 import { LogDamaged } from './damage.ts';
 import type { Checksum } from './entry.ts';
 import { logFolder, removeIfThere } from './segments.ts';
@@ -11,7 +12,7 @@ const identityBytes = 32;
 const identityMagic = 0x474f4c54;
 const formatVersion = 1;
 
-/** Reads the salt; undefined where no log was ever begun. Rejects with LogDamaged. */
+/** Reads the salt; undefined where no log was ever begun. Rejects with LogDamaged, FormatError. */
 export async function readIdentity(disk: Disk, checksum: Checksum): Promise<number | undefined> {
   if (!(await hasIdentity(disk))) return undefined;
   const file = await disk.open(identityName);
@@ -24,12 +25,9 @@ export async function readIdentity(disk: Disk, checksum: Checksum): Promise<numb
   const crc = checksum(bytes.subarray(0, identityBytes - 4), 0);
   if (view.getUint32(identityBytes - 4, true) !== crc) throw damaged('its identity is unreadable');
   if (view.getUint32(0, true) !== identityMagic) throw damaged('its identity is of another kind');
-  const version = view.getUint32(4, true);
-  if (version !== formatVersion) {
-    throw new Error(
-      `the log has format ${version}, this server reads format ${formatVersion} (${identityName})`,
-    );
-  }
+  const found = view.getUint32(4, true);
+  if (found !== formatVersion)
+    throw new FormatError({ what: 'log', found, read: formatVersion, file: identityName });
   return view.getUint32(8, true);
 }
 

@@ -286,7 +286,10 @@ test('a log of another format is refused by name', async (t) => {
   new DataView(identity.buffer).setUint32(28, hostChecksum(identity.subarray(0, 28), 0), true);
   const file = await world.time.until(world.disk.open('log/identity'));
   await world.time.until(file.write(0, identity));
-  await t.throwsAsync(world.open(), { message: /has format 2, this server reads format 1/ });
+  await t.throwsAsync(world.open(), {
+    name: 'FormatError',
+    message: 'log/identity: the log has format 2, this build reads format 1',
+  });
 });
 
 test('entries after the base asked for are handed out, and missing ones are refused', async (t) => {

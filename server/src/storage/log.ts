@@ -35,7 +35,7 @@ import {
   stateBytes,
 } from './record.ts';
 import { type LogTail, type Recovery, recover } from './recovery.ts';
-import { logFolder, type Segment, SegmentPool, segmentNumber } from './segments.ts';
+import { logFolder, type Segment, SegmentPool, segmentName, segmentNumber } from './segments.ts';
 
 /** What `WriteAheadLog.open` needs besides its doors. */
 export interface LogOptions {
@@ -133,7 +133,7 @@ export class WriteAheadLog {
 
   /**
    * Recovers the log in the data folder, or begins one. What is handed out is durable when this
-   * resolves. Rejects with LogDamaged, and with DiskError.
+   * resolves. Rejects with LogDamaged or FormatError, and with DiskError.
    */
   static async open(disk: Disk, clock: Clock, options: LogOptions): Promise<OpenedLog> {
     assert(options.segmentBytes >= logSegmentBytesMin, 'a segment holds a head and some frames');
@@ -181,6 +181,12 @@ export class WriteAheadLog {
   /** Segments that hold frames; the caller asks `holders` when there are many. */
   segmentCount(): number {
     return this.#contents.length;
+  }
+
+  /** The file of a living entry of a group, within the data folder; its folder where there is none. */
+  fileOf(group: GroupId, index: LogIndex): string {
+    const found = this.#contents.find(({ highest }) => (highest[group] ?? 0) >= index);
+    return found === undefined ? logFolder : segmentName(found.number);
   }
 
   /** The groups that keep the oldest segment; empty when it is the only one. */

@@ -7,6 +7,7 @@
  * `footer: CRC 4 · all ones 4 · state hash 8 · chunks 8 · bytes of chunks 8`
  */
 import type { DiskFile } from '../base/doors.ts';
+import { FormatError } from '../base/format-error.ts';
 import { snapshotPieceBytesMax } from '../base/limits.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { Checksum, SnapshotMark } from './entry.ts';
@@ -133,11 +134,10 @@ export class SnapshotReader {
     this.#crc = this.#checksum(header.subarray(0, headerBytes - 4), 0);
     if (view.getUint32(headerBytes - 4, true) !== this.#crc) throw this.#damaged('a bad header');
     if (view.getUint32(0, true) !== snapshotMagic) throw this.#damaged('not a snapshot');
-    const version = view.getUint32(4, true);
-    if (version !== formatVersion) {
-      throw new Error(
-        `${this.#name} has format ${version}, this server reads format ${formatVersion}`,
-      );
+    const found = view.getUint32(4, true);
+    if (found !== formatVersion) {
+      const what = 'snapshot file';
+      throw new FormatError({ what, found, read: formatVersion, file: this.#name });
     }
     const names = [view.getUint32(8, true), getInteger(view, 12), getInteger(view, 20)];
     if (names.join() !== [expected.group, expected.index, expected.term].join()) {

@@ -97,7 +97,7 @@ export class SnapshotStore {
 
   /**
    * Removes what was not finished, and reads each group's newest snapshot through; where it is damaged,
-   * the older one. Rejects with DiskError.
+   * the older one. Rejects with FormatError, DiskError.
    */
   static async open(
     disk: Disk,

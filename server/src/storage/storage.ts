@@ -44,7 +44,7 @@ export class Storage {
     this.snapshots = snapshots;
   }
 
-  /** Rejects with LogDamaged, and then nothing may be served; with DiskError. */
+  /** Rejects with LogDamaged or FormatError, and then nothing may be served; with DiskError. */
   static async open(disk: Disk, clock: Clock, options: StorageOptions): Promise<OpenedStorage> {
     // Snapshots follow the log: where it is gone, a new one beside them would hide what was lost.
     if (!(await hasIdentity(disk)) && (await hasSnapshots(disk)))
