@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { testDisk } from '../../sim/disk-suite.ts';
 import { entryOf, isDiskError } from '../../sim/disk-world.ts';
+import type { Clock, Disk, DiskFile } from '../base/doors.ts';
+import { diskFullRetryMs } from '../base/limits.ts';
 import { type OpenedStorage, Storage } from '../storage/storage.ts';
 import { hostChecksum } from './checksum.ts';
 import { hostClock } from './clock.ts';
@@ -28,8 +30,13 @@ testDisk(test, async () => {
   return { disk: await HostDisk.open(join(root, 'data')), until: (promise) => promise };
 });
 
-async function openStorage(root: string, onFatal: (error: Error) => void): Promise<OpenedStorage> {
-  return await Storage.open(await HostDisk.open(root), hostClock, {
+async function openStorage(
+  root: string,
+  onFatal: (error: Error) => void,
+  watch?: Watch,
+): Promise<OpenedStorage> {
+  const disk = await HostDisk.open(root);
+  return await Storage.open(watch?.disk(disk) ?? disk, watch?.clock ?? hostClock, {
     checksum: hostChecksum,
     random: hostRandom,
     segmentBytes: 1024 * 1024,
@@ -41,6 +48,84 @@ async function openStorage(root: string, onFatal: (error: Error) => void): Promi
 function append(storage: Storage, index: number, bytes = 100): Promise<void> {
   const entries = [entryOf(1, index, 1, new Uint8Array(bytes).fill(index))];
   return new Promise((resolve) => storage.log.append({ entries }, resolve));
+}
+
+/**
+ * The real doors, watched: `quiet` tells when the disk has nothing more to do, and timers of a second
+ * or more, which try again what the disk refused, run when the test says so.
+ */
+class Watch {
+  #underWay = 0;
+  #waiting: (() => void)[] = [];
+  readonly #retries = new Set<() => void>();
+
+  readonly clock: Clock = {
+    ...hostClock,
+    after: (delayMs, run) => {
+      if (delayMs < diskFullRetryMs) return hostClock.after(delayMs, run);
+      const retry = (): void => run();
+      this.#retries.add(retry);
+      return () => this.#retries.delete(retry);
+    },
+  };
+
+  disk(disk: Disk): Disk {
+    return {
+      open: async (name) => this.#file(await this.#watch(disk.open(name))),
+      create: async (name) => this.#file(await this.#watch(disk.create(name))),
+      rename: (from, to) => this.#watch(disk.rename(from, to)),
+      remove: (name) => this.#watch(disk.remove(name)),
+      list: (folder) => this.#watch(disk.list(folder)),
+      makeFolder: (folder) => this.#watch(disk.makeFolder(folder)),
+      syncFolder: (folder) => this.#watch(disk.syncFolder(folder)),
+      lock: () => this.#watch(disk.lock()),
+    };
+  }
+
+  /** Resolves when nothing is under way at the disk, and nothing followed what ended last. */
+  quiet(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#look();
+    });
+  }
+
+  /** Tries again what waits for it; returns how many did. */
+  tryAgain(): number {
+    const retries = [...this.#retries];
+    this.#retries.clear();
+    for (const retry of retries) retry();
+    return retries.length;
+  }
+
+  #file(file: DiskFile): DiskFile {
+    return {
+      write: (offset, bytes) => this.#watch(file.write(offset, bytes)),
+      read: (offset, size, scratch) => this.#watch(file.read(offset, size, scratch)),
+      sync: () => this.#watch(file.sync()),
+      size: () => this.#watch(file.size()),
+      truncate: (size) => this.#watch(file.truncate(size)),
+      close: () => this.#watch(file.close()),
+    };
+  }
+
+  async #watch<T>(call: Promise<T>): Promise<T> {
+    this.#underWay += 1;
+    try {
+      return await call;
+    } finally {
+      this.#underWay -= 1;
+      this.#look();
+    }
+  }
+
+  /** A turn later: who was answered makes its next call in a microtask. */
+  #look(): void {
+    hostClock.soon(() => {
+      if (this.#underWay > 0) return;
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+  }
 }
 
 test('the data folder and its files are their owner’s alone', async (t) => {
@@ -117,10 +202,10 @@ test.serial(
     }
     try {
       const fatal: Error[] = [];
-      const { storage } = await openStorage(root, (error) => fatal.push(error));
-      const pause = (ms: number): Promise<void> => new Promise((end) => setTimeout(end, ms));
+      const watch = new Watch();
+      const { storage } = await openStorage(root, (error) => fatal.push(error), watch);
       await append(storage, 1);
-      await pause(100);
+      await watch.quiet();
       t.is(storage.reserveState(), 'ok');
       // Somebody else fills the disk.
       const filler = join(root, 'filler');
@@ -134,12 +219,17 @@ test.serial(
       );
       fs.closeSync(descriptor);
       let index = 1;
-      while (storage.reserveState() === 'ok' && index < 400) await append(storage, ++index, 4000);
+      // A segment and a bit: then the next spare finds no room.
+      while (index < 300) await append(storage, ++index, 4000);
+      await watch.quiet();
       t.is(storage.reserveState(), 'reserve');
       for (let count = 0; count < 100; count++) await append(storage, ++index, 4000);
+      t.is(watch.tryAgain(), 1);
+      await watch.quiet();
+      t.is(storage.reserveState(), 'reserve', 'there is no room yet');
       fs.rmSync(filler);
-      for (let wait = 0; wait < 50 && storage.reserveState() === 'reserve'; wait++)
-        await pause(100);
+      t.is(watch.tryAgain(), 1);
+      await watch.quiet();
       t.is(storage.reserveState(), 'ok');
       await storage.close();
       const again = await openStorage(root, (error) => fatal.push(error));
