@@ -293,7 +293,7 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     by: 'server',
     definite: false,
     retryable: true,
-    text: 'The operation may have happened or not; it could not be confirmed in time.',
+    text: "The operation may have happened or not: it could not be confirmed in time, or its last sending was refused while an earlier one may have acted. Then the message names the refusal's reason and limit.",
     action:
       'Send it again with the same operation and a new attempt: that answers what became of it.',
   },

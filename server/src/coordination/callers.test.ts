@@ -247,10 +247,10 @@ test('a refusal is told when no acceptance is in flight, and never as definite b
   );
   const fencing = coordinator(2);
   hear(fencing.take, two, refused);
-  t.deepEqual(
-    fencing.caller.answers.map(({ kind }) => kind),
-    ['outcome-unknown'],
-  );
+  const refusal = { partition: two, reason: 'SESSION_BUSY', message: '' } as const;
+  t.deepEqual(fencing.caller.answers, [
+    { kind: 'outcome-unknown', partitions: [one, two], refusal },
+  ]);
 });
 
 test('T1: a refusal in doubt, or of a later send, is an unknown outcome [10.2]', (t) => {

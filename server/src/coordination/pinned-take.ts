@@ -141,7 +141,11 @@ export class PinnedTake {
   /** Definite unless an earlier send or attempt may have been carried out. */
   #refused({ reason, message, inDoubt }: FromLeader & { readonly kind: 'refused' }): void {
     if (this.#m === 1 && inDoubt !== true) this.#finish({ kind: 'refused', reason, message });
-    else this.#finish({ kind: 'outcome-unknown', partitions: [this.#partition] });
+    else {
+      const partition = this.#partition;
+      const refusal = { partition, reason, message };
+      this.#finish({ kind: 'outcome-unknown', partitions: [partition], refusal });
+    }
   }
 
   #send(nowMs: number): void {

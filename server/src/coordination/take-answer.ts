@@ -3,6 +3,13 @@ import type { PartitionId } from '../base/ids.ts';
 import type { Refusal, Result } from '../space/outcome.ts';
 import type { ToLeader } from './messages.ts';
 
+/** What a leader said when it refused a sending; the message names the limit that was reached. */
+export interface SendingRefused {
+  readonly partition: PartitionId;
+  readonly reason: ErrorReason;
+  readonly message: string;
+}
+
 /** How an attempt of a take ended; exactly one for each attempt. */
 export type TakeAnswer =
   /** The tuples, handed over by this partition. */
@@ -16,8 +23,15 @@ export type TakeAnswer =
   | { readonly kind: 'refused'; readonly reason: ErrorReason; readonly message: string }
   /** The wait ended, and these partitions did not say that they are empty. Nothing was handed over. */
   | { readonly kind: 'unavailable'; readonly partitions: readonly PartitionId[] }
-  /** The wait ended while a hand-over may have been logged: the next attempt fetches it. */
-  | { readonly kind: 'outcome-unknown'; readonly partitions: readonly PartitionId[] };
+  /**
+   * The wait ended, or a sending was refused, while a hand-over may have been logged: the next attempt
+   * fetches it.
+   */
+  | {
+      readonly kind: 'outcome-unknown';
+      readonly partitions: readonly PartitionId[];
+      readonly refusal?: SendingRefused;
+    };
 
 /** How the callers' side of a take reaches the world; the router implements it. */
 export interface TakePorts {

@@ -125,7 +125,7 @@ export class TakeCoordinator {
         this.#conclude();
         return;
       case 'refused':
-        this.#refused(message.reason, message.message);
+        this.#refused(message.partition, message.reason, message.message);
         return;
       case 'not-leader':
         this.#mark(at, refusing);
@@ -248,12 +248,19 @@ export class TakeCoordinator {
     for (let i = 0; i < this.#partitions.length; i += 1) if (this.#is(i, marked)) this.#sendOpen(i);
   }
 
-  #refused(reason: ErrorReason, message: string): void {
+  #refused(partition: PartitionId, reason: ErrorReason, message: string): void {
     const refusal: TakeAnswer = { kind: 'refused', reason, message };
     // While earlier attempts are not fenced, or one is accepted, nothing is definite.
     if (this.#state === 'waiting') this.#finish(refusal);
     else if (this.#state === 'accepting') this.#refusal = refusal;
-    else this.#finish({ kind: 'outcome-unknown', partitions: this.#without(empty) });
+    else {
+      const partitions = this.#without(empty);
+      this.#finish({
+        kind: 'outcome-unknown',
+        partitions,
+        refusal: { partition, reason, message },
+      });
+    }
   }
 
   /** Answers if an answer is due; returns whether the attempt is over. */

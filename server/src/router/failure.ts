@@ -4,6 +4,7 @@
  */
 import type { ErrorReason } from '@tuplet/proto';
 import type { PartitionId } from '../base/ids.ts';
+import type { SendingRefused } from '../coordination/take-answer.ts';
 import type { Refusal } from '../space/outcome.ts';
 
 /** One failure. */
@@ -54,6 +55,16 @@ export function outcomeUnknown(partition: PartitionId): Failure {
     retryMs: 100,
     partition,
   };
+}
+
+/**
+ * A leader refused a sending, and an earlier one, or a copy, may have been carried out, or yet be: the
+ * reason and the limit are told all the same.
+ */
+export function inDoubt({ partition, reason, message }: SendingRefused): Failure {
+  const unknown = outcomeUnknown(partition);
+  const why = `partition ${partition} refused it (${reason}: ${message})`;
+  return { ...unknown, message: `${why}; another sending of it may have been carried out` };
 }
 
 /** A leader refused it; definitely not done. */

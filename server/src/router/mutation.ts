@@ -3,7 +3,7 @@ import type { CallId, Change, FromLeader } from '../coordination/messages.ts';
 import type { Operation } from '../space/command.ts';
 import type { Result } from '../space/outcome.ts';
 import type { Call, CallPorts } from './call.ts';
-import { type Failure, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
+import { type Failure, inDoubt, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
 import type { Answer } from './request.ts';
 
 /** How a change of one partition ended. */
@@ -78,7 +78,7 @@ export class MutationCall implements Call {
         if (message.m !== this.#m) return;
         // An earlier sending may have been carried out, whatever becomes of this one.
         if (this.#inDoubt || message.inDoubt === true) {
-          this.#fail();
+          this.#owner.settled(this, { kind: 'failed', failure: inDoubt(message) });
           return;
         }
         this.#owner.settled(this, {

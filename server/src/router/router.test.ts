@@ -225,7 +225,13 @@ test('a refusal in doubt is an unknown outcome: an earlier sending may have acte
   const first = bench.one('mutate');
   const refusal = { kind: 'refused', reason: 'DISK_FULL', message: 'full', m: 1 } as const;
   bench.reply(first, first.to, { ...refusal, inDoubt: true });
-  t.is(reasonOf(known.answers[0]), 'OUTCOME_UNKNOWN');
+  const [answer] = known.answers;
+  t.like(answer?.kind === 'failed' ? answer.failure : {}, {
+    reason: 'OUTCOME_UNKNOWN',
+    message: `partition ${first.to} refused it (DISK_FULL: full); another sending of it may have been carried out`,
+    partition: first.to,
+    retryMs: 100,
+  });
 });
 
 test('a result of another kind shows that the identity was used twice', (t) => {

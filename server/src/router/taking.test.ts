@@ -69,6 +69,25 @@ test('a take that does not wait is not given up after 50 ms: it has as long as a
   t.is(reasonOf(answers[0]), 'OUTCOME_UNKNOWN');
 });
 
+test('a take refused in doubt is an unknown outcome that keeps the reason and the limit', (t) => {
+  const refusal = { kind: 'refused', reason: 'WAITERS_EXHAUSTED', m: 1 } as const;
+  const message = '9 calls wait in this partition, limit 9';
+  // Pinned, and not: there earlier attempts are not fenced yet.
+  for (const options of [{}, { template: template(any, any), operation: operation(2) }]) {
+    const bench = new RouterBench();
+    const { answers } = bench.call(take(options));
+    const [sent] = bench.sent();
+    if (sent === undefined) return t.fail();
+    bench.reply(sent.message, sent.to, { ...refusal, message, inDoubt: true });
+    const [answer] = answers;
+    t.like(answer?.kind === 'failed' ? answer.failure : {}, {
+      reason: 'OUTCOME_UNKNOWN',
+      message: `partition ${sent.to} refused it (WAITERS_EXHAUSTED: ${message}); another sending of it may have been carried out`,
+      partition: sent.to,
+    });
+  }
+});
+
 test('3.20 a waiting take is answered within 50 ms of its end', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(take());

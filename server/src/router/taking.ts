@@ -6,7 +6,15 @@ import type { TakeAnswer, TakePorts } from '../coordination/take-answer.ts';
 import { TakeCoordinator } from '../coordination/take-coordinator.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { Call, CallPorts } from './call.ts';
-import { identityReused, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
+import {
+  type Failure,
+  identityReused,
+  inDoubt,
+  noLeader,
+  outcomeUnknown,
+  refusedBy,
+  stopped,
+} from './failure.ts';
 import type { Answer } from './request.ts';
 import type { Target } from './routing.ts';
 
@@ -113,6 +121,13 @@ export class TakeCall implements Call, TakePorts {
   }
 }
 
+function unknownOf(
+  { partitions, refusal }: TakeAnswer & { readonly kind: 'outcome-unknown' },
+  partition: PartitionId,
+): Failure {
+  return refusal === undefined ? outcomeUnknown(partitions[0] ?? partition) : inDoubt(refusal);
+}
+
 function answerOf(answer: TakeAnswer, take: PinnedTake | TakeCoordinator): Answer {
   switch (answer.kind) {
     case 'result': {
@@ -135,6 +150,6 @@ function answerOf(answer: TakeAnswer, take: PinnedTake | TakeCoordinator): Answe
     case 'unavailable':
       return { kind: 'failed', failure: noLeader(answer.partitions[0] ?? take.partition) };
     case 'outcome-unknown':
-      return { kind: 'failed', failure: outcomeUnknown(answer.partitions[0] ?? take.partition) };
+      return { kind: 'failed', failure: unknownOf(answer, take.partition) };
   }
 }
