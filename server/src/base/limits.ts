@@ -251,6 +251,11 @@ export const ownSessionLeaseMs = 10_000;
 export const ownSessionOperationsMax = 4_000;
 /** Milliseconds after which a lost hand-over below a waiting take makes its session retire. */
 export const ownSessionStuckMs = 1_000;
+/**
+ * Milliseconds after which a refused sending below a waiting take does: nothing was handed over but to
+ * a copy that the network made, and each further session costs a busy node entries at every partition.
+ */
+export const ownSessionDoubtMs = 60_000;
 /** Milliseconds of a session's lease: from, to, and where nothing is said (SPEC §4). */
 export const sessionLeaseMsMin = 1_000;
 export const sessionLeaseMsMax = 3_600_000;
@@ -316,4 +321,5 @@ assert(writeManyMax <= limits.batchTuplesMax, 'a write of many is one entry a pa
 assert(manyMax <= limits.batchTuplesMax, 'a take of many is one entry');
 assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended');
 assert(holdMsMax * 4 <= sessionLeaseMsMin, 'a stream that is held keeps its sessions');
+assert(ownSessionDoubtMs >= ownSessionStuckMs, 'what is lost goes back first');
 assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');

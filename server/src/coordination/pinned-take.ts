@@ -144,7 +144,8 @@ export class PinnedTake {
     else {
       const partition = this.#partition;
       const refusal = { partition, reason, message };
-      this.#finish({ kind: 'outcome-unknown', partitions: [partition], refusal });
+      const onlyByCopy = this.#m === 1 && this.#operation.attempt === 1;
+      this.#finish({ kind: 'outcome-unknown', partitions: [partition], refusal, onlyByCopy });
     }
   }
 

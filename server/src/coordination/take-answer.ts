@@ -31,6 +31,8 @@ export type TakeAnswer =
       readonly kind: 'outcome-unknown';
       readonly partitions: readonly PartitionId[];
       readonly refusal?: SendingRefused;
+      /** The refused sending was the only one: a hand-over may come of a copy of it alone. */
+      readonly onlyByCopy?: boolean;
     };
 
 /** How the callers' side of a take reaches the world; the router implements it. */

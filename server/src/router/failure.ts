@@ -20,6 +20,8 @@ export interface Failure {
   readonly retryMs?: number;
   /** The partition that the failure is about. */
   readonly partition?: PartitionId;
+  /** The only sending was refused: if it happened at all, then by a copy that the network made. */
+  readonly onlyByCopy?: boolean;
 }
 
 /** Whether an outcome of one tuple is a failure. */
@@ -61,10 +63,12 @@ export function outcomeUnknown(partition: PartitionId): Failure {
  * A leader refused a sending, and an earlier one, or a copy, may have been carried out, or yet be: the
  * reason and the limit are told all the same.
  */
-export function inDoubt({ partition, reason, message }: SendingRefused): Failure {
+export function inDoubt(refusal: SendingRefused, onlyByCopy = false): Failure {
+  const { partition, reason, message } = refusal;
   const unknown = outcomeUnknown(partition);
   const why = `partition ${partition} refused it (${reason}: ${message})`;
-  return { ...unknown, message: `${why}; another sending of it may have been carried out` };
+  const told = `${why}; another sending of it may have been carried out`;
+  return { ...unknown, message: told, onlyByCopy };
 }
 
 /** A leader refused it; definitely not done. */

@@ -1,6 +1,7 @@
 import { assert, present } from '../base/assert.ts';
 import type { Attempt, PartitionId, Sequence, SessionId, TupleId } from '../base/ids.ts';
 import {
+  ownSessionDoubtMs,
   ownSessionLeaseMs,
   ownSessionOperationsMax,
   ownSessionStuckMs,
@@ -9,6 +10,7 @@ import {
 } from '../base/limits.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { Failure } from './failure.ts';
+import { Overdue } from './overdue.ts';
 import type { Answer, Receipt, Request } from './request.ts';
 
 /** What the node's own sessions need of the router. */
@@ -29,6 +31,11 @@ export interface OwnOperation {
   delivered(tuples: readonly TupleId[]): void;
   /** Nobody received what was handed over, if anything was: it goes back to these partitions. */
   lost(partitions: readonly PartitionId[]): void;
+  /**
+   * A leader refused its only sending and could not note that: nothing was handed over, unless by a
+   * copy that the network made. What that got goes back to this partition.
+   */
+  refused(partition: PartitionId): void;
   /** A leader says that the session has ended. */
   expired(): void;
 }
@@ -48,10 +55,10 @@ export interface Borrower {
 interface Open {
   readonly sequence: Sequence;
   readonly borrower: Borrower;
-  state: 'taking' | 'delivered' | 'lost';
+  state: 'taking' | 'delivered' | 'lost' | 'refused';
   /** Tuples delivered and not confirmed. */
   tuples: readonly TupleId[];
-  /** Where tuples are lost. */
+  /** Where tuples are lost, or may be. */
   partitions: readonly PartitionId[];
   /** When its receipts were sent last; -Infinity: never. */
   sentMs: number;
@@ -64,7 +71,9 @@ interface Open {
  * kept alive, each with a bounded number of operations above its floor. A tuple whose receiver had gone before it
  * was given to the connection goes back. It does so when the session's floor passes its sequence;
  * where an older take still waits and holds the floor, the session retires: the takes that wait in
- * it move to another, it is closed, and its end gives back what nobody received.
+ * it move to another, it is closed, and its end gives back what nobody received. Where only a copy
+ * of a message may have got a tuple, that has time: else a node with too much work, whose sendings are
+ * refused, would give itself more by opening one session after the other.
  */
 export class OwnSessions {
   readonly #ports: OwnSessionPorts;
@@ -132,9 +141,8 @@ class OwnSession {
   #waiting: Borrower[] = [];
   /** Delivered, and not yet sent as receipts. */
   #due: Open[] = [];
-  /** Lost operations that the floor has not passed, and since when there are some. */
-  #lostCount = 0;
-  #lostMs = 0;
+  readonly #lostOnes: Overdue = new Overdue(ownSessionStuckMs);
+  readonly #refusedOnes: Overdue = new Overdue(ownSessionDoubtMs);
   /** Partitions that the floor has still to reach, so that what lies below it goes back there. */
   readonly #floorDue: Set<PartitionId> = new Set();
   #floorSent = false;
@@ -198,7 +206,7 @@ class OwnSession {
     }
     this.flush();
     this.#sendFloor();
-    if (this.#lostCount > 0 && now - this.#lostMs >= ownSessionStuckMs) this.retire();
+    if (this.#lostOnes.isOver(now) || this.#refusedOnes.isOver(now)) this.retire();
   }
 
   /** No new operations; those that wait move, and when none is left the session is closed. */
@@ -254,7 +262,8 @@ class OwnSession {
       },
       empty: () => this.#close(open),
       delivered: (tuples) => this.#delivered(open, tuples),
-      lost: (partitions) => this.#lost(open, partitions),
+      lost: (partitions) => this.#over(open, 'lost', partitions),
+      refused: (partition) => this.#over(open, 'refused', [partition]),
       expired: () => this.#ended(),
     });
   }
@@ -271,23 +280,26 @@ class OwnSession {
     this.#ports.soon();
   }
 
-  #lost(open: Open, partitions: readonly PartitionId[]): void {
+  #over(open: Open, state: 'lost' | 'refused', partitions: readonly PartitionId[]): void {
     if (open.state !== 'taking') return;
-    open.state = 'lost';
+    open.state = state;
     open.partitions = partitions;
-    if (this.#lostCount === 0) this.#lostMs = this.#ports.nowMs();
-    this.#lostCount += 1;
-    this.#passLost();
+    this.#overdue(state).add(this.#ports.nowMs());
+    this.#passOver();
     if (this.#state === 'retiring') this.#closeIfDone();
   }
 
-  /** Closes lost operations at the front: the floor passes them, and is sent where their tuples lie. */
-  #passLost(): void {
+  #overdue(state: 'lost' | 'refused'): Overdue {
+    return state === 'lost' ? this.#lostOnes : this.#refusedOnes;
+  }
+
+  /** Closes what is over at the front: the floor passes it, and is sent where tuples of it may lie. */
+  #passOver(): void {
     if (this.#state !== 'open') return;
-    for (let first = this.#first; first?.state === 'lost'; first = this.#first) {
+    for (let first = this.#first; first !== undefined; first = this.#first) {
+      if (first.state !== 'lost' && first.state !== 'refused') break;
       for (const partition of first.partitions) this.#floorDue.add(partition);
-      this.#lostCount -= 1;
-      this.#lostMs = this.#ports.nowMs();
+      this.#overdue(first.state).passed(this.#ports.nowMs());
       this.#unlink(first);
     }
     this.#sendFloor();
@@ -357,7 +369,7 @@ class OwnSession {
 
   #close(open: Open): void {
     this.#unlink(open);
-    this.#passLost();
+    this.#passOver();
     if (this.#state === 'retiring') this.#closeIfDone();
   }
 
@@ -372,10 +384,10 @@ class OwnSession {
     assert(this.#count >= 0, 'an operation is closed once');
   }
 
-  /** Closes a retiring session in which only lost operations are left. */
+  /** Closes a retiring session in which only operations are left that are over. */
   #closeIfDone(): void {
     for (let each = this.#first; each !== undefined; each = each.next)
-      if (each.state !== 'lost') return;
+      if (each.state === 'taking' || each.state === 'delivered') return;
     this.#state = 'gone';
     this.#gone(this);
     const session = present(this.#id, 'an open session has an id');

@@ -124,9 +124,11 @@ export class OwnTake implements Call {
       this.#found(operation, answer);
       return;
     }
-    const { reason, partition } = answer.kind === 'failed' ? answer.failure : nothingFailed;
-    if (reason === 'OUTCOME_UNKNOWN' && partition !== undefined) operation.lost([partition]);
-    else operation.empty();
+    const { reason, partition, onlyByCopy } =
+      answer.kind === 'failed' ? answer.failure : nothingFailed;
+    if (reason !== 'OUTCOME_UNKNOWN' || partition === undefined) operation.empty();
+    else if (onlyByCopy) operation.refused(partition);
+    else operation.lost([partition]);
     // Else it would begin again in the same one, over and over, until that is not kept alive any more.
     if (reason === 'SESSION_EXPIRED') operation.expired();
     const listened = !this.#cancelled && !this.#abandoned;

@@ -122,10 +122,11 @@ export class TakeCall implements Call, TakePorts {
 }
 
 function unknownOf(
-  { partitions, refusal }: TakeAnswer & { readonly kind: 'outcome-unknown' },
+  { partitions, refusal, onlyByCopy }: TakeAnswer & { readonly kind: 'outcome-unknown' },
   partition: PartitionId,
 ): Failure {
-  return refusal === undefined ? outcomeUnknown(partitions[0] ?? partition) : inDoubt(refusal);
+  if (refusal === undefined) return outcomeUnknown(partitions[0] ?? partition);
+  return inDoubt(refusal, onlyByCopy);
 }
 
 function answerOf(answer: TakeAnswer, take: PinnedTake | TakeCoordinator): Answer {
