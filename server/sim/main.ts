@@ -4,8 +4,9 @@ import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Totals } from './report.ts';
+import type { RunReport } from './run-record.ts';
 import { type Profile, profiles } from './settings.ts';
-import { type RunReport, runSeed } from './world.ts';
+import { runSeed } from './world.ts';
 
 /** Processes that run seeds beside each other. */
 const processes = 2;

@@ -1,7 +1,7 @@
 /** The table of many runs, and whether they pass. */
 import type { Violation } from './check/history.ts';
 import { addCounts, type Counts, faultNames, floorFor, pathNames } from './coverage.ts';
-import type { RunReport } from './world.ts';
+import type { RunReport } from './run-record.ts';
 
 /** Violations printed; the rest are counted. */
 const shownMax = 20;

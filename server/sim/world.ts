@@ -1,21 +1,16 @@
-/** One run: a node, its clients, what happens to them, and the judgement at the end. */
+/** One run: a node, its clients, and what happens to them. */
 import { Prng } from '../src/base/prng.ts';
-import { checkHistory } from './check/check.ts';
-import { type FoundJson, historyOf, type Line, type Violation } from './check/history.ts';
-import { Recorder } from './check/recorder.ts';
 import { SimClient } from './client.ts';
-import { bump, type Counts } from './coverage.ts';
 import { type DiskCall, SimDisk } from './disk.ts';
 import { inflict, pickFault } from './faults.ts';
 import { SimNetwork } from './network.ts';
 import { gatewayAddresses, SimNode } from './node.ts';
 import { Follower } from './notify-client.ts';
+import { type RunListeners, RunRecord, type RunReport } from './run-record.ts';
 import { type ClockSkew, Scheduler, SimProcess } from './scheduler.ts';
 import { type Profile, type Settings, settingsOf } from './settings.ts';
 import { Tap } from './tap.ts';
-import { Trace } from './trace.ts';
 import { PathWatch } from './watch.ts';
-import { tupleOf } from './wire.ts';
 import { simSpaces, Workload } from './workload.ts';
 
 const partitions = 16;
@@ -26,25 +21,10 @@ const hourMs = 3_600_000;
 /** Events between two looks at the invariants of a room. */
 const verifyEvery = 100;
 
-/** What a run gives back. */
-export interface RunReport {
-  readonly seed: number;
-  readonly hash: string;
-  readonly operations: number;
-  readonly events: number;
-  readonly virtualMs: number;
-  readonly counts: Counts;
-  readonly violations: readonly Violation[];
-}
-
 /** How a run is made and told. */
-export interface RunOptions {
+export interface RunOptions extends RunListeners {
   /** Undefined: the seed draws it. */
   readonly profile?: Profile | undefined;
-  /** Each noted line, for a replay. */
-  readonly print?: (line: string) => void;
-  /** Each line of the history. */
-  readonly history?: (line: Line) => void;
 }
 
 interface LiveClient {
@@ -56,21 +36,16 @@ interface LiveClient {
 /** See the top of the file. */
 export class World {
   readonly settings: Settings;
-  readonly counts: Counts = new Map();
   readonly #scheduler: Scheduler;
-  readonly #trace: Trace;
   readonly #random: Prng;
   readonly #network: SimNetwork;
   readonly #disk: SimDisk;
-  readonly #recorder: Recorder;
+  readonly #record: RunRecord;
   readonly #tap: Tap;
   readonly #watch: PathWatch;
   readonly #node: SimNode;
   readonly #nodeSkew: ClockSkew = { driftPpm: 0, wallOriginMs: 1_700_000_000_000 };
-  readonly #lines: Line[] = [];
   readonly #clients: LiveClient[] = [];
-  readonly #violations: Violation[] = [];
-  readonly #onLine: ((line: Line) => void) | undefined;
   #clientsMade = 0;
   #working = true;
   #booting = false;
@@ -83,53 +58,46 @@ export class World {
   constructor(seed: number, options: RunOptions = {}) {
     this.settings = settingsOf(seed, options.profile);
     this.#scheduler = new Scheduler(seed);
-    this.#trace = new Trace(options.print);
     this.#random = new Prng(seed, 'world');
-    this.#onLine = options.history;
-    const nowNs = (): number => this.#scheduler.nowUs * 1000;
-    this.#recorder = new Recorder(nowNs, (line) => this.#record(line));
+    this.#record = new RunRecord(options, () => this.#scheduler.nowUs * 1000);
     const { network } = this.settings;
     this.#network = new SimNetwork(
       this.#scheduler,
       new Prng(seed, 'network'),
       network,
-      this.#trace,
+      this.#record.trace,
     );
     this.#network.onSend = (from) => this.#sent(from);
     this.#disk = this.#makeDisk(seed);
     this.#watch = new PathWatch(
-      this.counts,
+      this.#record.counts,
       () => this.#scheduler.nowMs,
       (partition) => this.#node.host?.epochOf(partition),
     );
-    this.#tap = new Tap(this.#recorder, this.#watch, this.settings.historyBytesMax);
+    this.#tap = new Tap(this.#record.recorder, this.#watch, this.settings.historyBytesMax);
     this.#node = this.#makeNode(seed);
   }
 
   /** Runs it all. */
   async run(): Promise<RunReport> {
-    const rejected = (error: unknown): void => this.#bug(error);
+    const rejected = (error: unknown): void => this.#record.bug(error);
     process.on('unhandledRejection', rejected);
     try {
       await this.#course();
     } catch (error) {
-      this.#bug(error);
+      this.#record.bug(error);
     } finally {
       process.off('unhandledRejection', rejected);
     }
-    return {
+    return this.#record.report({
       seed: this.settings.seed,
-      hash: this.#trace.hash,
-      operations: this.#recorder.operations,
       events: this.#scheduler.eventsRun,
       virtualMs: this.#scheduler.nowMs,
-      counts: this.counts,
-      violations: this.#violations,
-    };
+    });
   }
 
   async #course(): Promise<void> {
-    this.#recorder.start({ seed: this.settings.seed, partitions, wayMs: this.#wayMs() });
+    this.#record.recorder.start({ seed: this.settings.seed, partitions, wayMs: this.#wayMs() });
     for (const { name } of simSpaces) this.#tap.observe(name);
     this.#boot();
     for (let each = 0; each < this.settings.clients; each++) this.#addClient();
@@ -137,10 +105,10 @@ export class World {
     this.#scheduleFault();
     this.#scheduler.afterEvent = () => this.#verifyOne();
     const untilUs = this.settings.workMs * 1000;
-    const enough = (): boolean => this.#recorder.operations >= this.settings.operations;
+    const enough = (): boolean => this.#record.recorder.operations >= this.settings.operations;
     await this.#scheduler.run(untilUs, enough);
     await this.#settle();
-    this.#judge();
+    this.#record.judge({ node: this.#node, tap: this.#tap, watch: this.#watch });
   }
 
   // What faults.ts does.
@@ -149,12 +117,12 @@ export class World {
   crash(how: 'power' | 'process', downMs: number): void {
     if (!this.#node.running) return;
     const torn = this.#disk.counts.tornWrites;
-    this.#fault('crash', downMs);
+    this.#record.fault('crash', downMs);
     this.#node.crash(how === 'power');
     this.#watch.restarted();
     this.#restarts++;
     this.#crashArmed = undefined;
-    if (this.#disk.counts.tornWrites > torn) bump(this.counts, 'crash with torn writes');
+    if (this.#disk.counts.tornWrites > torn) this.#record.count('crash with torn writes');
     if (this.settings.wallJumps && this.#random.chance(1, 3)) this.#jumpWall();
     this.#after(downMs, () => this.#boot());
   }
@@ -182,8 +150,8 @@ export class World {
     const { process } = chosen.client;
     process.kill();
     this.#network.processGone(process);
-    this.#recorder.end(process.name, 'killed');
-    this.#fault('client killed', 0, process.name);
+    this.#record.recorder.end(process.name, 'killed');
+    this.#record.fault('client killed', 0, process.name);
     this.#clients.splice(this.#clients.indexOf(chosen), 1);
     this.#after(this.#random.between(1, 500), () => this.#addClient());
   }
@@ -192,33 +160,33 @@ export class World {
     const chosen = this.#pickClient();
     if (chosen === undefined) return;
     chosen.client.process.pause(forMs);
-    this.#recorder.fault('pause', { process: chosen.client.process.name, forMs });
-    bump(this.counts, 'client paused');
-    if (forMs > this.settings.leaseMs) bump(this.counts, 'client paused beyond its lease');
+    this.#record.recorder.fault('pause', { process: chosen.client.process.name, forMs });
+    this.#record.count('client paused');
+    if (forMs > this.settings.leaseMs) this.#record.count('client paused beyond its lease');
   }
 
   breakLink(): void {
     const chosen = this.#pickClient();
     if (chosen === undefined || !this.#network.breakOne(chosen.client.process)) return;
-    this.#fault('connection broken', 2000, chosen.client.process.name);
+    this.#record.fault('connection broken', 2000, chosen.client.process.name);
   }
 
   stallLink(forMs: number): void {
     const chosen = this.#pickClient();
     if (chosen === undefined || !this.#network.stallOne(chosen.client.process, forMs)) return;
-    this.#fault('connection stalled', forMs, chosen.client.process.name);
+    this.#record.fault('connection stalled', forMs, chosen.client.process.name);
   }
 
   killGateway(downMs: number): void {
     const address = this.#random.pick(gatewayAddresses);
     if (!this.#node.killGateway(address)) return;
-    this.#fault('gateway killed', downMs);
+    this.#record.fault('gateway killed', downMs);
     this.#after(downMs, () => this.#node.openGateway(address));
   }
 
   slowDisk(forMs: number): void {
     this.#disk.faults.slowSync = 0.3;
-    this.#fault('slow sync', forMs + 2000);
+    this.#record.fault('slow sync', forMs + 2000);
     this.#after(forMs, () => {
       this.#disk.faults.slowSync = 0;
     });
@@ -228,22 +196,22 @@ export class World {
     if (this.#watch.diskFull) return;
     this.#disk.capacityBytes = this.#disk.usedBytes() + this.#random.below(4096);
     this.#watch.diskFull = true;
-    this.#fault('disk full', forMs + 3000);
+    this.#record.fault('disk full', forMs + 3000);
     this.#after(forMs, () => {
       this.#freeDisk();
-      bump(this.counts, 'disk freed');
+      this.#record.count('disk freed');
     });
   }
 
   breakDisk(call: 'write' | 'sync'): void {
     this.#disk.failNext(call, 'io');
-    this.#fault('disk error');
+    this.#record.fault('disk error');
   }
 
   pauseNode(forMs: number): void {
     if (!this.#node.running) return;
     this.#node.pause(forMs);
-    this.#fault('node paused', forMs);
+    this.#record.fault('node paused', forMs);
   }
 
   cancelCall(): void {
@@ -260,12 +228,12 @@ export class World {
       delays: { writeMs: [0.01, 0.1], syncMs: [0.05, this.settings.syncMsMax] },
     });
     disk.onCall = (call, name) => {
-      this.#trace.note(`disk ${call} ${name}`);
+      this.#record.note(`disk ${call} ${name}`);
       this.#watchSnapshot(call, name);
       if (call !== 'sync' || this.#crashArmed?.at !== 'sync') return;
       const { downMs } = this.#crashArmed;
       this.#crashArmed = undefined;
-      bump(this.counts, 'crash before a sync');
+      this.#record.count('crash before a sync');
       this.#after(0, () => this.crash('power', downMs));
     };
     return disk;
@@ -275,7 +243,7 @@ export class World {
     if (!name.startsWith('snapshots/') || name === 'snapshots/reserve') return;
     if (call === 'name') {
       this.#watch.snapshotting = name.endsWith('.new');
-      if (!this.#watch.snapshotting) bump(this.counts, 'a snapshot was cut');
+      if (!this.#watch.snapshotting) this.#record.count('a snapshot was cut');
     } else if (call === 'remove' && name.endsWith('.new')) this.#watch.snapshotting = false;
   }
 
@@ -295,20 +263,20 @@ export class World {
       segmentBytes,
       historyBytesMax,
       batchTuplesMax,
-      onBug: (error) => this.#bug(error),
+      onBug: (error) => this.#record.bug(error),
       onFatal: (error) => {
-        this.#trace.note(`fatal ${error.message}`);
+        this.#record.note(`fatal ${error.message}`);
         this.crash('process', this.#random.between(5, 500));
       },
-      onWarning: (message) => this.#trace.note(`warning ${message}`),
+      onWarning: (message) => this.#record.note(`warning ${message}`),
     });
   }
 
   #boot(): void {
     if (this.#node.running || this.#booting) return;
     this.#booting = true;
-    this.#trace.note('boot');
-    this.#recorder.fault('restart', { forMs: 0 });
+    this.#record.note('boot');
+    this.#record.recorder.fault('restart', { forMs: 0 });
     const process = this.#bootNode();
     // Parked: #bootNode catches everything itself.
     void process;
@@ -320,19 +288,19 @@ export class World {
       const booting = this.#node.boot();
       this.#booting = false;
       if (!(await booting)) return;
-      if (snapshots) bump(this.counts, 'a start from a snapshot');
+      if (snapshots) this.#record.count('a start from a snapshot');
       const torn = this.#disk.files().filter((name) => name.startsWith('log/torn-')).length;
-      if (torn > this.#tornFiles) bump(this.counts, 'a torn tail was trimmed');
+      if (torn > this.#tornFiles) this.#record.count('a torn tail was trimmed');
       this.#tornFiles = torn;
-      this.#trace.note('serving');
+      this.#record.note('serving');
     } catch (error) {
       this.#booting = false;
       const name = error instanceof Error ? error.name : '';
       if (name !== 'DiskError') {
-        this.#bug(error);
+        this.#record.bug(error);
         return;
       }
-      this.#trace.note(`boot failed ${String(error)}`);
+      this.#record.note(`boot failed ${String(error)}`);
       this.#node.crash(false);
       this.#after(300, () => this.#boot());
     }
@@ -342,8 +310,8 @@ export class World {
     const backwards = this.#random.chance(1, 2);
     const byMs = this.#random.between(1, this.#random.pick([2000, hourMs, 2 * hourMs]));
     this.#nodeSkew.wallOriginMs += backwards ? -byMs : byMs;
-    this.#fault('wall clock jumped');
-    bump(this.counts, 'a stamp across a restart');
+    this.#record.fault('wall clock jumped');
+    this.#record.count('a stamp across a restart');
   }
 
   #sent(from: SimProcess): void {
@@ -372,7 +340,7 @@ export class World {
       process,
       net: this.#network.netOf(process),
       random: random.fork('engine'),
-      recorder: this.#recorder,
+      recorder: this.#record.recorder,
       address: () => random.pick(gatewayAddresses),
       leaseMs: this.settings.leaseMs,
       onClosed: (session, sequence) => this.#watch.closed(session, sequence),
@@ -394,14 +362,14 @@ export class World {
       process,
       net: this.#network.netOf(process),
       random,
-      recorder: this.#recorder,
+      recorder: this.#record.recorder,
       address: () => random.pick(gatewayAddresses),
       space: random.pick(simSpaces).name,
       template: all ? null : [{ matchers: [{ actual: random.pick(['job', 'res']) }], rest: true }],
       kinds: random.chance(1, 2) ? [] : ['WRITTEN', 'TAKEN', 'RETURNED'],
-      onResume: () => bump(this.counts, 'a notify resumed'),
+      onResume: () => this.#record.count('a notify resumed'),
       onCompacted: () => {
-        bump(this.counts, 'a cursor had been compacted');
+        this.#record.count('a cursor had been compacted');
         this.#following.delete(follower);
         this.#after(1, () => this.#addFollower());
       },
@@ -428,11 +396,11 @@ export class World {
         live.workload.saw(asked, outcome, result);
         const waited = asked.waitMs !== undefined && asked.waitMs !== 0 && outcome === 'ok';
         if (waited && restarts < this.#restarts) {
-          bump(this.counts, 'a waiter waited across a restart');
+          this.#record.count('a waiter waited across a restart');
         }
         if (cancelled && operation.startsWith('take')) {
-          if (outcome === 'cancelled') bump(this.counts, 'a blocked take was cancelled');
-          if (outcome === 'ok') bump(this.counts, 'a cancelled take had its tuple');
+          if (outcome === 'cancelled') this.#record.count('a blocked take was cancelled');
+          if (outcome === 'ok') this.#record.count('a cancelled take had its tuple');
         }
         this.#think(live);
       });
@@ -459,32 +427,13 @@ export class World {
   async #settle(): Promise<void> {
     this.#working = false;
     this.#crashArmed = undefined;
-    this.#trace.note('settle');
+    this.#record.note('settle');
     this.#freeDisk();
     this.#disk.faults.slowSync = 0;
     const end = this.#scheduler.nowUs + settleMs * 1000;
     await this.#scheduler.run(end);
-    this.#recorder.quiet();
+    this.#record.recorder.quiet();
     await this.#scheduler.run(end + 1000);
-  }
-
-  #judge(): void {
-    if (this.#node.host === undefined) {
-      this.#say('liveness', 'the node does not serve at the end');
-    } else {
-      for (const partition of this.#node.partitionIds()) {
-        this.#node.host.spaceOf(partition).verify();
-      }
-      this.#tap.compare(this.#node.host, this.#node.partitionIds());
-      for (const { name } of simSpaces) this.#survey(name);
-    }
-    if (this.#tap.isBlind) bump(this.counts, 'the observer was blind');
-    this.#violations.push(...this.#tap.violations, ...this.#watch.violations);
-    const lines = this.#tap.isBlind
-      ? this.#lines.filter((line) => !('process' in line) || line.process !== 'observer')
-      : this.#lines;
-    this.#violations.push(...checkHistory(historyOf(lines)));
-    for (const violation of this.#violations) this.#trace.note(`violation ${violation.message}`);
   }
 
   /** How long a call may take that nothing disturbs: some late messages, some syncs. */
@@ -499,53 +448,6 @@ export class World {
     if (this.#scheduler.eventsRun % verifyEvery !== 0) return;
     const partition = this.#random.pick(this.#node.partitionIds());
     this.#node.host?.spaceOf(partition).verify();
-  }
-
-  /** Everything in a space, from the partitions themselves. */
-  #survey(space: string): void {
-    const host = this.#node.host;
-    const record = host?.map.cluster.space(space);
-    if (host === undefined || record === undefined) return;
-    const id = this.#recorder.invoke('judge', 'survey', { space });
-    const found: FoundJson[] = [];
-    for (const partition of this.#node.partitionIds()) {
-      const state = host.spaceOf(partition);
-      for (let row = state.oldest(record.id); row >= 0; row = state.next(row)) {
-        const stored = state.stored(row);
-        found.push({
-          id: stored.id,
-          partition,
-          revision: stored.revision,
-          deliveries: stored.deliveries,
-          leaseEndMs: stored.leaseEndMs ?? null,
-          state: stored.state,
-          tuple: tupleOf(stored.bytes),
-        });
-      }
-    }
-    this.#recorder.complete(id, 'ok', { found });
-  }
-
-  // Telling.
-
-  #record(line: Line): void {
-    this.#lines.push(line);
-    this.#trace.note(JSON.stringify(line));
-    this.#onLine?.(line);
-  }
-
-  #fault(name: string, forMs = 0, process?: string): void {
-    bump(this.counts, name);
-    this.#recorder.fault(name, process === undefined ? { forMs } : { forMs, process });
-  }
-
-  #bug(error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#say('invariant', text);
-  }
-
-  #say(checker: string, message: string): void {
-    this.#violations.push({ checker, message, operations: [] });
   }
 
   #after(delayMs: number, run: () => void): void {
