@@ -1,17 +1,16 @@
 /** One run: a node, its clients, and what happens to them. */
 import { Prng } from '../src/base/prng.ts';
-import { SimClient } from './client.ts';
+import { Crowd } from './crowd.ts';
 import { type DiskCall, SimDisk } from './disk.ts';
 import { inflict, pickFault } from './faults.ts';
 import { SimNetwork } from './network.ts';
 import { gatewayAddresses, SimNode } from './node.ts';
-import { Follower } from './notify-client.ts';
 import { type RunListeners, RunRecord, type RunReport } from './run-record.ts';
-import { type ClockSkew, Scheduler, SimProcess } from './scheduler.ts';
+import { type ClockSkew, Scheduler, type SimProcess } from './scheduler.ts';
 import { type Profile, type Settings, settingsOf } from './settings.ts';
 import { Tap } from './tap.ts';
 import { PathWatch } from './watch.ts';
-import { simSpaces, Workload } from './workload.ts';
+import { simSpaces } from './workload.ts';
 
 const partitions = 16;
 const segmentBytes = 65_536;
@@ -27,12 +26,6 @@ export interface RunOptions extends RunListeners {
   readonly profile?: Profile | undefined;
 }
 
-interface LiveClient {
-  readonly client: SimClient;
-  readonly workload: Workload;
-  readonly random: Prng;
-}
-
 /** See the top of the file. */
 export class World {
   readonly settings: Settings;
@@ -45,15 +38,12 @@ export class World {
   readonly #watch: PathWatch;
   readonly #node: SimNode;
   readonly #nodeSkew: ClockSkew = { driftPpm: 0, wallOriginMs: 1_700_000_000_000 };
-  readonly #clients: LiveClient[] = [];
-  #clientsMade = 0;
+  readonly #crowd: Crowd;
   #working = true;
   #booting = false;
   #crashArmed: { readonly at: 'reply' | 'sync'; readonly downMs: number } | undefined;
   #tornFiles = 0;
   #restarts = 0;
-  #followers = 0;
-  readonly #following = new Set<Follower>();
 
   constructor(seed: number, options: RunOptions = {}) {
     this.settings = settingsOf(seed, options.profile);
@@ -76,6 +66,14 @@ export class World {
     );
     this.#tap = new Tap(this.#record.recorder, this.#watch, this.settings.historyBytesMax);
     this.#node = this.#makeNode(seed);
+    this.#crowd = new Crowd({
+      settings: this.settings,
+      scheduler: this.#scheduler,
+      network: this.#network,
+      record: this.#record,
+      restarts: () => this.#restarts,
+      closed: (session, sequence) => this.#watch.closed(session, sequence),
+    });
   }
 
   /** Runs it all. */
@@ -100,8 +98,8 @@ export class World {
     this.#record.recorder.start({ seed: this.settings.seed, partitions, wayMs: this.#wayMs() });
     for (const { name } of simSpaces) this.#tap.observe(name);
     this.#boot();
-    for (let each = 0; each < this.settings.clients; each++) this.#addClient();
-    for (let each = 0; each < 2; each++) this.#addFollower();
+    for (let each = 0; each < this.settings.clients; each++) this.#crowd.addClient();
+    for (let each = 0; each < 2; each++) this.#crowd.addFollower();
     this.#scheduleFault();
     this.#scheduler.afterEvent = () => this.#verifyOne();
     const untilUs = this.settings.workMs * 1000;
@@ -139,12 +137,11 @@ export class World {
 
   /** A client ends: killed, or now and then in order. */
   killClient(): void {
-    const chosen = this.#pickClient();
+    const chosen = this.#crowd.pick(this.#random);
     if (chosen === undefined) return;
     if (this.#random.chance(1, 4)) {
       chosen.client.close();
-      this.#clients.splice(this.#clients.indexOf(chosen), 1);
-      this.#after(this.#random.between(1, 500), () => this.#addClient());
+      this.#crowd.replace(chosen, this.#random.between(1, 500));
       return;
     }
     const { process } = chosen.client;
@@ -152,12 +149,11 @@ export class World {
     this.#network.processGone(process);
     this.#record.recorder.end(process.name, 'killed');
     this.#record.fault('client killed', 0, process.name);
-    this.#clients.splice(this.#clients.indexOf(chosen), 1);
-    this.#after(this.#random.between(1, 500), () => this.#addClient());
+    this.#crowd.replace(chosen, this.#random.between(1, 500));
   }
 
   pauseClient(forMs: number): void {
-    const chosen = this.#pickClient();
+    const chosen = this.#crowd.pick(this.#random);
     if (chosen === undefined) return;
     chosen.client.process.pause(forMs);
     this.#record.recorder.fault('pause', { process: chosen.client.process.name, forMs });
@@ -166,13 +162,13 @@ export class World {
   }
 
   breakLink(): void {
-    const chosen = this.#pickClient();
+    const chosen = this.#crowd.pick(this.#random);
     if (chosen === undefined || !this.#network.breakOne(chosen.client.process)) return;
     this.#record.fault('connection broken', 2000, chosen.client.process.name);
   }
 
   stallLink(forMs: number): void {
-    const chosen = this.#pickClient();
+    const chosen = this.#crowd.pick(this.#random);
     if (chosen === undefined || !this.#network.stallOne(chosen.client.process, forMs)) return;
     this.#record.fault('connection stalled', forMs, chosen.client.process.name);
   }
@@ -215,7 +211,7 @@ export class World {
   }
 
   cancelCall(): void {
-    this.#pickClient()?.client.cancelOne(this.#random);
+    this.#crowd.pick(this.#random)?.client.cancelOne(this.#random);
   }
 
   // The node.
@@ -326,91 +322,6 @@ export class World {
     this.#watch.diskFull = false;
   }
 
-  // The clients.
-
-  #addClient(): void {
-    const number = ++this.#clientsMade;
-    const name = `c${number}`;
-    const random = new Prng(this.settings.seed, `client/${number}`);
-    // Never slower than the node's: a lease of the client ends first (S2).
-    const driftPpm = random.below(200);
-    const skew = { driftPpm, wallOriginMs: 1_600_000_000_000 };
-    const process = new SimProcess(this.#scheduler, name, skew);
-    const client = new SimClient({
-      process,
-      net: this.#network.netOf(process),
-      random: random.fork('engine'),
-      recorder: this.#record.recorder,
-      address: () => random.pick(gatewayAddresses),
-      leaseMs: this.settings.leaseMs,
-      onClosed: (session, sequence) => this.#watch.closed(session, sequence),
-    });
-    const workload = new Workload(name, random.fork('workload'), this.settings.workload);
-    const live = { client, workload, random };
-    this.#clients.push(live);
-    for (let lane = 0; lane < this.settings.lanes; lane++) this.#think(live);
-  }
-
-  /** A client that follows a space; where its history is cut behind it, another one begins. */
-  #addFollower(): void {
-    const name = `n${++this.#followers}`;
-    const random = new Prng(this.settings.seed, `follower/${name}`);
-    const skew = { driftPpm: 0, wallOriginMs: 0 };
-    const process = new SimProcess(this.#scheduler, name, skew);
-    const all = random.chance(1, 2);
-    const follower: Follower = new Follower({
-      process,
-      net: this.#network.netOf(process),
-      random,
-      recorder: this.#record.recorder,
-      address: () => random.pick(gatewayAddresses),
-      space: random.pick(simSpaces).name,
-      template: all ? null : [{ matchers: [{ actual: random.pick(['job', 'res']) }], rest: true }],
-      kinds: random.chance(1, 2) ? [] : ['WRITTEN', 'TAKEN', 'RETURNED'],
-      onResume: () => this.#record.count('a notify resumed'),
-      onCompacted: () => {
-        this.#record.count('a cursor had been compacted');
-        this.#following.delete(follower);
-        this.#after(1, () => this.#addFollower());
-      },
-    });
-    this.#following.add(follower);
-    const lose = (): void => {
-      this.#after(random.between(100, 4000), () => {
-        if (!this.#working || !this.#following.has(follower)) return;
-        follower.reconnect();
-        lose();
-      });
-    };
-    lose();
-  }
-
-  #think(live: LiveClient): void {
-    const { process } = live.client;
-    const thinkUs = live.random.between(1, this.settings.thinkMsMax * 1000);
-    process.after(thinkUs, () => {
-      if (!this.#working || !live.client.open) return;
-      const { operation, asked, timeoutMs } = live.workload.next();
-      const restarts = this.#restarts;
-      live.client.start(operation, asked, timeoutMs, (outcome, result, cancelled) => {
-        live.workload.saw(asked, outcome, result);
-        const waited = asked.waitMs !== undefined && asked.waitMs !== 0 && outcome === 'ok';
-        if (waited && restarts < this.#restarts) {
-          this.#record.count('a waiter waited across a restart');
-        }
-        if (cancelled && operation.startsWith('take')) {
-          if (outcome === 'cancelled') this.#record.count('a blocked take was cancelled');
-          if (outcome === 'ok') this.#record.count('a cancelled take had its tuple');
-        }
-        this.#think(live);
-      });
-    });
-  }
-
-  #pickClient(): LiveClient | undefined {
-    return this.#clients.length === 0 ? undefined : this.#random.pick(this.#clients);
-  }
-
   // The course of a run.
 
   #scheduleFault(): void {
@@ -426,6 +337,7 @@ export class World {
   /** Nothing new is asked and nothing breaks; what can end, ends. */
   async #settle(): Promise<void> {
     this.#working = false;
+    this.#crowd.stop();
     this.#crashArmed = undefined;
     this.#record.note('settle');
     this.#freeDisk();
