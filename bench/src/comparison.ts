@@ -3,6 +3,8 @@
  * compared as ratios, since these figures drift with the machine; the calibration before and after
  * each round says by how much.
  */
+
+import { startBare } from './bare.ts';
 import { type Calibration, calibrate } from './calibrate.ts';
 import { startEcho } from './echo.ts';
 import { median } from './latency.ts';
@@ -19,6 +21,8 @@ export interface ComparisonOptions {
   readonly pace: CasePace;
   readonly door: Door;
   readonly peer: 'redis' | 'none';
+  /** Whether the bare stream and log is measured beside it. */
+  readonly floor: boolean;
 }
 
 /** Every figure of a comparison. */
@@ -36,11 +40,11 @@ const warmUpRound = 0;
  */
 export async function compare(
   folder: string,
-  { cases, rounds, pace, door, peer }: ComparisonOptions,
+  { cases, rounds, pace, door, peer, floor }: ComparisonOptions,
 ): Promise<ComparisonResult> {
   const calibrations: Calibration[] = [await calibrate(folder)];
   const rows: Row[] = [];
-  const targets = await startTargets(folder, cases, { door, peer });
+  const targets = await startTargets(folder, cases, { door, peer, floor });
   if (peer === 'redis' && !targets.some(({ name }) => name === 'redis always'))
     if (cases.some((one) => one.isUnaryBesideEcho !== true))
       say('redis-server is not installed: left out');
@@ -66,7 +70,7 @@ export async function compare(
 async function startTargets(
   folder: string,
   cases: readonly Case[],
-  { door, peer }: Pick<ComparisonOptions, 'door' | 'peer'>,
+  { door, peer, floor }: Pick<ComparisonOptions, 'door' | 'peer' | 'floor'>,
 ): Promise<Target[]> {
   const targets: Target[] = [];
   const besideEcho = cases.some((one) => one.isUnaryBesideEcho === true);
@@ -75,6 +79,7 @@ async function startTargets(
     targets.push(await startTuplet(folder, door));
     const redis = peer === 'redis' ? await startRedis(folder) : undefined;
     if (redis !== undefined) targets.push(redis);
+    if (floor) targets.push(await startBare(folder));
   }
   if (besideEcho) {
     if (!targets.some(({ name }) => name === 'tuplet unary'))
@@ -88,7 +93,7 @@ function belongs(one: Case, target: string, door: Door): boolean {
   const ownName = door === 'unary' ? 'tuplet unary' : 'tuplet';
   return one.isUnaryBesideEcho === true
     ? target === 'tuplet unary' || target === 'bare echo'
-    : target === ownName || target === 'redis always';
+    : target === ownName || target === 'redis always' || target === 'bare stream';
 }
 
 function line(workload: string, target: string, result: CaseResult): string {
@@ -109,8 +114,8 @@ function summary(
   say(`calibration first ${calibrationLine(calibrations[0])}`);
   say(`calibration last  ${calibrationLine(calibrations.at(-1))}`);
   for (const { name } of cases) {
+    const targets = rows.filter(isPeerIn(name)).map(({ target }) => target);
     const own = rows.filter((row) => row.workload === name && row.target.startsWith('tuplet'));
-    const theirs = rows.filter((row) => row.workload === name && !row.target.startsWith('tuplet'));
     // At a fixed rate, and with one waiter, latency is the figure; otherwise it is the throughput.
     const isLatency = rate !== undefined || name === 'hand-off';
     const measure = isLatency ? (row: Row) => row.p50Ms : (row: Row) => row.perSecond;
@@ -120,13 +125,18 @@ function summary(
     let text = `${name.padEnd(13)} ${own[0]?.target} ${median(own.map(measure)).toFixed(digits)} ${unit}`;
     if (isLatency) text += `, p99 ${median(own.map((row) => row.p99Ms)).toFixed(2)}`;
     text += `, cpu ${cpu.toFixed(1)} µs`;
-    if (theirs.length > 0) {
+    for (const peer of new Set(targets)) {
+      const theirs = rows.filter((row) => row.workload === name && row.target === peer);
       const ratios = own.map((row, i) => measure(row) / measure(theirs[i] ?? row));
       const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
-      text += `; ${theirs[0]?.target} ${median(theirs.map(measure)).toFixed(digits)}`;
+      text += `; ${peer} ${median(theirs.map(measure)).toFixed(digits)}`;
       if (isLatency) text += `, p99 ${median(theirs.map((row) => row.p99Ms)).toFixed(2)}`;
       text += `; ratio ${median(ratios).toFixed(2)} (${range})`;
     }
     say(text);
   }
+}
+
+function isPeerIn(workload: string): (row: Row) => boolean {
+  return (row) => row.workload === workload && !row.target.startsWith('tuplet');
 }

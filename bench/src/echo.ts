@@ -1,29 +1,17 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { Client, credentials } from '@grpc/grpc-js';
 import { echoMethod } from './echo-method.ts';
-import { processCpuUs } from './process-cpu.ts';
+import { startScript } from './script.ts';
 import { filler, type Target, type TargetClient } from './target.ts';
 
 /** Starts a bare grpc-js echo in a process of its own: the measure of the unary door. */
 export async function startEcho(): Promise<Target> {
-  const file = fileURLToPath(new URL('echo-server.js', import.meta.url));
-  const server = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const address = await new Promise<string>((resolve, reject) => {
-    server.once('exit', () => reject(new Error('the echo server did not start')));
-    createInterface({ input: server.stdout }).once('line', resolve);
-  });
+  const server = await startScript('echo-server.js', []);
   return {
     name: 'bare echo',
-    connect: async () => new EchoClient(address),
+    connect: async () => new EchoClient(server.address),
     clear: () => Promise.resolve(),
-    serverCpuUs: () => processCpuUs(server.pid ?? 0),
-    close: async () => {
-      const exited = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGTERM');
-      await exited;
-    },
+    serverCpuUs: () => server.cpuUs(),
+    close: () => server.close(),
   };
 }
 

@@ -18,6 +18,7 @@ interface Options {
   readonly folder: string;
   readonly peer: 'redis' | 'none';
   readonly door: Door;
+  readonly floor: boolean;
   readonly rate?: number;
   readonly tuples: number;
   readonly times: number;
@@ -73,6 +74,7 @@ Examples:
   $ npm run bench -- write-64 hand-off --rounds 3
   $ npm run bench -- write-64 pairs-64 --rate 5000     # open loop
   $ npm run bench -- write-64 --door unary --peer none
+  $ npm run bench -- write-64 read-key-64 --floor
   $ npm run bench -- unary-echo                        # the unary door beside a bare echo
   $ npm run bench -- memory --tuples 100000
   $ npm run bench -- --json bench/results/today.json`;
@@ -89,6 +91,7 @@ const program = new Command('bench')
       .choices(['exchange', 'unary'])
       .default('exchange'),
   )
+  .option('--floor', 'also a bare grpc-js stream and log, with nothing in it', false)
   .option('--rate <count>', 'open loop: operations a second', positive)
   .option('--tuples <count>', 'tuples of memory, restart and turns', positive, 1_000_000)
   .option('--times <count>', 'restarts', positive, 5)
@@ -109,9 +112,9 @@ async function main(names: readonly string[], options: Options): Promise<void> {
   const figures = new Map<string, unknown>();
   try {
     if (compared.length > 0) {
-      const { rounds, seconds, rate, door, peer } = options;
+      const { rounds, seconds, rate, door, peer, floor } = options;
       const pace = { seconds, ...(rate === undefined ? {} : { rate }) };
-      const comparison = { cases: compared, rounds, pace, door, peer };
+      const comparison = { cases: compared, rounds, pace, door, peer, floor };
       figures.set('comparison', await compare(folder, comparison));
     }
     for (const { name, run } of inspected)
