@@ -201,6 +201,10 @@ export const limits = {
   slabDeadBytesMin: 524_288,
   /** Empty chunks of 64 KiB kept for reuse: a queue that flows through opens them all the time. */
   slabSparesMax: 8,
+  /** Bytes of the chunks in which copies of tuples for answers lie, until the last of them is let go. */
+  copyChunkBytes: 16_384,
+  /** Bytes up to which such a copy lies beside others. */
+  copyBytesMax: 1_024,
   /** Bytes of a snapshot's chunk where its reader names none: about a millisecond of work. */
   snapshotChunkBytes: 262_144,
 } as const;

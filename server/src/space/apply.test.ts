@@ -442,6 +442,18 @@ test('SPEC §3: a replacement keeps id, age and lease, and its revision is its p
   t.deepEqual(event?.old, { revision: after.revision, bytes: new Uint8Array(Buffer.from('A')) });
 });
 
+test('a replacement that is remembered holds no memory but its own', (t) => {
+  const d = new Driver();
+  d.know(away);
+  const id = d.write('a');
+  const { revision } = d.space.stored(d.space.rowOf(id));
+  const bytes = new Uint8Array(Buffer.from('A'));
+  d.do({ kind: 'replace', operation: op(away, 1), tuple: id, revision, bytes, leaseMs: 'keep' });
+  const result = d.space.result(op(away, 1));
+  if (result?.kind !== 'replaced') return t.fail(result?.kind);
+  t.deepEqual([result.old.bytes.buffer.byteLength, result.new.bytes.buffer.byteLength], [1, 1]);
+});
+
 test('a dropped space loses its ready tuples in batches, and handed ones when they come back', (t) => {
   const d = new Driver({ batchTuplesMax: 2, batchBytesMax: 100 });
   d.know(away);

@@ -110,7 +110,7 @@ export function applyReplace(state: SpaceState, command: ReplaceCommand): Outcom
   const row = tuples.rowOf(command.tuple);
   if (row === noRow || !rows.visible(row, stampMs)) return { kind: 'miss' };
   if (rows.revision(row) !== command.revision) return { kind: 'miss' };
-  const old = tuples.stored(row);
+  const old = tuples.kept(row);
   tuples.replace(row, {
     revision: state.appliedIndex,
     bytes: command.bytes,
@@ -119,7 +119,7 @@ export function applyReplace(state: SpaceState, command: ReplaceCommand): Outcom
   });
   state.slots.set(rows.space(row), rows.slot(row), state.appliedIndex);
   event(state, 'replaced', row, old);
-  const result = replacedResult(old, tuples.stored(row));
+  const result = replacedResult(old, tuples.kept(row));
   remember(state, command.operation, result);
   return { kind: 'result', result, handOvers: [] };
 }

@@ -220,3 +220,28 @@ test('deadlines come out in any order, bounded in number and bytes', (t) => {
   t.is(tuples.expired(100 as StampMs, 7, 1e9).length, 0);
   tuples.verify();
 });
+
+test('tuples for answers share memory, keep their bytes, and those that are kept have their own', (t) => {
+  const count = 1_000;
+  const tuples = filled(count);
+  const large = tuples.add(
+    {
+      counter: count + 1,
+      revision: 1 as LogIndex,
+      writtenAtMs: 5 as StampMs,
+      space,
+      slot: 0 as Slot,
+      handed: false,
+      deliveries: 0,
+      leaseEndMs: Number.POSITIVE_INFINITY,
+    },
+    new Uint8Array(limits.copyBytesMax + 1).fill(7),
+  );
+  const stored = Array.from({ length: count }, (_, i) => tuples.stored(rowOf(tuples, i + 1)));
+  for (let counter = 1; counter <= count; counter += 1) tuples.remove(rowOf(tuples, counter));
+  for (const [i, { bytes }] of stored.entries()) t.deepEqual(bytes, content(i + 1));
+  t.is(new Set(stored.map(({ bytes }) => bytes.buffer)).size, 6, 'chunks of 16 KiB');
+  t.is(tuples.stored(large).bytes.buffer.byteLength, limits.copyBytesMax + 1);
+  const own = filled(1);
+  t.is(own.kept(rowOf(own, 1)).bytes.buffer.byteLength, content(1).length);
+});

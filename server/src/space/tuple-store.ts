@@ -14,6 +14,7 @@ import {
   type TupleId,
 } from '../base/ids.ts';
 import { AgeList } from './age-list.ts';
+import { Copies } from './copies.ts';
 import { Deadlines } from './deadlines.ts';
 import type { StoredTuple } from './outcome.ts';
 import { RowIndex } from './row-index.ts';
@@ -53,6 +54,7 @@ export class TupleStore {
   readonly slabs: Slabs = new Slabs();
   readonly deadlines: Deadlines = new Deadlines(this.rows);
   observer: RowObserver | undefined;
+  readonly #copies = new Copies();
   readonly #partition: PartitionId;
   readonly #index = new RowIndex(this.rows);
   // Invariant: a list is there exactly while its space has tuples.
@@ -83,13 +85,25 @@ export class TupleStore {
     return this.slabs.view(this.rows.place(row), this.rows.size(row));
   }
 
+  /** A tuple for who soon lets it go: its bytes lie beside others' (`Copies`). */
   stored(row: Row): StoredTuple {
+    const { rows } = this;
+    return this.#stored(row, this.#copies.copy(this.slabs, rows.place(row), rows.size(row)));
+  }
+
+  /** A tuple for who keeps it. */
+  kept(row: Row): StoredTuple {
+    const { rows } = this;
+    return this.#stored(row, this.slabs.copy(rows.place(row), rows.size(row)));
+  }
+
+  #stored(row: Row, bytes: Uint8Array): StoredTuple {
     const { rows } = this;
     const leaseEndMs = rows.leaseEndMs(row);
     return {
       id: this.idOf(row),
       revision: rows.revision(row),
-      bytes: this.slabs.copy(rows.place(row), rows.size(row)),
+      bytes,
       deliveries: rows.deliveries(row),
       writtenAtMs: rows.writtenAtMs(row),
       leaseEndMs: leaseEndMs === Number.POSITIVE_INFINITY ? undefined : (leaseEndMs as StampMs),
