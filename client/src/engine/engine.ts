@@ -5,7 +5,7 @@ import type { EngineDoors } from './doors.ts';
 import { envelopeBytesMax } from './envelope.ts';
 import { bodyBytes, Lanes } from './lanes.ts';
 import { clientLimits } from './limits.ts';
-import { Link } from './link.ts';
+import { Link, type LinkOwner } from './link.ts';
 import type { Operation } from './operation.ts';
 import { Outcomes } from './outcomes.ts';
 import * as reasons from './reasons.ts';
@@ -20,6 +20,8 @@ export interface EngineOptions {
   readonly name?: string;
   /** Operations that may wait to be sent; default 65,536. */
   readonly queuedMax?: number;
+  /** Replies of one message from which it is heard in two turns; default 48. */
+  readonly repliesHalvedMin?: number;
 }
 
 /**
@@ -46,14 +48,16 @@ export class Engine {
     this.#doors = doors;
     this.#lanes = new Lanes(options.queuedMax ?? clientLimits.queuedMax);
     this.#alarm = new Alarm(clock, () => this.#ring());
-    this.#link = new Link(doors, {
+    const linkOwner: LinkOwner = {
       arriving: (nowMs) => this.#sessions.giveUpOver(nowMs),
       answered: (operation, reply, bytes, nowMs) =>
         this.#outcomes.answered(operation, reply, bytes, nowMs),
       lost: (operation, error) => this.#outcomes.lost(operation, error),
       broken: (error, nowMs) => this.#broken(error, nowMs),
       writable: wantFlush,
-    });
+    };
+    const halvedMin = options.repliesHalvedMin ?? clientLimits.repliesHalvedMin;
+    this.#link = new Link(doors, linkOwner, halvedMin);
     this.#sessions = new Sessions(
       this.#link,
       random,

@@ -2,7 +2,7 @@
  * The envelope of Exchange, written by hand: what each sending puts around a body. Field numbers are
  * those of `tuplet/v1/space.proto`; the tests hold them against the contract.
  */
-import { copyBytes, Reader, type Writer } from '@tuplet/proto';
+import { copyBytes, DecodeError, Reader, type Writer } from '@tuplet/proto';
 import { controlCalls } from './calls.ts';
 import type { Operation } from './operation.ts';
 import type { Receipt } from './receipts.ts';
@@ -231,11 +231,15 @@ export class Replies {
     this.#reader = new Reader(bytes);
   }
 
-  /** How many there are. Throws DecodeError. */
+  /** How many there are; of a damaged message those before the damage. */
   count(): number {
     const reader = new Reader(this.bytes);
     let count = 0;
-    for (; reader.position < reader.end; count += 1) reader.skip(reader.tag());
+    try {
+      for (; reader.position < reader.end; count += 1) reader.skip(reader.tag());
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+    }
     return count;
   }
 

@@ -10,6 +10,7 @@ export type {
   EngineRandom,
 } from './doors.ts';
 export { Engine, type EngineOptions } from './engine.ts';
+export { Replies } from './envelope.ts';
 export { clientLimits } from './limits.ts';
 export {
   type Body,

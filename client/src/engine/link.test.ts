@@ -84,6 +84,33 @@ test('a second half is heard before the next message, and before the end of the 
   t.is(other.world.server.named('write').length, 49, 'nothing is sent again');
 });
 
+test('damage in a second half that the next message finds ends the connection, and that message with it', (t) => {
+  const { world, writes, replies } = unanswered(50);
+  const next = replies.splice(48);
+  replies[40]?.fill(0xff, 2);
+  world.server.last.answer(Buffer.concat(replies));
+  world.clock.turn();
+  world.server.last.deliver(Buffer.concat(next));
+  t.is(written(writes), 40);
+  world.clock.settle();
+  t.is(writes.filter((write) => write.reason === 'ANSWER_UNREADABLE').length, 10);
+  world.server.instead = () => undefined;
+  const later = writing(['later', 1]);
+  world.engine.start(later);
+  world.clock.advance(1);
+  t.is(world.server.connections.length, 1, 'the back-off counts');
+  world.clock.advance(5_000);
+  t.is(later.told.kind, 'written');
+});
+
+test('what stands before damage between replies is heard', (t) => {
+  const { world, writes, replies } = unanswered(3);
+  const message = Buffer.concat([...replies, Uint8Array.of(0x0a, 0xff)]);
+  world.server.last.answer(message);
+  world.clock.settle();
+  t.is(written(writes), 3);
+});
+
 test('damage in a second half ends what it was to answer, and nothing else', (t) => {
   const { world, writes, replies } = unanswered(48);
   const damaged = replies[40];

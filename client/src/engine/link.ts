@@ -3,7 +3,6 @@ import type { TupletError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import type { Channel, EngineDoors } from './doors.ts';
 import { Replies, type ReplyRun } from './envelope.ts';
-import { clientLimits } from './limits.ts';
 import { Operation } from './operation.ts';
 import { answerUnreadable } from './reasons.ts';
 
@@ -37,6 +36,7 @@ export interface LinkOwner {
 export class Link {
   readonly #doors: EngineDoors;
   readonly #owner: LinkOwner;
+  readonly #halvedMin: number;
   #calls = new NumberMap<Operation | ControlCall>();
   #channel: Channel | undefined;
   /** Counts the channels; what an older one says is dropped. */
@@ -50,9 +50,11 @@ export class Link {
   /** What of the last message is not heard yet. */
   #unheard: Replies | undefined;
 
-  constructor(doors: EngineDoors, owner: LinkOwner) {
+  /** `halvedMin`: replies of one message from which it is heard in two turns. */
+  constructor(doors: EngineDoors, owner: LinkOwner, halvedMin: number) {
     this.#doors = doors;
     this.#owner = owner;
+    this.#halvedMin = halvedMin;
   }
 
   /** When the last message came. */
@@ -160,42 +162,35 @@ export class Link {
    */
   #message(bytes: Uint8Array): void {
     this.#hearRest();
+    // Damage in the rest of the last message has ended the connection.
+    if (this.#channel === undefined) return;
     this.#heardAtMs = this.#doors.clock.nowMs();
     this.#failures = 0;
     const replies = new Replies(bytes);
     this.#unheard = replies;
-    this.#decoding(() => {
-      const count = replies.count();
-      if (count < clientLimits.repliesHalvedMin) this.#hear(replies, count);
-      else {
-        this.#hear(replies, Math.ceil(count / 2));
-        this.#doors.clock.soon(this.#hearRest);
-      }
-    });
+    const count = replies.count();
+    if (count < this.#halvedMin) this.#hearRest();
+    else {
+      this.#hear(replies, Math.ceil(count / 2));
+      this.#doors.clock.soon(this.#hearRest);
+    }
   }
 
   readonly #hearRest = (): void => {
-    const replies = this.#unheard;
-    if (replies !== undefined) {
-      this.#decoding(() => this.#hear(replies, Number.POSITIVE_INFINITY));
-    }
+    if (this.#unheard !== undefined) this.#hear(this.#unheard, Number.POSITIVE_INFINITY);
   };
 
-  /** Hears so many replies; fewer where what they set off ends the connection. */
+  /** Hears so many replies; fewer where they end, or what they set off ends the connection. */
   #hear(replies: Replies, countMax: number): void {
     const nowMs = this.#doors.clock.nowMs();
     this.#isHeard = true;
     this.#owner.arriving(nowMs);
-    for (let count = 0; count < countMax && replies === this.#unheard; count += 1) {
-      const reply = replies.next();
-      if (reply === undefined) this.#unheard = undefined;
-      else this.#answer(reply, replies.bytes, nowMs);
-    }
-  }
-
-  #decoding(run: () => void): void {
     try {
-      run();
+      for (let count = 0; count < countMax && replies === this.#unheard; count += 1) {
+        const reply = replies.next();
+        if (reply === undefined) this.#unheard = undefined;
+        else this.#answer(reply, replies.bytes, nowMs);
+      }
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       this.drop(answerUnreadable(error));
