@@ -256,8 +256,8 @@ export const ownSessionOperationsMax = 4_000;
 /** Milliseconds after which a lost hand-over below a waiting take makes its session retire. */
 export const ownSessionStuckMs = 1_000;
 /**
- * Milliseconds after which a refused sending below a waiting take does: nothing was handed over but to
- * a copy that the network made, and each further session costs a busy node entries at every partition.
+ * Milliseconds after which one does of whose takes a sending was refused in doubt: nothing was handed over
+ * but to a copy that the network made, and each further session costs a busy node entries everywhere.
  */
 export const ownSessionDoubtMs = 60_000;
 /** Milliseconds of a session's lease: from, to, and where nothing is said (SPEC §4). */

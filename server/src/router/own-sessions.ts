@@ -33,9 +33,9 @@ export interface OwnOperation {
   lost(partitions: readonly PartitionId[]): void;
   /**
    * A leader refused its only sending and could not note that: nothing was handed over, unless by a
-   * copy that the network made. What that got goes back to this partition.
+   * copy that the network made. What that got goes back when the session ends.
    */
-  refused(partition: PartitionId): void;
+  refused(): void;
   /** A leader says that the session has ended. */
   expired(): void;
 }
@@ -55,7 +55,7 @@ export interface Borrower {
 interface Open {
   readonly sequence: Sequence;
   readonly borrower: Borrower;
-  state: 'taking' | 'delivered' | 'lost' | 'refused';
+  state: 'taking' | 'delivered' | 'lost';
   /** Tuples delivered and not confirmed. */
   tuples: readonly TupleId[];
   /** Where tuples are lost, or may be. */
@@ -72,8 +72,9 @@ interface Open {
  * was given to the connection goes back. It does so when the session's floor passes its sequence;
  * where an older take still waits and holds the floor, the session retires: the takes that wait in
  * it move to another, it is closed, and its end gives back what nobody received. Where only a copy
- * of a message may have got a tuple, that has time: else a node with too much work, whose sendings are
- * refused, would give itself more by opening one session after the other.
+ * of a refused message may have got a tuple, no floor reaches it for sure, since that leader may not know
+ * the session: it retires too, but a minute later. Else a node with too much work, whose sendings
+ * are refused, would give itself more by opening one session after the other.
  */
 export class OwnSessions {
   readonly #ports: OwnSessionPorts;
@@ -142,7 +143,8 @@ class OwnSession {
   /** Delivered, and not yet sent as receipts. */
   #due: Open[] = [];
   readonly #lostOnes: Overdue = new Overdue(ownSessionStuckMs);
-  readonly #refusedOnes: Overdue = new Overdue(ownSessionDoubtMs);
+  /** When a leader first refused an operation that it could not note. */
+  #doubtSinceMs = Number.POSITIVE_INFINITY;
   /** Partitions that the floor has still to reach, so that what lies below it goes back there. */
   readonly #floorDue: Set<PartitionId> = new Set();
   #floorSent = false;
@@ -206,7 +208,7 @@ class OwnSession {
     }
     this.flush();
     this.#sendFloor();
-    if (this.#lostOnes.isOver(now) || this.#refusedOnes.isOver(now)) this.retire();
+    if (this.#lostOnes.isOver(now) || now - this.#doubtSinceMs >= ownSessionDoubtMs) this.retire();
   }
 
   /** No new operations; those that wait move, and when none is left the session is closed. */
@@ -262,8 +264,8 @@ class OwnSession {
       },
       empty: () => this.#close(open),
       delivered: (tuples) => this.#delivered(open, tuples),
-      lost: (partitions) => this.#over(open, 'lost', partitions),
-      refused: (partition) => this.#over(open, 'refused', [partition]),
+      lost: (partitions) => this.#lost(open, partitions),
+      refused: () => this.#refused(open),
       expired: () => this.#ended(),
     });
   }
@@ -280,26 +282,27 @@ class OwnSession {
     this.#ports.soon();
   }
 
-  #over(open: Open, state: 'lost' | 'refused', partitions: readonly PartitionId[]): void {
+  #lost(open: Open, partitions: readonly PartitionId[]): void {
     if (open.state !== 'taking') return;
-    open.state = state;
+    open.state = 'lost';
     open.partitions = partitions;
-    this.#overdue(state).add(this.#ports.nowMs());
+    this.#lostOnes.add(this.#ports.nowMs());
     this.#passOver();
     if (this.#state === 'retiring') this.#closeIfDone();
   }
 
-  #overdue(state: 'lost' | 'refused'): Overdue {
-    return state === 'lost' ? this.#lostOnes : this.#refusedOnes;
+  #refused(open: Open): void {
+    this.#doubtSinceMs = Math.min(this.#doubtSinceMs, this.#ports.nowMs());
+    this.#close(open);
   }
 
   /** Closes what is over at the front: the floor passes it, and is sent where tuples of it may lie. */
   #passOver(): void {
     if (this.#state !== 'open') return;
     for (let first = this.#first; first !== undefined; first = this.#first) {
-      if (first.state !== 'lost' && first.state !== 'refused') break;
+      if (first.state !== 'lost') break;
       for (const partition of first.partitions) this.#floorDue.add(partition);
-      this.#overdue(first.state).passed(this.#ports.nowMs());
+      this.#lostOnes.passed(this.#ports.nowMs());
       this.#unlink(first);
     }
     this.#sendFloor();

@@ -127,7 +127,7 @@ export class OwnTake implements Call {
     const { reason, partition, onlyByCopy } =
       answer.kind === 'failed' ? answer.failure : nothingFailed;
     if (reason !== 'OUTCOME_UNKNOWN' || partition === undefined) operation.empty();
-    else if (onlyByCopy) operation.refused(partition);
+    else if (onlyByCopy) operation.refused();
     else operation.lost([partition]);
     // Else it would begin again in the same one, over and over, until that is not kept alive any more.
     if (reason === 'SESSION_EXPIRED') operation.expired();
