@@ -15,6 +15,13 @@ export type Success = Exclude<Answer, { readonly kind: 'failed' }>;
 /** The kinds of answers in a Reply that are no errors. */
 export type ReplyInit = Exclude<contract.ReplyResponseInit, { readonly kind: 'error' }>;
 
+/** The same answer for who keeps it: its tuples share no memory with others. */
+export function withOwnMemory(answer: Success): Success {
+  if (answer.kind !== 'found') return answer;
+  const tuples = answer.tuples.map((each) => ({ ...each, bytes: each.bytes.slice() }));
+  return { ...answer, tuples };
+}
+
 /** The reply to a call. `stale`: the call asked for a read of any age, and learns it. */
 export function replyOf(kind: RouterCall['kind'], answer: Success, stale: boolean): ReplyInit {
   switch (kind) {

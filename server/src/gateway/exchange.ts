@@ -7,7 +7,7 @@ import type { Answer, Delivery } from '../router/request.ts';
 import type { AnswerListener, Router } from '../router/router.ts';
 import { BackPressure } from './back-pressure.ts';
 import { checkCalls, checkSize, plainBytes, type RouterCall, requestOf } from './decode.ts';
-import { replyOf } from './encode.ts';
+import { replyOf, withOwnMemory } from './encode.ts';
 import type { InFlight } from './in-flight.ts';
 import {
   mayWait,
@@ -68,6 +68,12 @@ interface WaitingReply {
   readonly delivery: Delivery | undefined;
 }
 
+/** Replies that are bytes by now. */
+interface WrittenBatch {
+  readonly bytes: number;
+  readonly deliveries: readonly Delivery[];
+}
+
 /** Messages handed to the connection and not yet taken by it. */
 const writesMax = 2;
 /** Stands for the router's number of a call until that is known; no call has it. */
@@ -96,7 +102,7 @@ export class Exchange {
   /** Bytes of replies that the connection has not taken yet. */
   #replyBytes = 0;
   /** What goes with messages that the connection has not taken yet. */
-  readonly #writing: (readonly WaitingReply[])[] = [];
+  readonly #writing: WrittenBatch[] = [];
   /** The clock at the present message, or as queued calls are begun. */
   #nowMs = 0;
   #flushDue = false;
@@ -273,7 +279,9 @@ export class Exchange {
       return;
     }
     const delivery = answer.kind === 'found' ? answer.delivery : undefined;
-    const response = replyOf(kind, answer, stale);
+    // The connection is behind: the reply stays for longer than its turn.
+    const isBehind = this.#writing.length >= writesMax;
+    const response = replyOf(kind, isBehind ? withOwnMemory(answer) : answer, stale);
     this.#reply(callId, response, tupleBytesOf(answer), delivery);
   }
 
@@ -309,9 +317,10 @@ export class Exchange {
   /** Writes what waits, as long as the connection takes it. */
   #flush(): void {
     while (this.#replies.length > 0 && this.#writing.length < writesMax) {
-      const batch = this.#nextBatch();
-      const encoded = contract.ExchangeResponse.encode({ replies: batch });
+      const replies = this.#nextBatch();
+      const encoded = contract.ExchangeResponse.encode({ replies });
       const message = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+      const batch = writtenBatch(replies);
       this.#writing.push(batch);
       this.#stream.write(message, (error: Error | null | undefined) =>
         this.#written(batch, error === null || error === undefined),
@@ -342,14 +351,14 @@ export class Exchange {
   }
 
   /** The connection has taken a batch, or never will. */
-  #written(batch: readonly WaitingReply[], taken: boolean): void {
+  #written(batch: WrittenBatch, taken: boolean): void {
     const at = this.#writing.indexOf(batch);
     if (at < 0) return;
     this.#writing.splice(at, 1);
-    for (const { bytes, delivery } of batch) {
-      this.#replyBytes -= bytes;
-      if (taken) delivery?.delivered();
-      else delivery?.lost();
+    this.#replyBytes -= batch.bytes;
+    for (const delivery of batch.deliveries) {
+      if (taken) delivery.delivered();
+      else delivery.lost();
     }
     this.#guard(() => {
       this.#flush();
@@ -400,10 +409,20 @@ export class Exchange {
     clearTimeout(this.#holding);
     for (const { delivery } of this.#replies) delivery?.lost();
     this.#replies = [];
-    for (const batch of this.#writing) for (const { delivery } of batch) delivery?.lost();
+    for (const { deliveries } of this.#writing) for (const each of deliveries) each.lost();
     this.#writing.length = 0;
     this.#replyBytes = 0;
   }
+}
+
+function writtenBatch(replies: readonly WaitingReply[]): WrittenBatch {
+  let bytes = 0;
+  const deliveries: Delivery[] = [];
+  for (const reply of replies) {
+    bytes += reply.bytes;
+    if (reply.delivery !== undefined) deliveries.push(reply.delivery);
+  }
+  return { bytes, deliveries };
 }
 
 function statusReply(failure: Failure): contract.ReplyResponseInit {

@@ -5,7 +5,7 @@ import type { LogIndex, SessionId, StampMs, TupleId } from '../base/ids.ts';
 export interface StoredTuple {
   readonly id: TupleId;
   readonly revision: LogIndex;
-  /** A copy that the receiver owns. */
+  /** A copy; may share its memory with others that are soon let go (`Copies`). */
   readonly bytes: Uint8Array;
   readonly deliveries: number;
   readonly writtenAtMs: StampMs;

@@ -1,0 +1,81 @@
+import { EventEmitter } from 'node:events';
+import * as contract from '@tuplet/proto/contract';
+import test from 'ava';
+import { tuple } from '../../test/router/bench.ts';
+import type { Answer } from '../router/request.ts';
+import type { AnswerListener, Router } from '../router/router.ts';
+import { Exchange, type ExchangeStream } from './exchange.ts';
+import { InFlight } from './in-flight.ts';
+
+/** A connection that takes messages when the test says so. */
+class HeldStream extends EventEmitter implements ExchangeStream {
+  readonly taken: (() => void)[] = [];
+
+  getPeer(): string {
+    return 'peer';
+  }
+  pause(): void {}
+  resume(): void {}
+  isPaused(): boolean {
+    return false;
+  }
+  write(_message: Buffer, taken: () => void): void {
+    this.taken.push(taken);
+  }
+  end(): void {}
+}
+
+/** One tuple in memory of 16 KiB that it shares; `copies` counts how often it was given its own. */
+function sharedTuple(copies: { count: number }): Answer {
+  const bytes = new Uint8Array(16_384).subarray(0, 8);
+  bytes.set(tuple('a'));
+  bytes.slice = (...range) => {
+    copies.count += 1;
+    return Uint8Array.prototype.slice.apply(bytes, range) as Uint8Array<ArrayBuffer>;
+  };
+  const facts = { id: 1, revision: 1, deliveries: 0, writtenAtMs: 0, leaseEndMs: undefined };
+  return {
+    kind: 'found',
+    tuples: [{ ...facts, bytes, state: 'ready' }],
+    delivery: undefined,
+  } as unknown as Answer;
+}
+
+test('replies that wait for a slow reader hold no memory of others', (t) => {
+  const stream = new HeldStream();
+  const answers: (() => void)[] = [];
+  const copies = { count: 0 };
+  const router = {
+    pressed: undefined,
+    call: (_request: unknown, listener: AnswerListener, callId: number) => {
+      answers.push(() => listener(sharedTuple(copies), callId));
+      return callId;
+    },
+  };
+  const exchange = new Exchange(stream, {
+    router: router as unknown as Router,
+    inFlight: new InFlight(100),
+    soon: (run) => run(),
+    failed: (error) => t.fail(String(error)),
+    limits: { replyBytesPause: 1e6, replyBytesMax: 1e6, replyMessageBytes: 1e6 },
+  });
+  exchange.start();
+  const calls = [1, 2, 3, 4].map((callId) => ({
+    callId,
+    request: {
+      kind: 'read',
+      value: { space: { name: 'jobs' }, template: new Uint8Array() },
+    } as const,
+  }));
+  stream.emit('data', Buffer.from(contract.ExchangeRequest.encode({ calls })));
+  const counts = answers.map((answer) => {
+    answer();
+    return copies.count;
+  });
+  t.deepEqual(counts, [0, 0, 1, 2], 'two messages are on their way, the others wait');
+  t.is(stream.taken.length, 2);
+  const held = exchange.replyBytes;
+  for (const taken of stream.taken.splice(0)) taken();
+  t.is(stream.taken.length, 1, 'what waited goes in one message');
+  t.is(exchange.replyBytes, held / 2);
+});
