@@ -9,6 +9,7 @@ import {
   Engine,
   Operation,
   type OperationInput,
+  Replies,
   type SpaceReference,
   TupletError,
 } from '@tuplet/client/engine';
@@ -147,6 +148,10 @@ export interface ClientOptions {
   /** Where its Exchange goes; asked at each connection. */
   readonly address: () => string;
   readonly leaseMs: number;
+  /** Replies of one message from which the engine hears it in two turns. */
+  readonly repliesHalvedMin: number;
+  /** A message was. */
+  readonly onHalved: () => void;
   /** A take was answered in a session, and surely got nothing. */
   readonly onClosed: (session: number, sequence: number) => void;
 }
@@ -174,6 +179,7 @@ export class SimClient {
     this.#address = options.address;
     this.#onClosed = options.onClosed;
     const { clock } = this.process;
+    const { repliesHalvedMin, onHalved } = options;
     const swept = (run: () => void) => (): void => {
       run();
       this.#sweep();
@@ -188,14 +194,17 @@ export class SimClient {
         random: options.random,
         connect: (events) => {
           const link = this.#net.connect(this.#address(), {
-            message: (bytes) => swept(() => events.message(bytes))(),
+            message: (bytes) => {
+              if (new Replies(bytes).count() >= repliesHalvedMin) onHalved();
+              swept(() => events.message(bytes))();
+            },
             drained: () => events.drained(),
             closed: () => swept(() => events.closed(connectionLost()))(),
           });
           return { send: (bytes) => link.send(bytes), close: () => link.close() };
         },
       },
-      { leaseMs: options.leaseMs, name: this.process.name },
+      { leaseMs: options.leaseMs, name: this.process.name, repliesHalvedMin },
     );
   }
 

@@ -49,6 +49,7 @@ export const pathNames = [
   'a waiter waited across a restart',
   'a notify resumed',
   'a cursor had been compacted',
+  'a message was heard in two turns',
   'a snapshot was cut',
   'a start from a snapshot',
   'a snapshot during a write',

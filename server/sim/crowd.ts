@@ -83,6 +83,8 @@ export class Crowd {
       recorder: this.#record.recorder,
       address: () => random.pick(gatewayAddresses),
       leaseMs: this.#settings.leaseMs,
+      repliesHalvedMin: random.pick([2, 3, 48]),
+      onHalved: () => this.#record.count('a message was heard in two turns'),
       onClosed: (session, sequence) => this.#closed(session, sequence),
     });
     const workload = new Workload(name, random.fork('workload'), this.#settings.workload);
