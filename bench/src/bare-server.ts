@@ -19,6 +19,8 @@ let offset = 0;
 let waiting: Message[] = [];
 let isSyncing = false;
 let receiver: Stream | undefined;
+/** What was sent before anybody receives. */
+let unreceived: Buffer[] = [];
 
 function preallocated(path: string): number {
   const descriptor = fs.openSync(path, 'wx+');
@@ -31,7 +33,7 @@ function preallocated(path: string): number {
 
 function received(message: Message): void {
   const kind = message.bytes[0];
-  if (kind === BareKind.RECEIVE) receiver = message.stream;
+  if (kind === BareKind.RECEIVE) receive(message.stream);
   else if (kind === BareKind.READ) answer(message);
   else {
     waiting.push(message);
@@ -58,8 +60,23 @@ function sync(): void {
 
 function answer({ stream, bytes }: Message): void {
   const kind = bytes[0] ?? 0;
-  if (kind === BareKind.SEND) receiver?.write(bytes);
+  if (kind === BareKind.SEND) handOver(bytes);
   stream.write(Buffer.alloc((bytes.length / recordBytes) * answerBytes(kind)));
+}
+
+function handOver(bytes: Buffer): void {
+  if (receiver === undefined) unreceived.push(bytes);
+  else receiver.write(bytes);
+}
+
+function receive(stream: Stream): void {
+  receiver = stream;
+  for (const bytes of unreceived) stream.write(bytes);
+  unreceived = [];
+}
+
+function gone(stream: Stream): void {
+  if (receiver === stream) receiver = undefined;
 }
 
 const server = new Server();
@@ -68,7 +85,10 @@ server.addService(
   {
     stream: (stream: Stream) => {
       stream.on('data', (bytes: Buffer) => received({ stream, bytes }));
-      stream.on('end', () => stream.end());
+      stream.on('end', () => {
+        gone(stream);
+        stream.end();
+      });
       stream.on('error', () => {});
     },
   },
