@@ -100,15 +100,23 @@ const shapes: Readonly<Record<Profile, Shape>> = {
   // Pinned takes that wait, long and many at a place.
   pinned: (base, random) => {
     const { workload } = base;
+    const isCalm = random.chance(1, 3);
     return {
-      ...(random.chance(1, 3) ? calm(base) : retrying(base, random)),
+      ...(isCalm ? calm(base) : retrying(base, random)),
       workload: {
         ...workload,
         spaceCount: random.pick([1, 3]),
         unpinnedPercent: 5,
         waitPercent: 85,
         foreverPercent: random.pick([10, 40]),
-        weights: { ...workload.weights, write: 34, take: 34, 'write-many': 8, replace: 2 },
+        // Where it is calm their order can be judged, so they stand in line.
+        weights: {
+          ...workload.weights,
+          write: 34,
+          take: isCalm ? 68 : 34,
+          'write-many': isCalm ? 0 : 8,
+          replace: 2,
+        },
       },
     };
   },
