@@ -1,0 +1,154 @@
+/**
+ * Who belongs to the group: changes of the configuration, and snapshots, which bring one along.
+ *
+ * A change is in force at a replica when it is *applied* there (as in etcd; the paper's §6 says when it
+ * is appended). That is safe because at most one is between proposal and application at the leader,
+ * because nobody campaigns with a committed one that it has not applied, and because whatever moves
+ * more than one voter goes through a joint configuration.
+ */
+import { assert } from '../base/assert.ts';
+import { applyChange, type Change, type ChangeRefusal, leavesJoint, Transition } from './change.ts';
+import { decodeChange, encodeChange } from './change-codec.ts';
+import {
+  assertConfiguration,
+  type Configuration,
+  isJoint,
+  isMember,
+  isVoter,
+} from './configuration.ts';
+import { becomeFollower } from './election.ts';
+import { Entry, EntryKind, Message, MessageKind, noBytes, noReplica, type Snapshot } from './message.ts';
+import { appendOwn, broadcastAppend, maybeCommit, sendAppend } from './replication.ts';
+import { Role, type RaftState } from './state.ts';
+
+/** Why a leader logs no such change now. */
+export type ProposalRefusal = ChangeRefusal | 'change pending';
+
+/**
+ * What became of a proposal. `appended`: it is in the leader's log, its last entry at the log's end,
+ * and will be committed or, in another term, replaced. `forwarded`: nobody knows. `replaced`: the change
+ * cannot be made, for the reason given; an empty entry is in the log in its place. All else: it is
+ * certain that nothing was logged.
+ */
+export type ProposeOutcome =
+  | { readonly kind: 'appended' | 'forwarded' | 'no-leader' | 'removed' | 'transferring' | 'full' }
+  | { readonly kind: 'replaced'; readonly reason: ProposalRefusal };
+
+/** Outcomes are the same objects each time: proposing is frequent. */
+export const outcomes = {
+  appended: { kind: 'appended' },
+  forwarded: { kind: 'forwarded' },
+  noLeader: { kind: 'no-leader' },
+  removed: { kind: 'removed' },
+  transferring: { kind: 'transferring' },
+  full: { kind: 'full' },
+} as const satisfies Record<string, ProposeOutcome>;
+
+const leaveJointPayload = encodeChange({ transition: Transition.auto, steps: [], context: noBytes });
+
+/** Leader: what forbids proposals of any kind; undefined where nothing does. */
+export function proposalsStopped(raft: RaftState): ProposeOutcome | undefined {
+  if (raft.self() === undefined) return outcomes.removed;
+  if (raft.transferTarget !== noReplica) return outcomes.transferring;
+  return undefined;
+}
+
+/** Leader: logs a change, or an empty entry where it cannot be made. */
+export function proposeChange(raft: RaftState, payload: Uint8Array): ProposeOutcome {
+  const stopped = proposalsStopped(raft);
+  if (stopped !== undefined) return stopped;
+  const index = raft.log.lastIndex() + 1;
+  const reason = raft.options.validateChanges ? refusalOf(raft, decodeChange(payload)) : undefined;
+  const entry =
+    reason === undefined
+      ? new Entry(raft.term, index, EntryKind.change, payload)
+      : new Entry(raft.term, index, EntryKind.normal, noBytes);
+  if (!appendOwn(raft, [entry])) return outcomes.full;
+  if (reason === undefined) raft.pendingChangeIndex = index;
+  broadcastAppend(raft);
+  return reason === undefined ? outcomes.appended : { kind: 'replaced', reason };
+}
+
+function refusalOf(raft: RaftState, change: Change): ProposalRefusal | undefined {
+  if (raft.pendingChangeIndex > raft.log.applied) return 'change pending';
+  const { configuration } = raft.tracker;
+  if (isJoint(configuration) && !leavesJoint(change)) return 'already joint';
+  // Nothing else is under way, so this is the configuration that the change will find.
+  const outcome = applyChange(configuration, change);
+  return outcome.kind === 'refused' ? outcome.reason : undefined;
+}
+
+/** The caller applies an entry of a change: its configuration is in force. */
+export function applyChangeEntry(raft: RaftState, entry: Entry): Configuration {
+  assert(entry.kind === EntryKind.change, 'only a change changes the configuration');
+  assert(entry.index <= raft.log.committed, 'only what is committed is applied');
+  const outcome = applyChange(raft.tracker.configuration, decodeChange(entry.payload));
+  assert(outcome.kind === 'changed', 'a committed change can be applied');
+  useConfiguration(raft, outcome.configuration);
+  return outcome.configuration;
+}
+
+/** Puts a configuration in force, with what follows from it for a leader. */
+export function useConfiguration(raft: RaftState, configuration: Configuration): void {
+  raft.tracker.use(configuration, raft.log.lastIndex());
+  raft.lease?.drop();
+  if (raft.role !== Role.leader) return;
+  if (!isVoter(configuration, raft.id)) {
+    // It goes on to bring out what is in its log, without counting itself; or stops at once.
+    if (raft.options.stepDownOnRemoval) becomeFollower(raft, raft.term, noReplica);
+    return;
+  }
+  if (maybeCommit(raft)) {
+    // The new configuration needs fewer.
+    broadcastAppend(raft);
+  } else {
+    for (const member of raft.tracker.members) {
+      if (member.id !== raft.id) sendAppend(raft, member, false);
+    }
+  }
+  const target = raft.transferTarget;
+  if (target !== noReplica && !isVoter(configuration, target)) raft.transferTarget = noReplica;
+}
+
+/** The state machine is at `index`. A leader leaves a joint configuration that is to end by itself. */
+export function appliedTo(raft: RaftState, index: number, bytes: number): void {
+  const applied = Math.max(index, raft.log.applied);
+  raft.log.appliedTo(applied, bytes);
+  if (raft.role !== Role.leader) return;
+  if (!raft.tracker.configuration.autoLeave || applied < raft.pendingChangeIndex) return;
+  // Refused during a transfer: then the next leader does it, or this one after the next entry.
+  proposeChange(raft, leaveJointPayload);
+}
+
+/** Follower: a snapshot takes the place of its log, where it leads beyond what is committed. */
+export function handleSnapshot(raft: RaftState, message: Message): void {
+  const { snapshot } = message;
+  assert(snapshot !== null, 'a snapshot message brings a snapshot');
+  const answer = new Message(MessageKind.appendAnswer, raft.id, message.from, raft.term);
+  answer.index = restore(raft, snapshot) ? raft.log.lastIndex() : raft.log.committed;
+  raft.send(answer);
+}
+
+function restore(raft: RaftState, snapshot: Snapshot): boolean {
+  const { log } = raft;
+  if (snapshot.index <= log.committed) return false;
+  assert(raft.role === Role.follower, 'only a follower gets a snapshot');
+  // It would not know itself.
+  if (!isMember(snapshot.configuration, raft.id)) return false;
+  if (log.matches(snapshot.index, snapshot.term)) {
+    // All of it is here: it only tells what is committed.
+    log.commitTo(snapshot.index);
+    return false;
+  }
+  assertConfiguration(snapshot.configuration);
+  log.restore(snapshot);
+  raft.tracker.clear();
+  useConfiguration(raft, snapshot.configuration);
+  return true;
+}
+
+/** A snapshot from the leader is durable, and the state machine is what it says. */
+export function snapshotInstalled(raft: RaftState, index: number): void {
+  raft.log.unstable.stableSnapshotTo(index);
+  appliedTo(raft, index, 0);
+}

@@ -1,0 +1,89 @@
+import { assert } from '../base/assert.ts';
+import type { Random } from '../base/doors.ts';
+import type { LeaseOptions } from './lease.ts';
+import type { RaftStorage } from './storage.ts';
+
+/** What a replica is told at its start. All bounds are per group and replica. */
+export interface RaftOptions {
+  /** From 1. Never given to another replica again, not even on the same node. */
+  readonly id: number;
+  readonly storage: RaftStorage;
+  /** Draws election timeouts and the first number of forwarded reads. */
+  readonly random: Random;
+  /** The last index that the state machine has applied; at least the start of the log. */
+  readonly applied: number;
+  /** Ticks without a sign of the leader after which an election may begin; drawn from 1 to 2 times it. */
+  readonly electionTicks: number;
+  /** Ticks between heartbeats. */
+  readonly heartbeatTicks: number;
+  /**
+   * Writes go on while the next Readys are made, and their completion is told by `appended` and
+   * `applied`; else each Ready is carried out whole before `advance`.
+   */
+  readonly asynchronous: boolean;
+  /** Ask whether an election could be won before disturbing the term (Ongaro 2014 §9.6). */
+  readonly preVote: boolean;
+  /**
+   * A leader that hears of no majority for an election timeout steps down, and who hears of a leader
+   * helps nobody to depose it (Ongaro 2014 §6.2, §4.2.3).
+   */
+  readonly checkQuorum: boolean;
+  /** Leader leases; null: reads always ask a majority. Needs `checkQuorum`. */
+  readonly lease: LeaseOptions | null;
+  /** Followers pass proposals on. A network that repeats messages then repeats proposals. */
+  readonly forwardProposals: boolean;
+  /** Refuse changes that cannot be made, when they are proposed. Off only where something above does. */
+  readonly validateChanges: boolean;
+  /** A leader that the configuration no longer has as a voter becomes a follower at once. */
+  readonly stepDownOnRemoval: boolean;
+  /** Bytes of entries in one append; a larger entry goes alone. */
+  readonly messageBytesMax: number;
+  /** Bytes of entries handed out to be applied and not yet applied. */
+  readonly applyingBytesMax: number;
+  /** Bytes of payloads in a leader's uncommitted log; one proposal may pass it where there is none. */
+  readonly uncommittedBytesMax: number;
+  /** Appends on their way to one follower. */
+  readonly inflightMessagesMax: number;
+  /** Bytes on their way to one follower; at least `messageBytesMax`. */
+  readonly inflightBytesMax: number;
+  /** Reads that wait for a leader's answer or for a round; more are refused. */
+  readonly readsMax: number;
+}
+
+const mebibyte = 1_048_576;
+
+/** What a server runs with; id, storage, randomness and place are its own. */
+export const raftDefaults = {
+  electionTicks: 10,
+  heartbeatTicks: 1,
+  asynchronous: true,
+  preVote: true,
+  checkQuorum: true,
+  lease: null,
+  forwardProposals: false,
+  validateChanges: true,
+  stepDownOnRemoval: true,
+  messageBytesMax: mebibyte,
+  applyingBytesMax: 8 * mebibyte,
+  uncommittedBytesMax: 64 * mebibyte,
+  inflightMessagesMax: 256,
+  inflightBytesMax: 16 * mebibyte,
+  readsMax: 65_536,
+} as const satisfies Partial<RaftOptions>;
+
+/** Asserts that options make sense together. */
+export function assertOptions(options: RaftOptions): void {
+  assert(Number.isSafeInteger(options.id), 'an id is a safe integer');
+  assert(options.id > 0, 'ids begin at 1');
+  assert(options.heartbeatTicks > 0, 'heartbeats have a distance');
+  assert(options.electionTicks > options.heartbeatTicks, 'some heartbeats fit an election timeout');
+  assert(options.inflightMessagesMax > 0, 'one append may be on its way');
+  assert(options.inflightBytesMax >= options.messageBytesMax, 'a full message may be on its way');
+  assert(options.applyingBytesMax > 0, 'something may be applied');
+  assert(options.readsMax > 0, 'one read may wait');
+  if (options.lease === null) return;
+  assert(options.checkQuorum, 'leases rest on voters that keep to their leader');
+  assert(options.lease.marginShare > 0, 'clocks differ');
+  assert(options.lease.marginShare < 1, 'a margin leaves something');
+  assert(options.lease.electionMs > 0, 'an election timeout has a length');
+}
