@@ -4,13 +4,7 @@
  * configuration. What cannot be done is refused by name.
  */
 import { unreachable } from '../base/assert.ts';
-import {
-  ascending,
-  assertConfiguration,
-  type Configuration,
-  isJoint,
-
-} from './configuration.ts';
+import { ascending, assertConfiguration, type Configuration, isJoint } from './configuration.ts';
 
 /** What happens to one replica. `update` changes nothing: it only carries the context of a change. */
 export const StepKind = { voter: 0, learner: 1, remove: 2, update: 3 } as const;
@@ -169,4 +163,3 @@ function movedVoters(before: readonly number[], after: ReadonlySet<number>): num
   for (const id of before) if (after.has(id)) stayed += 1;
   return before.length - stayed + (after.size - stayed);
 }
-

@@ -3,10 +3,15 @@ import { assert } from '../base/assert.ts';
 import { votersOf } from './configuration.ts';
 import { Entry, EntryKind, Message, MessageKind, noBytes, noReplica } from './message.ts';
 import { appendOwn, broadcastAppend } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** What a campaign came to: it began; or this replica leads already, or may not campaign now. */
-export type CampaignOutcome = 'begun' | 'leading' | 'not-promotable' | 'change-unapplied' | 'promised';
+export type CampaignOutcome =
+  | 'begun'
+  | 'leading'
+  | 'not-promotable'
+  | 'change-unapplied'
+  | 'promised';
 
 /** Becomes a follower in a term, of a leader where one is known. */
 export function becomeFollower(raft: RaftState, term: number, lead: number): void {

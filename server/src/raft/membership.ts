@@ -17,9 +17,17 @@ import {
   isVoter,
 } from './configuration.ts';
 import { becomeFollower } from './election.ts';
-import { Entry, EntryKind, Message, MessageKind, noBytes, noReplica, type Snapshot } from './message.ts';
+import {
+  Entry,
+  EntryKind,
+  Message,
+  MessageKind,
+  noBytes,
+  noReplica,
+  type Snapshot,
+} from './message.ts';
 import { appendOwn, broadcastAppend, maybeCommit, sendAppend } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** Why a leader logs no such change now. */
 export type ProposalRefusal = ChangeRefusal | 'change pending';
@@ -35,21 +43,23 @@ export type ProposeOutcome =
   | { readonly kind: 'replaced'; readonly reason: ProposalRefusal };
 
 /** Outcomes are the same objects each time: proposing is frequent. */
-export const outcomes = {
-  appended: { kind: 'appended' },
-  forwarded: { kind: 'forwarded' },
-  noLeader: { kind: 'no-leader' },
-  removed: { kind: 'removed' },
-  transferring: { kind: 'transferring' },
-  full: { kind: 'full' },
-} as const satisfies Record<string, ProposeOutcome>;
+export const appended: ProposeOutcome = { kind: 'appended' };
+export const forwarded: ProposeOutcome = { kind: 'forwarded' };
+export const noLeader: ProposeOutcome = { kind: 'no-leader' };
+export const full: ProposeOutcome = { kind: 'full' };
+const removed: ProposeOutcome = { kind: 'removed' };
+const transferring: ProposeOutcome = { kind: 'transferring' };
 
-const leaveJointPayload = encodeChange({ transition: Transition.auto, steps: [], context: noBytes });
+const leaveJointPayload = encodeChange({
+  transition: Transition.auto,
+  steps: [],
+  context: noBytes,
+});
 
 /** Leader: what forbids proposals of any kind; undefined where nothing does. */
 export function proposalsStopped(raft: RaftState): ProposeOutcome | undefined {
-  if (raft.self() === undefined) return outcomes.removed;
-  if (raft.transferTarget !== noReplica) return outcomes.transferring;
+  if (raft.self() === undefined) return removed;
+  if (raft.transferTarget !== noReplica) return transferring;
   return undefined;
 }
 
@@ -63,10 +73,10 @@ export function proposeChange(raft: RaftState, payload: Uint8Array): ProposeOutc
     reason === undefined
       ? new Entry(raft.term, index, EntryKind.change, payload)
       : new Entry(raft.term, index, EntryKind.normal, noBytes);
-  if (!appendOwn(raft, [entry])) return outcomes.full;
+  if (!appendOwn(raft, [entry])) return full;
   if (reason === undefined) raft.pendingChangeIndex = index;
   broadcastAppend(raft);
-  return reason === undefined ? outcomes.appended : { kind: 'replaced', reason };
+  return reason === undefined ? appended : { kind: 'replaced', reason };
 }
 
 function refusalOf(raft: RaftState, change: Change): ProposalRefusal | undefined {

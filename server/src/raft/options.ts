@@ -53,7 +53,7 @@ export interface RaftOptions {
 const mebibyte = 1_048_576;
 
 /** What a server runs with; id, storage, randomness and place are its own. */
-export const raftDefaults = {
+export const raftDefaults: Omit<RaftOptions, 'id' | 'storage' | 'random' | 'applied'> = {
   electionTicks: 10,
   heartbeatTicks: 1,
   asynchronous: true,
@@ -69,7 +69,7 @@ export const raftDefaults = {
   inflightMessagesMax: 256,
   inflightBytesMax: 16 * mebibyte,
   readsMax: 65_536,
-} as const satisfies Partial<RaftOptions>;
+};
 
 /** Asserts that options make sense together. */
 export function assertOptions(options: RaftOptions): void {

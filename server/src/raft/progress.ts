@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts';
-import { Inflights } from './inflights.ts';
+import type { Inflights } from './inflights.ts';
 
 /**
  * How a leader treats a follower. `probe`: where its log ends is not known, so one append at a time.

@@ -1,9 +1,17 @@
 /** Proposals, from this replica's caller or passed on by a follower. */
 import { assert } from '../base/assert.ts';
-import { outcomes, proposalsStopped, type ProposeOutcome, proposeChange } from './membership.ts';
+import {
+  appended,
+  forwarded,
+  full,
+  noLeader,
+  type ProposeOutcome,
+  proposalsStopped,
+  proposeChange,
+} from './membership.ts';
 import { Entry, EntryKind, Message, MessageKind, noReplica } from './message.ts';
 import { appendOwn, broadcastAppend } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** Proposes payloads, which get entries side by side, all or none. */
 export function propose(raft: RaftState, payloads: readonly Uint8Array[]): ProposeOutcome {
@@ -18,9 +26,9 @@ export function propose(raft: RaftState, payloads: readonly Uint8Array[]): Propo
     index += 1;
     entries.push(new Entry(term, index, EntryKind.normal, payload));
   }
-  if (!appendOwn(raft, entries)) return outcomes.full;
+  if (!appendOwn(raft, entries)) return full;
   broadcastAppend(raft);
-  return outcomes.appended;
+  return appended;
 }
 
 /** Proposes a change, encoded. */
@@ -43,10 +51,10 @@ function forward(
   kind: EntryKind,
   payloads: readonly Uint8Array[],
 ): ProposeOutcome {
-  if (raft.lead === noReplica || !raft.options.forwardProposals) return outcomes.noLeader;
+  if (raft.lead === noReplica || !raft.options.forwardProposals) return noLeader;
   // Without a term and without entries' places: those are the leader's to give.
   const message = new Message(MessageKind.propose, raft.id, raft.lead, 0);
   message.entries = payloads.map((payload) => new Entry(0, 0, kind, payload));
   raft.send(message);
-  return outcomes.forwarded;
+  return forwarded;
 }

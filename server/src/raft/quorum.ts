@@ -24,7 +24,8 @@ export function majorityReached(reached: number[]): number {
   for (let at = 1; at < count; at += 1) {
     const value = reached[at] as number;
     let to = at - 1;
-    for (; to >= 0 && (reached[to] as number) > value; to -= 1) reached[to + 1] = reached[to] as number;
+    for (; to >= 0 && (reached[to] as number) > value; to -= 1)
+      reached[to + 1] = reached[to] as number;
     reached[to + 1] = value;
   }
   return reached[count - majority(count)] as number;

@@ -1,8 +1,8 @@
 import { assert } from '../base/assert.ts';
-import { encodeChange } from './change-codec.ts';
 import type { Change } from './change.ts';
+import { encodeChange } from './change-codec.ts';
 import { assertConfiguration, type Configuration } from './configuration.ts';
-import { becomeFollower, campaign, type CampaignOutcome } from './election.ts';
+import { becomeFollower, type CampaignOutcome, campaign } from './election.ts';
 import {
   appliedTo,
   applyChangeEntry,
@@ -12,8 +12,8 @@ import {
 } from './membership.ts';
 import {
   assertNumbers,
-  entriesBytes,
   type Entry,
+  entriesBytes,
   type HardState,
   isAnswer,
   type Message,
@@ -23,13 +23,24 @@ import {
 import type { RaftOptions } from './options.ts';
 import { type Progress, ProgressState } from './progress.ts';
 import { propose, proposeEncodedChange } from './propose.ts';
+import type { ReadState } from './read-index.ts';
 import { type ReadOutcome, readIndex, wantsReadRound } from './reads.ts';
 import type { AppendWork, ApplyWork, Ready, SoftState, StableMark } from './ready.ts';
 import { broadcastHeartbeat } from './replication.ts';
 import { RaftState, Role } from './state.ts';
 import { step } from './step.ts';
 import { tick } from './tick.ts';
-import { transferLeader, type TransferOutcome } from './transfer.ts';
+import { type TransferOutcome, transferLeader } from './transfer.ts';
+
+const noMessages: readonly Message[] = [];
+const noReads: readonly ReadState[] = [];
+
+/** What a Ready takes along. */
+interface Queues {
+  readonly reads: readonly ReadState[];
+  readonly responses: readonly Message[];
+  readonly outgoing: readonly Message[];
+}
 
 /** Whether a message was looked at. An answer of somebody who is no member was not. */
 export type StepOutcome = 'stepped' | 'unknown-replica';
@@ -219,35 +230,30 @@ export class RaftNode {
       entries.length > 0 ||
       (hardState !== null &&
         (hardState.term !== this.#hardState.term || hardState.vote !== this.#hardState.vote));
-    const reads = raft.readStates;
-    if (reads.length > 0) raft.readStates = [];
-    const responses = raft.afterAppend;
-    if (responses.length > 0) raft.afterAppend = [];
-    let { messages } = raft;
-    if (messages.length > 0) raft.messages = [];
+    const { reads, responses, outgoing } = this.#takeQueues();
     const mark = this.#markOf(snapshot === null ? 0 : snapshot.index);
     log.unstable.acceptInProgress();
     const last = committed[committed.length - 1];
     if (last !== undefined) log.acceptApplying(last.index, entriesBytes(committed), !asynchronous);
     if (softState !== null) this.#softState = softState;
     if (hardState !== null) this.#hardState = hardState;
-    let append: AppendWork | null = null;
-    let apply: ApplyWork | null = null;
     const work = { hardState, entries, snapshot, responses, mark };
-    if (!asynchronous) {
-      const others = responses.filter(({ to }) => to !== raft.id);
-      if (others.length > 0) messages = messages.concat(others);
-    } else {
-      if (isWork(work)) {
-        append = work;
-        this.#appends.push(append);
-      }
-      if (last !== undefined) {
-        apply = { entries: committed };
-        this.#applies.push(apply);
-      }
-    }
-    const ready: Ready = { softState, hardState, entries, snapshot, committed, messages, reads, mustSync, append, apply };
+    const write = asynchronous && isWork(work) ? work : null;
+    const application = asynchronous && last !== undefined ? { entries: committed } : null;
+    if (write !== null) this.#appends.push(write);
+    if (application !== null) this.#applies.push(application);
+    const ready: Ready = {
+      softState,
+      hardState,
+      entries,
+      snapshot,
+      committed,
+      messages: asynchronous ? outgoing : withAnswers(outgoing, responses, raft.id),
+      reads,
+      mustSync,
+      append: write,
+      apply: application,
+    };
     if (!asynchronous) {
       this.#accepted = ready;
       this.#acceptedWork = work;
@@ -324,6 +330,20 @@ export class RaftNode {
     this.#raft.verify();
   }
 
+  /** What waits to go out, taken away; the arrays are the Ready's own from now on. */
+  #takeQueues(): Queues {
+    const raft = this.#raft;
+    const { readStates, afterAppend, messages } = raft;
+    if (readStates.length > 0) raft.readStates = [];
+    if (afterAppend.length > 0) raft.afterAppend = [];
+    if (messages.length > 0) raft.messages = [];
+    return {
+      reads: readStates.length > 0 ? readStates : noReads,
+      responses: afterAppend.length > 0 ? afterAppend : noMessages,
+      outgoing: messages.length > 0 ? messages : noMessages,
+    };
+  }
+
   #entriesApplied(entries: readonly Entry[]): void {
     const raft = this.#raft;
     const last = entries[entries.length - 1];
@@ -363,6 +383,16 @@ export class RaftNode {
 
 function hardStateOf(raft: RaftState): HardState {
   return { term: raft.term, vote: raft.vote, commit: raft.log.committed };
+}
+
+/** Messages, and answers to others after them. */
+function withAnswers(
+  messages: readonly Message[],
+  answers: readonly Message[],
+  self: number,
+): readonly Message[] {
+  const others = answers.filter(({ to }) => to !== self);
+  return others.length === 0 ? messages : messages.concat(others);
 }
 
 function isWork({ hardState, entries, snapshot, responses }: AppendWork): boolean {

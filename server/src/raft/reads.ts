@@ -2,7 +2,7 @@
 import { Message, MessageKind, noReplica } from './message.ts';
 import type { Progress } from './progress.ts';
 import type { PendingRead } from './read-index.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** What became of a read: its state comes in a later Ready; or there is nobody to ask, or no room. */
 export type ReadOutcome = 'pending' | 'no-leader' | 'full';

@@ -1,8 +1,15 @@
 /** Entries from a leader to its followers (Raft §5.3), both sides, and what that commits. */
 import { assert } from '../base/assert.ts';
-import { confirmRound, releaseEarlyReads } from './reads.ts';
-import { type Entry, entriesBytes, Message, MessageKind, noEntries, payloadBytes } from './message.ts';
+import {
+  type Entry,
+  entriesBytes,
+  Message,
+  MessageKind,
+  noEntries,
+  payloadBytes,
+} from './message.ts';
 import { type Progress, ProgressState } from './progress.ts';
+import { confirmRound, releaseEarlyReads } from './reads.ts';
 import type { RaftState } from './state.ts';
 
 /**
@@ -136,7 +143,10 @@ export function handleAppendAnswer(raft: RaftState, from: Progress, message: Mes
     handleRefusal(raft, from, message);
     return;
   }
-  assert(message.index <= raft.log.lastIndex(), 'nobody acknowledges what its leader does not have');
+  assert(
+    message.index <= raft.log.lastIndex(),
+    'nobody acknowledges what its leader does not have',
+  );
   const recovered = from.match === message.index && from.state === ProgressState.probe;
   if (!from.maybeUpdate(message.index) && !recovered) return;
   if (from.state === ProgressState.probe) {
@@ -169,9 +179,7 @@ export function handleAppendAnswer(raft: RaftState, from: Progress, message: Mes
  */
 function handleRefusal(raft: RaftState, from: Progress, message: Message): void {
   const hint =
-    message.logTerm > 0
-      ? raft.log.lastPossibleMatch(message.hint, message.logTerm)
-      : message.hint;
+    message.logTerm > 0 ? raft.log.lastPossibleMatch(message.hint, message.logTerm) : message.hint;
   if (!from.maybeDecrease(message.index, hint)) return;
   if (from.state === ProgressState.replicate) from.becomeProbe();
   sendAppend(raft, from, true);

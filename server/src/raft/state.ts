@@ -1,8 +1,8 @@
 import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
-import { RaftLog } from './log.ts';
 import { LeaderLease } from './lease.ts';
-import { Message, MessageKind, noReplica } from './message.ts';
+import { RaftLog } from './log.ts';
+import { type Message, MessageKind, noReplica } from './message.ts';
 import { assertOptions, type RaftOptions } from './options.ts';
 import { type Progress, ProgressState } from './progress.ts';
 import { ReadQueue, type ReadState } from './read-index.ts';
@@ -144,7 +144,10 @@ export class RaftState {
     assert(log.applied <= log.applying, 'what is applied was handed out');
     assert(log.applying <= log.committed, 'what is handed out is committed');
     assert(log.committed <= log.lastIndex(), 'what is committed is in the log');
-    assert(log.firstIndex() - 1 <= log.applied || log.unstable.snapshot !== null, 'only what is applied is compacted');
+    assert(
+      log.firstIndex() - 1 <= log.applied || log.unstable.snapshot !== null,
+      'only what is applied is compacted',
+    );
     for (const member of this.tracker.members) {
       assert(member.match < member.next, 'what is next comes after what matches');
       if (this.role !== Role.leader) continue;

@@ -5,9 +5,9 @@
 import { unreachable } from '../base/assert.ts';
 import {
   becomeFollower,
+  campaign,
   handleVote,
   handleVoteAnswer,
-  campaign,
   isKept,
   refuseOldPreVote,
 } from './election.ts';
@@ -21,7 +21,7 @@ import {
   handleHeartbeat,
   handleHeartbeatAnswer,
 } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 import { transferLeader } from './transfer.ts';
 
 /** Steps a message of another replica, or an answer to oneself. */

@@ -1,8 +1,9 @@
 /** Time, as a replica sees it: a number of ticks, never caught up in a burst (see DESIGN.md). */
-import { noReplica } from './message.ts';
+
 import { becomeFollower, campaign } from './election.ts';
+import { noReplica } from './message.ts';
 import { broadcastHeartbeat } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** One tick has passed. */
 export function tick(raft: RaftState): void {

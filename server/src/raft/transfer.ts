@@ -1,7 +1,7 @@
 /** Handing over the leadership (Ongaro 2014 §3.10). */
 import { Message, MessageKind, noReplica } from './message.ts';
 import { sendAppend, sendTimeoutNow } from './replication.ts';
-import { Role, type RaftState } from './state.ts';
+import { type RaftState, Role } from './state.ts';
 
 /** What became of a wish to hand over. */
 export type TransferOutcome = 'begun' | 'forwarded' | 'no-leader' | 'leading' | 'not-a-voter';

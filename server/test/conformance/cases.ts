@@ -31,7 +31,7 @@ export interface FileResult {
 
 /** The folder of the cases: `RAFT_CONFORMANCE_DIR`, or beside the repository; undefined if absent. */
 export function conformanceFolder(): string | undefined {
-  const named = process.env['RAFT_CONFORMANCE_DIR'];
+  const { RAFT_CONFORMANCE_DIR: named } = process.env;
   if (named !== undefined && named !== '') {
     if (!existsSync(named)) throw new Error(`RAFT_CONFORMANCE_DIR names no folder: ${named}`);
     return named;

@@ -1,8 +1,8 @@
-import { configurationOf } from '../../src/raft/configuration.ts';
-import { noBytes } from '../../src/raft/message.ts';
-import type { ProposeOutcome } from '../../src/raft/membership.ts';
-import type { RaftOptions } from '../../src/raft/options.ts';
 import { Transition } from '../../src/raft/change.ts';
+import { configurationOf } from '../../src/raft/configuration.ts';
+import type { ProposeOutcome } from '../../src/raft/membership.ts';
+import { noBytes } from '../../src/raft/message.ts';
+import type { RaftOptions } from '../../src/raft/options.ts';
 import { oldChangeContext, parseSteps } from './change-notation.ts';
 import { type Argument, type Directive, parseCommand } from './data-driven.ts';
 import { Interaction } from './interaction.ts';
@@ -74,8 +74,8 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'transfer-leadership',
     (env, args) => {
-      const target = Number(valueOf(args, 'to'));
-      env.replica(Number(valueOf(args, 'from'))).node.transferLeader(target);
+      const target = Number(argument(args, 'to'));
+      env.replica(Number(argument(args, 'from'))).node.transferLeader(target);
     },
   ],
   [
@@ -88,7 +88,7 @@ const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
 function addNodes(env: Interaction, args: readonly Argument[]): void {
   const ids = (key: string): number[] =>
     (args.find((arg) => arg.key === key)?.values ?? []).map(Number);
-  const yes = (key: string): boolean => valueOf(args, key) === 'true';
+  const yes = (key: string): boolean => argument(args, key) === 'true';
   const options: { -readonly [Key in keyof RaftOptions]?: RaftOptions[Key] } = {
     asynchronous: yes('async-storage-writes'),
     preVote: yes('prevote'),
@@ -96,17 +96,17 @@ function addNodes(env: Interaction, args: readonly Argument[]): void {
     stepDownOnRemoval: yes('step-down-on-removal'),
     validateChanges: !yes('disable-conf-change-validation'),
   };
-  const inflight = valueOf(args, 'inflight');
+  const inflight = argument(args, 'inflight');
   if (inflight !== undefined) options.inflightMessagesMax = Number(inflight);
-  const applying = valueOf(args, 'max-committed-size-per-ready');
+  const applying = argument(args, 'max-committed-size-per-ready');
   if (applying !== undefined) options.applyingBytesMax = Number(applying);
-  if (valueOf(args, 'read-only') === 'lease-based') {
+  if (argument(args, 'read-only') === 'lease-based') {
     options.lease = { electionMs, marginShare: 0.1, nowMs: 0 };
   }
   env.add(Number(args[0]?.key), {
     configuration: configurationOf(ids('voters'), ids('learners')),
-    index: Number(valueOf(args, 'index') ?? 0),
-    content: valueOf(args, 'content') ?? '',
+    index: Number(argument(args, 'index') ?? 0),
+    content: argument(args, 'content') ?? '',
     options,
   });
 }
@@ -121,9 +121,9 @@ function proposeChange(
   args: readonly Argument[],
   input: readonly string[],
 ): void {
-  const transition = transitions[valueOf(args, 'transition') ?? 'auto'];
+  const transition = transitions[argument(args, 'transition') ?? 'auto'];
   if (transition === undefined) throw new Error('unknown transition');
-  const context = valueOf(args, 'v1') === 'true' ? oldChangeContext : noBytes;
+  const context = argument(args, 'v1') === 'true' ? oldChangeContext : noBytes;
   const change = { transition, steps: parseSteps(input), context };
   printRefusal(env, first(env, args).node.proposeChange(change));
 }
@@ -141,7 +141,7 @@ function compact(env: Interaction, args: readonly Argument[]): void {
 }
 
 function deliver(env: Interaction, args: readonly Argument[]): void {
-  const type = valueOf(args, 'type');
+  const type = argument(args, 'type');
   let count = 0;
   for (const { key, values } of args) {
     if (values.length === 0) count += env.deliver(Number(key), type, false);
@@ -152,7 +152,7 @@ function deliver(env: Interaction, args: readonly Argument[]): void {
 
 function stabilize(env: Interaction, args: readonly Argument[]): void {
   const before = env.quiet;
-  const level = valueOf(args, 'log-level');
+  const level = argument(args, 'log-level');
   if (level !== undefined) setLevel(env, level);
   const chosen = replicasOf(env, args);
   env.stabilize(chosen.length === 0 ? env.replicas : chosen);
@@ -176,7 +176,7 @@ function tick({ node }: Replica, count: number): void {
 /** Timeouts are drawn shortest here, which must be what the script asks for. */
 function checkElectionTimeout(env: Interaction, args: readonly Argument[]): void {
   const { electionTimeoutTicks } = first(env, args).node.status();
-  if (electionTimeoutTicks !== Number(valueOf(args, 'timeout'))) {
+  if (electionTimeoutTicks !== Number(argument(args, 'timeout'))) {
     throw new Error(`the election timeout is ${electionTimeoutTicks} ticks`);
   }
 }
@@ -201,13 +201,15 @@ function each(
 }
 
 function replicasOf(env: Interaction, args: readonly Argument[]): Replica[] {
-  return args.filter(({ values }) => values.length === 0).map(({ key }) => env.replica(Number(key)));
+  return args
+    .filter(({ values }) => values.length === 0)
+    .map(({ key }) => env.replica(Number(key)));
 }
 
 function first(env: Interaction, args: readonly Argument[]): Replica {
   return env.replica(Number(args[0]?.key));
 }
 
-function valueOf(args: readonly Argument[], key: string): string | undefined {
+function argument(args: readonly Argument[], key: string): string | undefined {
   return args.find((arg) => arg.key === key)?.values[0];
 }

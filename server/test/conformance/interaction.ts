@@ -1,5 +1,13 @@
 import { type Entry, Message, MessageKind } from '../../src/raft/message.ts';
-import { appendWorkText, appliedText, applyWorkText, markText, messageText, messageNames, readyText } from './printers.ts';
+import {
+  appendWorkText,
+  appliedText,
+  applyWorkText,
+  markText,
+  messageNames,
+  messageText,
+  readyText,
+} from './printers.ts';
 import { Replica, type ReplicaSettings } from './replica.ts';
 
 /** Something on its way to a replica: a message, or the end of a piece of its own work. */
@@ -207,5 +215,7 @@ export class Interaction {
 }
 
 function isFor(parcel: Parcel, id: number, type: string | undefined, drop: boolean): boolean {
-  return parcel.to === id && !(drop && parcel.local) && (type === undefined || parcel.type === type);
+  return (
+    parcel.to === id && !(drop && parcel.local) && (type === undefined || parcel.type === type)
+  );
 }

@@ -21,7 +21,9 @@ function main(): number {
         process.stdout.write(`${name}: ${disagreements.length} of ${directives} disagree\n`);
       }
       for (const { place, command, expected, actual } of disagreements.slice(0, 1)) {
-        process.stdout.write(`--- ${place} ${command}\nexpected:\n${expected}\nactual:\n${actual}\n`);
+        process.stdout.write(
+          `--- ${place} ${command}\nexpected:\n${expected}\nactual:\n${actual}\n`,
+        );
       }
     }
   }

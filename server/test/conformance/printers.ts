@@ -69,7 +69,9 @@ export function messageText(message: Message, indent = ''): string {
   ];
   if (message.reject) parts.push(`Rejected (Hint: ${message.hint})`);
   if (message.commit !== 0) parts.push(`Commit:${message.commit}`);
-  return parts.join(' ') + listText(message.entries, indent) + snapshotPart(message.snapshot, indent);
+  return (
+    parts.join(' ') + listText(message.entries, indent) + snapshotPart(message.snapshot, indent)
+  );
 }
 
 export function appendWorkText(id: number, work: AppendWork, responses: boolean): string {

@@ -66,7 +66,8 @@ function chartOf(voters: readonly number[], known: ReadonlyMap<number, string>):
   const bars = new Map<number, number>();
   for (const [at, id] of byIndex.entries()) {
     const before = byIndex[at - 1];
-    bars.set(id, before !== undefined && index(before) < index(id) ? at : 0);
+    const equal = before !== undefined && index(before) === index(id);
+    bars.set(id, equal ? (bars.get(before) ?? 0) : at);
   }
   const rows = [...voters]
     .sort((a, b) => a - b)

@@ -1,6 +1,7 @@
 import type { Random } from '../../src/base/doors.ts';
 import type { Configuration } from '../../src/raft/configuration.ts';
 import { emptyConfiguration } from '../../src/raft/configuration.ts';
+import { MemoryStorage } from '../../src/raft/memory-storage.ts';
 import {
   type Entry,
   EntryKind,
@@ -8,7 +9,6 @@ import {
   noBytes,
   type Snapshot,
 } from '../../src/raft/message.ts';
-import { MemoryStorage } from '../../src/raft/memory-storage.ts';
 import { type RaftOptions, raftDefaults } from '../../src/raft/options.ts';
 import { RaftNode } from '../../src/raft/raft-node.ts';
 import type { AppendWork, ApplyWork } from '../../src/raft/ready.ts';
