@@ -1,0 +1,162 @@
+/**
+ * Random runs of small groups: messages lost, repeated, reordered, of earlier lives; disks that lag;
+ * crashes; changes of the configuration; snapshots. After every step: one leader a term, a committed
+ * entry stays, and everybody applies the same. The simulator does the same with real partitions.
+ */
+import test from 'ava';
+import { Prng } from '../base/prng.ts';
+import { StepKind, Transition } from './change.ts';
+import { type Message, noBytes } from './message.ts';
+import { Role } from './state.ts';
+import { bytesOf, TestGroup, type TestOptions, type TestReplica } from './testing-group.ts';
+
+const seeds = 60;
+const steps = 1_500;
+
+/** What must hold of a run, from its first step to its last. */
+class Witness {
+  /** Who led a term. */
+  readonly #leaders = new Map<number, number>();
+  /** The term of each committed entry, and what it said. */
+  readonly #committed = new Map<number, string>();
+  readonly #terms = new Map<number, number>();
+
+  look(group: TestGroup): void {
+    for (const replica of group.replicas) this.#lookAt(replica);
+  }
+
+  get committed(): number {
+    return this.#terms.size;
+  }
+
+  get elections(): number {
+    return this.#leaders.size;
+  }
+
+  #lookAt(replica: TestReplica): void {
+    const { id, node, storage } = replica;
+    node.verify();
+    const { term, role, committed } = node.status();
+    if (role === Role.leader) {
+      const leader = this.#leaders.get(term) ?? id;
+      if (leader !== id) throw new Error(`term ${term} has two leaders: ${leader} and ${id}`);
+      this.#leaders.set(term, id);
+    }
+    const end = Math.min(committed, storage.lastIndex());
+    for (
+      let index = storage.firstIndex();
+      index <= Math.min(replica.appliedIndex, end);
+      index += 1
+    ) {
+      const known = this.#terms.get(index);
+      const here = storage.term(index);
+      if (known !== undefined && known !== here) {
+        throw new Error(
+          `entry ${index} was committed with term ${known}, replica ${id} has ${here}`,
+        );
+      }
+      this.#terms.set(index, here);
+    }
+    for (const [index, text] of replica.applied) {
+      const known = this.#committed.get(index) ?? text;
+      if (known !== text) throw new Error(`entry ${index} was ${known} and is ${text}`);
+      this.#committed.set(index, text);
+    }
+  }
+}
+
+function randomStep(group: TestGroup, prng: Prng, old: Message[], step: number): void {
+  const replica = prng.pick(group.replicas);
+  const { node } = replica;
+  switch (prng.below(16)) {
+    case 0:
+    case 1:
+      replica.tick();
+      return;
+    case 2:
+    case 3:
+      node.propose([bytesOf(`value ${step}`)]);
+      return;
+    case 4:
+    case 5:
+      replica.finishAppend();
+      return;
+    case 6:
+      replica.finishApply();
+      return;
+    case 7:
+      if (prng.chance(1, 12)) replica.restart();
+      return;
+    case 8:
+      if (prng.chance(1, 8) && replica.appliedIndex > replica.storage.firstIndex())
+        replica.compact();
+      return;
+    case 9:
+      if (prng.chance(1, 10)) changeSomething(group, replica, prng);
+      return;
+    case 10:
+      if (prng.chance(1, 10)) node.transferLeader(prng.pick(group.replicas).id);
+      return;
+    default:
+      replica.takeReady();
+      group.collect();
+      moveMessage(group, prng, old);
+  }
+}
+
+function moveMessage(group: TestGroup, prng: Prng, old: Message[]): void {
+  if (group.bag.length === 0) return;
+  const [message] = group.bag.splice(prng.below(Math.min(group.bag.length, 6)), 1);
+  if (message === undefined || prng.chance(1, 12)) return;
+  old.push(message);
+  group.hand(message);
+  // Some message of any age comes once more.
+  if (prng.chance(1, 12)) group.hand(prng.pick(old));
+}
+
+function changeSomething(group: TestGroup, replica: TestReplica, prng: Prng): void {
+  const kinds = [StepKind.voter, StepKind.learner, StepKind.remove] as const;
+  const steps = Array.from({ length: prng.between(0, 2) }, () => ({
+    kind: prng.pick(kinds),
+    replica: prng.pick(group.replicas).id,
+  }));
+  const transition = prng.pick([Transition.auto, Transition.implicit, Transition.explicit]);
+  replica.node.proposeChange({ transition, steps, context: noBytes });
+}
+
+function run(seed: number, options: TestOptions): Witness {
+  const prng = new Prng(seed, 'chaos');
+  const group = new TestGroup(prng.between(1, 5), options, seed);
+  const witness = new Witness();
+  const old: Message[] = [];
+  for (let step = 0; step < steps; step += 1) {
+    randomStep(group, prng, old, step);
+    witness.look(group);
+  }
+  return witness;
+}
+
+for (const preVote of [true, false]) {
+  for (const checkQuorum of [true, false]) {
+    test(`random runs keep what Raft promises (pre-vote ${preVote}, check-quorum ${checkQuorum})`, (t) => {
+      let committed = 0;
+      let elections = 0;
+      for (let seed = 1; seed <= seeds; seed += 1) {
+        const witness = run(seed, {
+          preVote,
+          checkQuorum,
+          electionTicks: 5,
+          messageBytesMax: 100,
+          inflightMessagesMax: 3,
+          applyingBytesMax: 200,
+          uncommittedBytesMax: 2_000,
+        });
+        committed += witness.committed;
+        elections += witness.elections;
+      }
+      t.log(`${seeds} runs: ${elections} elections, ${committed} entries committed`);
+      t.true(elections > seeds, 'leaders change');
+      t.true(committed > seeds * 10, 'runs get something done');
+    });
+  }
+}
