@@ -9,13 +9,7 @@
 import { assert } from '../base/assert.ts';
 import { applyChange, type Change, type ChangeRefusal, leavesJoint, Transition } from './change.ts';
 import { decodeChange, encodeChange } from './change-codec.ts';
-import {
-  assertConfiguration,
-  type Configuration,
-  isJoint,
-  isMember,
-  isVoter,
-} from './configuration.ts';
+import { assertConfiguration, type Configuration, isJoint, isVoter } from './configuration.ts';
 import { becomeFollower } from './election.ts';
 import {
   Entry,
@@ -130,7 +124,10 @@ export function appliedTo(raft: RaftState, index: number, bytes: number): void {
   proposeChange(raft, leaveJointPayload);
 }
 
-/** Follower: a snapshot takes the place of its log, where it leads beyond what is committed. */
+/**
+ * Follower: a snapshot takes the place of its log, where it leads beyond what is committed. It need not
+ * know this replica yet: the change that adds it may be among the entries that follow.
+ */
 export function handleSnapshot(raft: RaftState, message: Message): void {
   const { snapshot } = message;
   assert(snapshot !== null, 'a snapshot message brings a snapshot');
@@ -143,8 +140,6 @@ function restore(raft: RaftState, snapshot: Snapshot): boolean {
   const { log } = raft;
   if (snapshot.index <= log.committed) return false;
   assert(raft.role === Role.follower, 'only a follower gets a snapshot');
-  // It would not know itself.
-  if (!isMember(snapshot.configuration, raft.id)) return false;
   if (log.matches(snapshot.index, snapshot.term)) {
     // All of it is here: it only tells what is committed.
     log.commitTo(snapshot.index);

@@ -62,7 +62,10 @@ export interface HardState {
   readonly term: number;
   /** Whom this replica voted for in that term. */
   readonly vote: number;
-  /** Saves work after a restart; losing it is harmless. */
+  /**
+   * Known to be committed. Alone it may be lost; but it must be as durable as the entries that are
+   * written with it, or changes of the configuration are not safe (DESIGN.md).
+   */
   readonly commit: number;
 }
 

@@ -42,7 +42,10 @@ export class TestReplica {
     this.#options = options;
     this.#random = random;
     this.configuration = start.configuration;
-    if (start.index > 0) this.storage.install(start);
+    if (start.index > 0) {
+      this.storage.install(start);
+      this.storage.setHardState({ term: start.term, vote: 0, commit: start.index });
+    }
     this.appliedIndex = start.index;
     this.node = this.#start();
   }

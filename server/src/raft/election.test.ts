@@ -1,0 +1,235 @@
+import test from 'ava';
+import { Message, MessageKind } from './message.ts';
+import { Role } from './state.ts';
+import { TestGroup } from './testing-group.ts';
+
+/** A vote request as a replica of that log would send it. */
+function request(
+  kind: typeof MessageKind.vote | typeof MessageKind.preVote,
+  from: number,
+  to: number,
+  term: number,
+  last: readonly [number, number],
+): Message {
+  const message = new Message(kind, from, to, term);
+  message.logTerm = last[0];
+  message.index = last[1];
+  return message;
+}
+
+test('a second answer of one voter does not count', (t) => {
+  const group = new TestGroup(5, { preVote: false });
+  const one = group.replica(1);
+  one.node.campaign();
+  one.run();
+  const { term } = one.node;
+  for (let times = 0; times < 4; times += 1) {
+    one.node.step(new Message(MessageKind.voteAnswer, 2, 1, term));
+  }
+  t.is(one.node.role, Role.candidate);
+  one.node.step(new Message(MessageKind.voteAnswer, 3, 1, term));
+  t.is(one.node.role, Role.leader);
+});
+
+test('a consent after a refusal of the same voter does not count', (t) => {
+  const group = new TestGroup(3, { preVote: false });
+  const one = group.replica(1);
+  one.node.campaign();
+  one.run();
+  const refusal = new Message(MessageKind.voteAnswer, 2, 1, one.node.term);
+  refusal.reject = true;
+  one.node.step(refusal);
+  one.node.step(new Message(MessageKind.voteAnswer, 2, 1, one.node.term));
+  t.is(one.node.role, Role.candidate);
+});
+
+test('an answer to a pre-vote is no vote', (t) => {
+  const group = new TestGroup(3);
+  const one = group.replica(1);
+  one.node.campaign();
+  one.run();
+  t.is(one.node.role, Role.preCandidate);
+  const term = one.node.term + 1;
+  one.node.step(new Message(MessageKind.preVoteAnswer, 2, 1, term));
+  t.is(one.node.role, Role.candidate);
+  one.run();
+  one.node.step(new Message(MessageKind.preVoteAnswer, 3, 1, term));
+  t.is(one.node.role, Role.candidate);
+});
+
+test('a pre-vote moves neither terms nor votes (thesis 9.6)', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  const two = group.replica(2);
+  group.cut.add(1);
+  const before = two.node.status();
+  group.replica(3).node.step(request(MessageKind.preVote, 2, 3, before.term + 7, [9, 99]));
+  group.replica(3).run();
+  t.is(group.replica(3).node.term, before.term);
+  two.node.campaign();
+  two.run();
+  const after = two.node.status();
+  t.deepEqual([after.term, after.vote], [before.term, before.vote]);
+});
+
+test('who was cut off and comes back does not depose its leader', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  const { term } = one.node;
+  group.cut.add(3);
+  group.tick(100);
+  t.is(group.replica(3).node.term, term, 'it asked, and never began a term');
+  group.cut.clear();
+  group.tick(20);
+  t.deepEqual(
+    group.leaders().map(({ id }) => id),
+    [1],
+  );
+  t.is(one.node.term, term);
+  t.is(group.replica(3).lead, 1);
+});
+
+test('without pre-vote, one that left its group behind in terms is taken in again', (t) => {
+  const group = new TestGroup(3, { preVote: false, checkQuorum: true });
+  const one = group.elect(1);
+  const { term } = one.node;
+  group.cut.add(3);
+  group.tick(100);
+  t.true(group.replica(3).node.term > term);
+  group.cut.clear();
+  group.tick(60);
+  t.is(group.leaders().length, 1);
+  const lead = group.leaders()[0]?.id;
+  t.deepEqual(
+    group.replicas.map((replica) => replica.lead),
+    [lead, lead, lead],
+  );
+});
+
+test('pre-vote does not get stuck behind one of a higher term and a shorter log', (t) => {
+  // Before it had pre-vote, 3 began terms alone; now 1 must learn of them to be elected at all.
+  const group = new TestGroup(3);
+  group.elect(1);
+  group.propose(1, 'a');
+  group.cut.add(3);
+  group.settle();
+  group.replica(3).storage.setHardState({ term: 50, vote: 3, commit: 1 });
+  group.replica(3).restart();
+  group.cut.clear();
+  for (const id of [1, 2]) group.replica(id).restart();
+  group.tick(100);
+  t.is(group.leaders().length, 1);
+  t.true(group.replica(1).node.term >= 50);
+  t.deepEqual(group.texts(3), ['a']);
+});
+
+test('who hears of a leader helps nobody to depose it (thesis 4.2.3)', (t) => {
+  const group = new TestGroup(3, { preVote: false });
+  const one = group.elect(1);
+  const { term } = one.node;
+  group.replica(2).node.step(request(MessageKind.vote, 3, 2, term + 1, [99, 99]));
+  group.replica(2).run();
+  t.deepEqual(group.replica(2).sent, []);
+  t.is(group.replica(2).node.term, term);
+});
+
+test('a leader that hears of no majority steps down within two election timeouts (thesis 6.2)', (t) => {
+  const group = new TestGroup(5);
+  const one = group.elect(1);
+  group.cut.add(2).add(3).add(4);
+  group.tick(20);
+  t.is(one.node.role, Role.follower);
+  t.is(group.propose(1, 'lost'), 'no-leader');
+});
+
+test('a leader that hears of a majority stays', (t) => {
+  const group = new TestGroup(5);
+  const one = group.elect(1);
+  group.cut.add(2).add(3);
+  group.tick(50);
+  t.is(one.node.role, Role.leader);
+});
+
+test('election timeouts are drawn anew, between one and two times the least', (t) => {
+  const group = new TestGroup(1, { electionTicks: 10, preVote: false });
+  const one = group.replica(1);
+  const drawn = new Set<number>();
+  for (let times = 0; times < 300; times += 1) {
+    one.restart();
+    const { electionTimeoutTicks } = one.node.status();
+    t.true(electionTimeoutTicks >= 10 && electionTimeoutTicks < 20);
+    drawn.add(electionTimeoutTicks);
+  }
+  t.is(drawn.size, 10);
+});
+
+test('a leader hands over to whoever has all there is, at once', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  t.is(group.replica(1).node.transferLeader(2), 'begun');
+  group.settle();
+  t.deepEqual(
+    group.leaders().map(({ id }) => id),
+    [2],
+  );
+});
+
+test('a follower passes the wish for another leader on', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  t.is(group.replica(3).node.transferLeader(2), 'forwarded');
+  group.settle();
+  t.is(group.replica(2).node.role, Role.leader);
+});
+
+test('a leader that hands over takes no proposals, until an election timeout has passed (thesis 3.10)', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  group.cut.add(2);
+  one.node.transferLeader(2);
+  t.is(group.propose(1, 'a'), 'transferring');
+  group.tick(9);
+  t.is(group.propose(1, 'a'), 'transferring');
+  group.tick(1);
+  t.is(group.propose(1, 'a'), 'appended');
+});
+
+test('a leader first sends what the next one lacks', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  group.cut.add(2);
+  group.propose(1, 'a');
+  group.settle();
+  group.cut.clear();
+  group.bag = [];
+  group.replica(1).node.transferLeader(2);
+  group.tick(3);
+  t.is(group.replica(2).node.role, Role.leader);
+  t.deepEqual(group.texts(2), ['a']);
+});
+
+test('a learner is handed nothing', (t) => {
+  const group = new TestGroup(1);
+  const one = group.elect(1);
+  t.is(one.node.transferLeader(9), 'not-a-voter');
+  t.is(one.node.transferLeader(1), 'leading');
+});
+
+test('a follower that forgets its leader may vote at once', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  group.cut.add(1);
+  for (const id of [2, 3]) group.replica(id).node.forgetLeader();
+  t.is(group.replica(2).lead, 0);
+  group.replica(2).node.campaign();
+  group.settle();
+  t.is(group.replica(2).node.role, Role.leader);
+});
+
+test('a replica without a group neither campaigns nor votes itself into one', (t) => {
+  const group = new TestGroup(1);
+  const stranger = group.join(7);
+  t.is(stranger.node.campaign(), 'not-promotable');
+  stranger.tick(1_000);
+  t.is(stranger.node.term, 0);
+});
