@@ -71,11 +71,15 @@ function randomStep(group: TestGroup, prng: Prng, old: Message[], step: number):
   switch (prng.below(16)) {
     case 0:
     case 1:
-      replica.tick();
+      // Now and then so many that somebody campaigns.
+      replica.tick(prng.chance(1, 6) ? 10 : 1);
       return;
     case 2:
-    case 3:
       node.propose([bytesOf(`value ${step}`)]);
+      return;
+    case 3:
+      if (prng.chance(1, 10)) group.cut.add(replica.id);
+      if (prng.chance(1, 5)) group.cut.clear();
       return;
     case 4:
     case 5:

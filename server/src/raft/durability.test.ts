@@ -1,5 +1,5 @@
 import test from 'ava';
-import { MessageKind } from './message.ts';
+import { Entry, EntryKind, Message, MessageKind } from './message.ts';
 import { Role } from './state.ts';
 import { bytesOf, TestGroup, type TestReplica } from './testing-group.ts';
 
@@ -187,6 +187,61 @@ test('a completion of an earlier term says nothing about entries that replaced t
   t.is(two.storage.term(index), three.node.term);
   group.settle();
   t.deepEqual(two.terms(), three.terms());
+});
+
+/** An append of `from` in a term, after the entry that all logs begin with. */
+function firstAppend(from: number, term: number, entries: readonly Entry[], commit = 1): Message {
+  const message = new Message(MessageKind.append, from, 2, term);
+  [message.logTerm, message.index] = [1, 1];
+  message.entries = entries;
+  message.commit = commit;
+  return message;
+}
+
+test('a completion is void when entries came, went and came again meanwhile', (t) => {
+  const group = new TestGroup(5, { preVote: false, checkQuorum: false });
+  const two = group.replica(2);
+  const first = new Entry(2, 2, EntryKind.normal, bytesOf('first'));
+  const second = new Entry(3, 2, EntryKind.normal, bytesOf('second'));
+  for (const message of [
+    firstAppend(1, 2, [first]),
+    firstAppend(3, 3, [second]),
+    firstAppend(1, 4, [first], 2),
+  ]) {
+    two.node.step(message);
+    two.takeReady();
+  }
+  t.is(two.appends.length, 3);
+  // On the disk is now what the log says; but the second write will take it away again.
+  two.finishAppend();
+  two.takeReady();
+  t.is(two.storage.term(2), 2);
+  t.is(two.applies.length, 0);
+  two.finishAppend();
+  two.takeReady();
+  t.is(two.storage.term(2), 3);
+  t.is(two.applies.length, 0);
+  two.finishAppend();
+  two.takeReady();
+  t.is(two.storage.term(2), 2);
+  t.is(two.applies.length, 1);
+});
+
+test('a completion that is void for its term is made good by the write of the new one', (t) => {
+  const group = new TestGroup(5, { preVote: false, checkQuorum: false });
+  const two = group.replica(2);
+  two.node.step(firstAppend(1, 2, [new Entry(2, 2, EntryKind.normal, bytesOf('a'))]));
+  two.takeReady();
+  two.node.step(new Message(MessageKind.heartbeat, 3, 2, 3));
+  two.takeReady();
+  two.finishAppend();
+  two.finishAppend();
+  // Nothing is written any more, and the entry counts as durable.
+  const commit = new Message(MessageKind.heartbeat, 3, 2, 3);
+  commit.commit = 2;
+  two.node.step(commit);
+  two.takeReady();
+  t.is(two.applies.length, 1);
 });
 
 test('writes end in the order in which they were handed out', (t) => {

@@ -114,14 +114,19 @@ export function useConfiguration(raft: RaftState, configuration: Configuration):
   if (target !== noReplica && !isVoter(configuration, target)) raft.transferTarget = noReplica;
 }
 
-/** The state machine is at `index`. A leader leaves a joint configuration that is to end by itself. */
+/** The state machine is at `index`. */
 export function appliedTo(raft: RaftState, index: number, bytes: number): void {
-  const applied = Math.max(index, raft.log.applied);
-  raft.log.appliedTo(applied, bytes);
-  if (raft.role !== Role.leader) return;
-  if (!raft.tracker.configuration.autoLeave || applied < raft.pendingChangeIndex) return;
-  // Refused during a transfer: then the next leader does it, or this one after the next entry.
-  proposeChange(raft, leaveJointPayload);
+  raft.log.appliedTo(Math.max(index, raft.log.applied), bytes);
+  leaveJointIfDue(raft);
+}
+
+/**
+ * Leader: leaves a joint configuration that is to end by itself, once it is applied. Refused during a
+ * transfer: then the next leader does it, or this one when it has given the transfer up.
+ */
+export function leaveJointIfDue(raft: RaftState): void {
+  if (raft.role !== Role.leader || !raft.tracker.configuration.autoLeave) return;
+  if (raft.log.applied >= raft.pendingChangeIndex) proposeChange(raft, leaveJointPayload);
 }
 
 /**

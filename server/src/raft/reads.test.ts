@@ -55,6 +55,26 @@ test('a deposed leader that does not know it yet answers no read', (t) => {
   t.deepEqual(one.reads, [], 'and none after it has heard');
 });
 
+test('a read of a lost leadership is not answered in a later one', (t) => {
+  const group = new TestGroup(3, { preVote: false, checkQuorum: false });
+  const one = group.elect(1);
+  group.cut.add(1);
+  group.replica(2).node.campaign();
+  group.settle();
+  group.propose(2, 'new');
+  group.settle();
+  // The index that it notes lies before what two has committed.
+  one.node.readIndex(1);
+  one.run();
+  one.sent = [];
+  group.cut.clear();
+  group.tick(2);
+  t.is(one.node.role, Role.follower);
+  group.elect(1);
+  group.tick(2);
+  t.deepEqual(one.reads, []);
+});
+
 test('nothing is read before an entry of the leader’s own term is committed (thesis 6.4)', (t) => {
   const group = new TestGroup(3, { preVote: false, checkQuorum: false });
   const one = group.elect(1);

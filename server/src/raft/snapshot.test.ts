@@ -123,6 +123,24 @@ test('a snapshot behind what is committed changes nothing', (t) => {
   t.deepEqual([answer?.kind, answer?.index], [MessageKind.appendAnswer, before.committed]);
 });
 
+test('an old snapshot does not take a compacted log back', (t) => {
+  const group = new TestGroup(3);
+  group.elect(1);
+  for (const text of ['a', 'b']) group.propose(1, text);
+  group.settle();
+  group.tick(1);
+  const three = group.replica(3);
+  three.compact();
+  const before = three.node.status();
+  three.node.step(snapshotMessage(before.term, at(2, before.term)));
+  three.run();
+  const after = three.node.status();
+  t.deepEqual(
+    [after.committed, after.applied, after.lastIndex],
+    [before.committed, before.applied, before.lastIndex],
+  );
+});
+
 test('a snapshot of entries that are all there only tells that they are committed', (t) => {
   const group = new TestGroup(3);
   const one = group.elect(1);
@@ -141,28 +159,28 @@ test('a snapshot of entries that are all there only tells that they are committe
   t.deepEqual(group.texts(3), ['a']);
 });
 
-test('under a snapshot nothing of the old log stays', (t) => {
-  const group = new TestGroup(3, { preVote: false, checkQuorum: false });
-  const one = group.elect(1);
-  const three = group.replica(3);
-  // Three leads for a moment, and writes what nobody else has.
-  group.cut.add(1).add(2);
-  three.node.campaign();
-  three.run();
-  three.node.step(new Message(MessageKind.voteAnswer, 2, 3, three.node.term));
-  for (const text of ['x', 'y', 'z', 'x', 'y', 'z']) group.propose(3, text);
-  three.run();
-  three.sent = [];
-  const { term } = three.node;
-  const last = three.node.lastIndex;
-  three.node.step(snapshotMessage(term + 1, at(4, one.node.term)));
-  t.is(three.node.lastIndex, 4);
-  three.run();
-  t.is(three.storage.lastIndex(), 4);
-  t.true(last > 4);
-  t.deepEqual(three.terms(), []);
-  t.is(three.node.status().applied, 4);
-});
+for (const durable of [true, false]) {
+  test(`under a snapshot nothing of the old log stays, ${durable ? 'durable' : 'or to be written'}`, (t) => {
+    const group = new TestGroup(3, { preVote: false, checkQuorum: false });
+    const one = group.elect(1);
+    const three = group.replica(3);
+    // Three leads for a moment, and writes what nobody else has.
+    group.cut.add(1).add(2);
+    three.node.campaign();
+    three.run();
+    three.node.step(new Message(MessageKind.voteAnswer, 2, 3, three.node.term));
+    for (const text of ['x', 'y', 'z', 'x', 'y', 'z']) group.propose(3, text);
+    if (durable) three.run();
+    const { term, lastIndex } = three.node;
+    t.true(lastIndex > 4);
+    three.node.step(snapshotMessage(term + 1, at(4, one.node.term)));
+    t.is(three.node.lastIndex, 4);
+    three.run();
+    t.is(three.storage.lastIndex(), 4);
+    t.deepEqual(three.terms(), []);
+    t.is(three.node.status().applied, 4);
+  });
+}
 
 test('a replica whose snapshot is not installed does not campaign', (t) => {
   const { three } = groupWithGap();

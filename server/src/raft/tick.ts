@@ -1,6 +1,7 @@
 /** Time, as a replica sees it: a number of ticks, never caught up in a burst (see DESIGN.md). */
 
 import { becomeFollower, campaign } from './election.ts';
+import { leaveJointIfDue } from './membership.ts';
 import { noReplica } from './message.ts';
 import { broadcastHeartbeat } from './replication.ts';
 import { type RaftState, Role } from './state.ts';
@@ -24,13 +25,18 @@ function tickLeader(raft: RaftState): void {
   raft.electionElapsed += 1;
   if (raft.electionElapsed >= electionTicks) {
     raft.electionElapsed = 0;
-    // Whoever was to lead did not within an election timeout: proposals go on here.
-    raft.transferTarget = noReplica;
     if (checkQuorum && !keepsQuorum(raft)) return;
+    if (raft.transferTarget !== noReplica) giveUpTransfer(raft);
   }
   if (raft.heartbeatElapsed < heartbeatTicks) return;
   raft.heartbeatElapsed = 0;
   broadcastHeartbeat(raft);
+}
+
+/** Whoever was to lead did not within an election timeout: proposals go on here. */
+function giveUpTransfer(raft: RaftState): void {
+  raft.transferTarget = noReplica;
+  leaveJointIfDue(raft);
 }
 
 /** A leader that a majority does not hear serves nobody, and keeps its followers from electing another. */
