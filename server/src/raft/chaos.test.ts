@@ -11,7 +11,9 @@ import { Role } from './state.ts';
 import { bytesOf, TestGroup, type TestOptions, type TestReplica } from './testing-group.ts';
 
 const seeds = 60;
-const steps = 1_500;
+const steps = 2_500;
+/** Steps of a storm, and of the calm after it, in which something gets done. */
+const phaseSteps = 250;
 
 /** What must hold of a run, from its first step to its last. */
 class Witness {
@@ -79,7 +81,7 @@ function randomStep(group: TestGroup, prng: Prng, old: Message[], step: number):
       return;
     case 3:
       if (prng.chance(1, 10)) group.cut.add(replica.id);
-      if (prng.chance(1, 5)) group.cut.clear();
+      if (prng.chance(1, 4)) group.cut.clear();
       return;
     case 4:
     case 5:
@@ -104,7 +106,23 @@ function randomStep(group: TestGroup, prng: Prng, old: Message[], step: number):
     default:
       replica.takeReady();
       group.collect();
-      moveMessage(group, prng, old);
+      for (let count = prng.between(1, 4); count > 0; count -= 1) moveMessage(group, prng, old);
+  }
+}
+
+function calmStep(group: TestGroup, prng: Prng, old: Message[], step: number): void {
+  group.cut.clear();
+  const replica = prng.pick(group.replicas);
+  if (prng.chance(1, 10)) replica.tick();
+  if (prng.chance(1, 10)) replica.node.propose([bytesOf(`value ${step}`)]);
+  if (prng.chance(1, 30)) replica.restart();
+  replica.run();
+  group.collect();
+  for (let count = prng.below(8); count > 0 && group.bag.length > 0; count -= 1) {
+    const [message] = group.bag.splice(prng.below(Math.min(group.bag.length, 3)), 1);
+    if (message === undefined) return;
+    old.push(message);
+    group.hand(message);
   }
 }
 
@@ -130,11 +148,12 @@ function changeSomething(group: TestGroup, replica: TestReplica, prng: Prng): vo
 
 function run(seed: number, options: TestOptions): Witness {
   const prng = new Prng(seed, 'chaos');
-  const group = new TestGroup(prng.between(1, 5), options, seed);
+  const group = new TestGroup(prng.between(2, 5), options, seed);
   const witness = new Witness();
   const old: Message[] = [];
   for (let step = 0; step < steps; step += 1) {
-    randomStep(group, prng, old, step);
+    if (Math.floor(step / phaseSteps) % 2 === 0) randomStep(group, prng, old, step);
+    else calmStep(group, prng, old, step);
     witness.look(group);
   }
   return witness;
