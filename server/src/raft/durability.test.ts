@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Entry, EntryKind, Message, MessageKind } from './message.ts';
 import { Role } from './state.ts';
-import { bytesOf, TestGroup, type TestReplica } from './testing-group.ts';
+import { bytesOf, TestGroup, type TestReplica, voteAnswer } from './testing-group.ts';
 
 /** Kinds of messages that a replica has sent since last asked. */
 function kindsSent(replica: TestReplica): number[] {
@@ -263,6 +263,35 @@ test('a commit index alone need not be durable before anything else', (t) => {
   t.true(one.ready().mustSync, 'a vote must');
   one.advance();
   t.false(one.hasReady());
+});
+
+test('what a Ready holds does not change when the replica goes on', (t) => {
+  const group = new TestGroup(3, { asynchronous: false, preVote: false });
+  const { node } = group.replica(1);
+  node.campaign();
+  const first = node.ready();
+  node.advance();
+  node.readIndex(1);
+  node.step(voteAnswer(group.replica(1), 2, true, first.messages));
+  const second = node.ready();
+  const before = [second.messages.length, second.reads.length, second.entries.length];
+  node.propose([bytesOf('a')]);
+  node.tick();
+  t.deepEqual([second.messages.length, second.reads.length, second.entries.length], before);
+  node.advance();
+  const third = node.ready();
+  const counts = [third.messages.length, third.reads.length, third.entries.length];
+  node.advance();
+  for (let times = 0; times < 3; times += 1) {
+    const quiet = node.ready();
+    t.is(quiet.messages.length, 0);
+    node.tick();
+    t.is(quiet.messages.length, 0);
+    node.advance();
+    node.ready();
+    node.advance();
+  }
+  t.deepEqual([third.messages.length, third.reads.length, third.entries.length], counts);
 });
 
 test('what was acknowledged is there after everybody crashes', (t) => {

@@ -1,7 +1,8 @@
 import test from 'ava';
-import { Message, MessageKind } from './message.ts';
+import { StepKind, Transition } from './change.ts';
+import { Entry, EntryKind, Message, MessageKind, noBytes } from './message.ts';
 import { Role } from './state.ts';
-import { TestGroup } from './testing-group.ts';
+import { TestGroup, voteAnswer } from './testing-group.ts';
 
 /** A vote request as a replica of that log would send it. */
 function request(
@@ -22,12 +23,9 @@ test('a second answer of one voter does not count', (t) => {
   const one = group.replica(1);
   one.node.campaign();
   one.run();
-  const { term } = one.node;
-  for (let times = 0; times < 4; times += 1) {
-    one.node.step(new Message(MessageKind.voteAnswer, 2, 1, term));
-  }
+  for (let times = 0; times < 4; times += 1) one.node.step(voteAnswer(one, 2, true));
   t.is(one.node.role, Role.candidate);
-  one.node.step(new Message(MessageKind.voteAnswer, 3, 1, term));
+  one.node.step(voteAnswer(one, 3, true));
   t.is(one.node.role, Role.leader);
 });
 
@@ -36,10 +34,8 @@ test('a consent after a refusal of the same voter does not count', (t) => {
   const one = group.replica(1);
   one.node.campaign();
   one.run();
-  const refusal = new Message(MessageKind.voteAnswer, 2, 1, one.node.term);
-  refusal.reject = true;
-  one.node.step(refusal);
-  one.node.step(new Message(MessageKind.voteAnswer, 2, 1, one.node.term));
+  one.node.step(voteAnswer(one, 2, false));
+  one.node.step(voteAnswer(one, 2, true));
   t.is(one.node.role, Role.candidate);
 });
 
@@ -49,12 +45,48 @@ test('an answer to a pre-vote is no vote', (t) => {
   one.node.campaign();
   one.run();
   t.is(one.node.role, Role.preCandidate);
-  const term = one.node.term + 1;
-  one.node.step(new Message(MessageKind.preVoteAnswer, 2, 1, term));
+  const answers = [2, 3].map((id) => voteAnswer(one, id, true));
+  for (const answer of answers) {
+    one.node.step(answer);
+    one.run();
+  }
   t.is(one.node.role, Role.candidate);
+});
+
+test('a vote that was asked for in an earlier life does not count', (t) => {
+  const group = new TestGroup(3, { preVote: false });
+  const one = group.replica(1);
+  // The request says how long the log is, of which the last part is not durable, nor is the term.
+  const append = new Message(MessageKind.append, 3, 1, 1);
+  [append.logTerm, append.index] = [1, 1];
+  append.entries = [new Entry(1, 2, EntryKind.normal, noBytes)];
+  one.node.step(append);
+  one.takeReady();
+  one.sent = [];
+  one.node.campaign();
+  one.takeReady();
+  const answer = voteAnswer(one, 2, true);
+  t.is(one.sent.find(({ kind }) => kind === MessageKind.vote)?.index, 2);
+  one.restart();
+  t.is(one.node.lastIndex, 1);
+  one.node.campaign();
   one.run();
-  one.node.step(new Message(MessageKind.preVoteAnswer, 3, 1, term));
+  t.is(one.node.term, answer.term, 'it campaigns in the same term once more');
+  one.node.step(answer);
   t.is(one.node.role, Role.candidate);
+  one.node.step(voteAnswer(one, 2, true));
+  t.is(one.node.role, Role.leader);
+});
+
+test('nobody leads before its own vote is durable, however many others have voted for it', (t) => {
+  const group = new TestGroup(5, { preVote: false });
+  const one = group.replica(1);
+  one.node.campaign();
+  one.takeReady();
+  for (const id of [2, 3, 4, 5]) one.node.step(voteAnswer(one, id, true));
+  t.is(one.node.role, Role.candidate, 'after a crash it might lead this term a second time');
+  one.finishAppend();
+  t.is(one.node.role, Role.leader);
 });
 
 test('a pre-vote moves neither terms nor votes (thesis 9.6)', (t) => {
@@ -214,11 +246,20 @@ test('a leader first sends what the next one lacks', (t) => {
   t.deepEqual(group.texts(2), ['a']);
 });
 
-test('a learner is handed nothing', (t) => {
+test('neither a learner nor a stranger is handed the leadership', (t) => {
   const group = new TestGroup(1);
   const one = group.elect(1);
+  group.join(2);
+  one.node.proposeChange({
+    transition: Transition.auto,
+    steps: [{ kind: StepKind.learner, replica: 2 }],
+    context: noBytes,
+  });
+  group.settle();
+  t.is(one.node.transferLeader(2), 'not-a-voter');
   t.is(one.node.transferLeader(9), 'not-a-voter');
   t.is(one.node.transferLeader(1), 'leading');
+  t.is(group.propose(1, 'a'), 'appended');
 });
 
 test('a follower that forgets its leader may vote at once', (t) => {

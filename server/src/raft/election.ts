@@ -2,6 +2,7 @@
 import { assert } from '../base/assert.ts';
 import { votersOf } from './configuration.ts';
 import { Entry, EntryKind, Message, MessageKind, noBytes, noReplica } from './message.ts';
+import { Ballot } from './progress.ts';
 import { appendOwn, broadcastAppend } from './replication.ts';
 import { type RaftState, Role } from './state.ts';
 
@@ -58,13 +59,16 @@ function askForVotes(
   for (const voter of votersOf(raft.tracker.configuration)) {
     if (voter === raft.id) {
       // One's own vote counts when it is durable, like any other.
-      raft.send(new Message(answerTo(kind), raft.id, raft.id, term));
+      const own = new Message(answerTo(kind), raft.id, raft.id, term);
+      own.context = raft.life;
+      raft.send(own);
       continue;
     }
     const message = new Message(kind, raft.id, voter, term);
     message.index = raft.log.lastIndex();
     message.logTerm = raft.log.lastTerm();
     message.forced = forced;
+    message.context = raft.life;
     raft.send(message);
   }
 }
@@ -102,6 +106,7 @@ export function handleVote(raft: RaftState, message: Message): void {
     granted ? message.term : raft.term,
   );
   answer.reject = !granted;
+  answer.context = message.context;
   raft.send(answer);
   if (!granted || preVote) return;
   raft.electionElapsed = 0;
@@ -112,22 +117,27 @@ export function handleVote(raft: RaftState, message: Message): void {
 export function refuseOldPreVote(raft: RaftState, message: Message): void {
   const answer = new Message(MessageKind.preVoteAnswer, raft.id, message.from, raft.term);
   answer.reject = true;
+  answer.context = message.context;
   raft.send(answer);
 }
 
 /** Candidate or pre-candidate: counts an answer to the election that is under way. */
 export function handleVoteAnswer(raft: RaftState, message: Message): void {
+  if (message.context !== raft.life) return;
   raft.tracker.recordBallot(message.from, !message.reject);
   const result = raft.tracker.voteResult();
+  if (result === 'pending') return;
   if (result === 'lost') {
     // The answer to a pre-vote may have a term to come, which must not become ours.
     becomeFollower(raft, raft.term, noReplica);
-  } else if (result === 'won' && raft.role === Role.preCandidate) {
+  } else if (raft.role === Role.preCandidate) {
     startVote(raft, false);
-  } else if (result === 'won') {
+  } else if (raft.self()?.ballot === Ballot.granted) {
     becomeLeader(raft);
     broadcastAppend(raft);
   }
+  // Else the others are enough, but its own vote is not durable: after a crash it could be elected in
+  // this term again, and give other entries the same places.
 }
 
 function becomeLeader(raft: RaftState): void {

@@ -1,6 +1,7 @@
 import test from 'ava';
+import { StepKind, Transition } from './change.ts';
 import { LeaderLease } from './lease.ts';
-import { Message, MessageKind } from './message.ts';
+import { Message, MessageKind, noBytes } from './message.ts';
 import { Role } from './state.ts';
 import { TestGroup, type TestOptions } from './testing-group.ts';
 
@@ -164,6 +165,41 @@ test('a new leader has no lease before its own round is answered', (t) => {
   three.node.readIndex(1);
   three.takeReady();
   t.deepEqual(three.reads, []);
+});
+
+test('who leads again has the lease of that term, and none of the earlier one', (t) => {
+  const { group } = leasedGroup();
+  const one = group.replica(1);
+  one.node.transferLeader(3);
+  group.settle();
+  group.replica(3).node.transferLeader(1);
+  group.settle();
+  t.is(one.node.role, Role.leader);
+  group.cut.add(2).add(3);
+  one.node.readIndex(1);
+  one.takeReady();
+  t.deepEqual(one.reads, [], 'what was granted before is over');
+  group.cut.clear();
+  group.tick(1);
+  group.cut.add(2).add(3);
+  one.node.readIndex(2);
+  one.takeReady();
+  t.is(one.reads.at(-1)?.token, 2);
+});
+
+test('another configuration ends the lease until a round is answered', (t) => {
+  const { group } = leasedGroup();
+  const one = group.replica(1);
+  one.node.proposeChange({
+    transition: Transition.auto,
+    steps: [{ kind: StepKind.voter, replica: 4 }],
+    context: noBytes,
+  });
+  group.settle();
+  group.cut.add(2).add(3);
+  one.node.readIndex(1);
+  one.takeReady();
+  t.deepEqual(one.reads, []);
 });
 
 test('a follower with leases does not forget its leader', (t) => {

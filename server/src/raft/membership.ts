@@ -152,7 +152,6 @@ function restore(raft: RaftState, snapshot: Snapshot): boolean {
   }
   assertConfiguration(snapshot.configuration);
   log.restore(snapshot);
-  raft.tracker.clear();
   useConfiguration(raft, snapshot.configuration);
   return true;
 }

@@ -10,7 +10,10 @@ export interface RaftOptions {
   readonly storage: RaftStorage;
   /** Draws election timeouts and the first number of forwarded reads. */
   readonly random: Random;
-  /** The last index that the state machine has applied; at least the start of the log. */
+  /**
+   * The last index that the state machine has applied: at least the start of the log, at most what was
+   * known to be committed.
+   */
   readonly applied: number;
   /** Ticks without a sign of the leader after which an election may begin; drawn from 1 to 2 times it. */
   readonly electionTicks: number;

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { Message, MessageKind } from './message.ts';
+import { StepKind, Transition } from './change.ts';
+import { isJoint } from './configuration.ts';
+import { Message, MessageKind, noBytes } from './message.ts';
 import { Role } from './state.ts';
 import { TestGroup, type TestReplica } from './testing-group.ts';
 
@@ -234,9 +236,60 @@ test('an answer that comes twice answers once', (t) => {
   t.is(two.reads.length, 1);
 });
 
+test('one voter that is alone in both halves of a joint configuration answers its own reads', (t) => {
+  const group = new TestGroup(1);
+  const one = group.elect(1);
+  one.node.proposeChange({
+    transition: Transition.explicit,
+    steps: [{ kind: StepKind.learner, replica: 9 }],
+    context: noBytes,
+  });
+  group.settle();
+  t.true(isJoint(one.configuration));
+  one.node.readIndex(1);
+  one.takeReady();
+  one.takeReady();
+  t.is(one.reads.length, 1);
+});
+
 test('without a leader there is nobody to ask', (t) => {
   const group = new TestGroup(3);
   t.is(group.replica(1).node.readIndex(1), 'no-leader');
+});
+
+test('reads that were passed on are bounded: the oldest gives way', (t) => {
+  const group = new TestGroup(3, { readsMax: 2 });
+  group.elect(1);
+  const two = group.replica(2);
+  for (const token of [1, 2, 3]) t.is(two.node.readIndex(token), 'pending');
+  two.run();
+  for (const { context } of two.sent.filter(({ kind }) => kind === MessageKind.readIndex)) {
+    const answer = new Message(MessageKind.readIndexAnswer, 1, 2, two.node.term);
+    answer.context = context;
+    two.node.step(answer);
+  }
+  two.takeReady();
+  t.deepEqual(
+    two.reads.map(({ token }) => token),
+    [2, 3],
+  );
+});
+
+test('a leader that is no voter any more does not answer alone for the one that is', (t) => {
+  const group = new TestGroup(2, { stepDownOnRemoval: false });
+  const one = group.elect(1);
+  one.node.proposeChange({
+    transition: Transition.auto,
+    steps: [{ kind: StepKind.remove, replica: 1 }],
+    context: noBytes,
+  });
+  group.settle();
+  t.is(one.node.role, Role.leader);
+  one.node.readIndex(1);
+  one.takeReady();
+  t.deepEqual(one.reads, []);
+  group.settle();
+  t.is(one.reads.length, 1);
 });
 
 test('reads that wait are bounded', (t) => {

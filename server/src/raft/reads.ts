@@ -37,10 +37,15 @@ export function handleReadIndexAnswer(raft: RaftState, message: Message): void {
   raft.readStates.push({ index: message.index, token });
 }
 
-/** Leader: a member has answered a round; what that confirms is answered. */
-export function confirmRound(raft: RaftState, from: Progress, round: number): void {
+/** Leader: a member has answered a round. */
+export function handleRoundAnswer(raft: RaftState, from: Progress, round: number): void {
   if (round <= from.round || round > raft.reads.round) return;
   from.round = round;
+  releaseConfirmed(raft);
+}
+
+/** Leader: what a majority has confirmed is answered. Its own answer may be all that is needed. */
+export function releaseConfirmed(raft: RaftState): void {
   const confirmed = raft.tracker.confirmedRound();
   const sentMs = raft.reads.confirm(confirmed);
   if (sentMs >= 0) raft.lease?.extend(sentMs);

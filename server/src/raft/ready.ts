@@ -25,8 +25,8 @@ export interface StableMark {
 }
 
 /**
- * A write for the log, when storage is asynchronous. Writes of a replica are made durable in the order
- * in which they were handed out, the snapshot before anything that rests on it. Without `responses` and
+ * A write for the log, when storage is asynchronous. It becomes durable whole or not at all, and writes
+ * of a replica in the order in which they were handed out, those without entries too. Without `responses` and
  * `mark` nobody waits for it.
  */
 export interface AppendWork {

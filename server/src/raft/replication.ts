@@ -9,7 +9,7 @@ import {
   payloadBytes,
 } from './message.ts';
 import { type Progress, ProgressState } from './progress.ts';
-import { confirmRound, releaseEarlyReads } from './reads.ts';
+import { handleRoundAnswer, releaseConfirmed, releaseEarlyReads } from './reads.ts';
 import type { RaftState } from './state.ts';
 
 /**
@@ -96,6 +96,7 @@ export function broadcastHeartbeat(raft: RaftState): void {
     raft.send(message);
     member.sentCommit(message.commit);
   }
+  releaseConfirmed(raft);
 }
 
 /** Leader: commits what a majority has. Returns whether that was news. */
@@ -193,7 +194,7 @@ export function handleHeartbeatAnswer(raft: RaftState, from: Progress, message: 
   if (from.match < raft.log.lastIndex() || from.state === ProgressState.probe) {
     sendAppend(raft, from, true);
   }
-  confirmRound(raft, from, message.context);
+  handleRoundAnswer(raft, from, message.context);
 }
 
 /** Leader: the transfer's target has all there is, and is to campaign at once. */

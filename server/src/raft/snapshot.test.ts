@@ -3,7 +3,7 @@ import { configurationOf } from './configuration.ts';
 import { Inflights } from './inflights.ts';
 import { Message, MessageKind, noBytes, type Snapshot } from './message.ts';
 import { Progress, ProgressState } from './progress.ts';
-import { TestGroup, type TestReplica } from './testing-group.ts';
+import { TestGroup, type TestReplica, voteAnswer } from './testing-group.ts';
 
 /** A group in which 3 missed entries that 1 no longer has. */
 function groupWithGap(): { group: TestGroup; one: TestReplica; three: TestReplica } {
@@ -168,7 +168,7 @@ for (const durable of [true, false]) {
     group.cut.add(1).add(2);
     three.node.campaign();
     three.run();
-    three.node.step(new Message(MessageKind.voteAnswer, 2, 3, three.node.term));
+    three.node.step(voteAnswer(three, 2, true));
     for (const text of ['x', 'y', 'z', 'x', 'y', 'z']) group.propose(3, text);
     if (durable) three.run();
     const { term, lastIndex } = three.node;
@@ -189,6 +189,19 @@ test('a replica whose snapshot is not installed does not campaign', (t) => {
   t.is(three.node.campaign(), 'not-promotable');
   three.run();
   t.is(three.node.campaign(), 'begun');
+});
+
+test('a snapshot is sent only to one that was heard from', (t) => {
+  const { group, one } = groupWithGap();
+  group.cut.add(3);
+  group.tick(12);
+  const progress = one.node.status().members[2];
+  t.false(progress?.active);
+  one.node.reportUnreachable(3);
+  group.propose(1, 'd');
+  one.run();
+  t.not(progress?.state, ProgressState.snapshot);
+  t.false(one.sent.some(({ kind }) => kind === MessageKind.snapshot));
 });
 
 test('a snapshot is acknowledged only when it is durable', (t) => {

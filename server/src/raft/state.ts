@@ -1,5 +1,6 @@
 import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
+import type { Random } from '../base/doors.ts';
 import { LeaderLease } from './lease.ts';
 import { RaftLog } from './log.ts';
 import { type Message, MessageKind, noReplica } from './message.ts';
@@ -14,6 +15,11 @@ export type Role = (typeof Role)[keyof typeof Role];
 
 const uint32Count = 2 ** 32;
 const lowBits = 20;
+
+/** A number of 52 bits: two of them are the same about never. */
+function drawNumber(random: Random): number {
+  return random.uint32() * 2 ** lowBits + (random.uint32() >>> (32 - lowBits));
+}
 
 /**
  * Everything that one replica of a group knows. The other files of this folder are functions on it:
@@ -57,6 +63,12 @@ export class RaftState {
    * index it carries may be older than the read that it would be taken for.
    */
   nextReadNumber: number;
+  /**
+   * This life, at random; votes that were asked for in another one do not count. Requests go out before
+   * the term is durable, so a life after a crash may campaign in the same term once more, with a shorter
+   * log than the one that was judged.
+   */
+  readonly life: number;
   /** Answered reads for the next Ready. */
   readStates: ReadState[] = [];
 
@@ -74,8 +86,8 @@ export class RaftState {
     this.log = new RaftLog(options.storage, options.applyingBytesMax);
     this.tracker = new Tracker(options.inflightMessagesMax, options.inflightBytesMax);
     this.lease = options.lease === null ? null : new LeaderLease(options.lease);
-    this.nextReadNumber =
-      options.random.uint32() * 2 ** lowBits + (options.random.uint32() >>> (32 - lowBits));
+    this.nextReadNumber = drawNumber(options.random);
+    this.life = drawNumber(options.random);
   }
 
   self(): Progress | undefined {

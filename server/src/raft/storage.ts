@@ -12,7 +12,10 @@ export const unavailable = -2;
  * is durable, and before it says so; and when it compacts, never beyond what is applied.
  */
 export interface RaftStorage {
-  /** What was durable at the start; read once. */
+  /**
+   * What was durable at the start; read once. The configuration is that of the state machine, in force
+   * at `RaftOptions.applied`.
+   */
   initialState(): { readonly hardState: HardState; readonly configuration: Configuration };
   /** The index after the snapshot that the log begins with; 1 where there is none. */
   firstIndex(): number;

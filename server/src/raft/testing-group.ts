@@ -4,7 +4,7 @@ import type { Random } from '../base/doors.ts';
 import { Prng } from '../base/prng.ts';
 import { type Configuration, configurationOf, emptyConfiguration } from './configuration.ts';
 import { MemoryStorage } from './memory-storage.ts';
-import { type Entry, EntryKind, type Message, noBytes, type Snapshot } from './message.ts';
+import { type Entry, EntryKind, Message, MessageKind, noBytes, type Snapshot } from './message.ts';
 import { type RaftOptions, raftDefaults } from './options.ts';
 import { RaftNode } from './raft-node.ts';
 import type { ReadState } from './read-index.ts';
@@ -17,6 +17,25 @@ export type TestOptions = Partial<Omit<RaftOptions, 'id' | 'storage'>>;
 /** A payload that names itself. */
 export function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text);
+}
+
+/** The answer of a voter to what a candidate has asked it last, among the messages it sent. */
+export function voteAnswer(
+  candidate: TestReplica,
+  from: number,
+  granted: boolean,
+  sent: readonly Message[] = candidate.sent,
+): Message {
+  const { id } = candidate;
+  const kinds: readonly number[] = [MessageKind.vote, MessageKind.preVote];
+  const request = sent.findLast(({ kind, to }) => to === from && kinds.includes(kind));
+  assert(request !== undefined, 'a vote was asked for');
+  const answer =
+    request.kind === MessageKind.vote ? MessageKind.voteAnswer : MessageKind.preVoteAnswer;
+  const message = new Message(answer, from, id, request.term);
+  message.context = request.context;
+  message.reject = !granted;
+  return message;
 }
 
 /** One replica with its disk and its state machine, which remembers what it applied. */

@@ -63,14 +63,6 @@ export class Tracker {
     assert(this.#incoming.length === configuration.voters.length, 'each voter is tracked');
   }
 
-  /** Forgets all members: a snapshot brings others, of whom nothing is known. */
-  clear(): void {
-    this.#configuration = emptyConfiguration;
-    this.#members = [];
-    this.#incoming = [];
-    this.#outgoing = [];
-  }
-
   /** The highest index that is durable on a majority, of both halves where there are two. */
   committedIndex(): number {
     const incoming = this.#matchOf(this.#incoming);
