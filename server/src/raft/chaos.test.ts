@@ -156,7 +156,43 @@ function run(seed: number, options: TestOptions): Witness {
     else calmStep(group, prng, old, step);
     witness.look(group);
   }
+  quieten(group, old);
+  witness.look(group);
   return witness;
+}
+
+/** Of those that lead, the one of the highest term: others may campaign alone in higher ones. */
+function newestLeader(group: TestGroup): TestReplica | undefined {
+  return group.replicas
+    .filter(({ node }) => node.role === Role.leader)
+    .sort((a, b) => b.node.term - a.node.term)[0];
+}
+
+/**
+ * Faults stop, though a last message of any age may still come: within some election timeouts there is
+ * a leader, and everybody who belongs to its group comes to have all that it has.
+ */
+function quieten(group: TestGroup, old: readonly Message[]): void {
+  group.cut.clear();
+  for (const message of old.slice(-20)) group.hand(message);
+  group.settle();
+  for (let tick = 0; tick < 400; tick += 1) {
+    group.tick(1);
+    const leader = newestLeader(group);
+    if (leader === undefined || leader.node.propose([bytesOf('end')]).kind !== 'appended') continue;
+    group.tick(60);
+    const now = newestLeader(group);
+    if (now === undefined) continue;
+    const { configuration, committed } = now.node.status();
+    if (committed !== now.node.lastIndex) throw new Error('not all of the log is committed');
+    for (const { id } of now.node.status().members) {
+      const member = group.replica(id);
+      if (member.appliedIndex !== committed) throw new Error(`replica ${id} lags behind for good`);
+    }
+    if (configuration.autoLeave) throw new Error('a joint configuration is not left');
+    return;
+  }
+  throw new Error('nobody is elected');
 }
 
 for (const preVote of [true, false]) {

@@ -20,8 +20,10 @@ import {
   noReplica,
   type Snapshot,
 } from './message.ts';
+import type { Progress } from './progress.ts';
 import { appendOwn, broadcastAppend, maybeCommit, sendAppend } from './replication.ts';
 import { type RaftState, Role } from './state.ts';
+import { transferLeader } from './transfer.ts';
 
 /** Why a leader logs no such change now. */
 export type ProposalRefusal = ChangeRefusal | 'change pending';
@@ -98,8 +100,8 @@ export function useConfiguration(raft: RaftState, configuration: Configuration):
   raft.lease?.drop();
   if (raft.role !== Role.leader) return;
   if (!isVoter(configuration, raft.id)) {
-    // It goes on to bring out what is in its log, without counting itself; or stops at once.
-    if (raft.options.stepDownOnRemoval) becomeFollower(raft, raft.term, noReplica);
+    if (raft.options.onRemoval === 'step-down') becomeFollower(raft, raft.term, noReplica);
+    else handOverIfRemoved(raft);
     return;
   }
   if (maybeCommit(raft)) {
@@ -112,6 +114,21 @@ export function useConfiguration(raft: RaftState, configuration: Configuration):
   }
   const target = raft.transferTarget;
   if (target !== noReplica && !isVoter(configuration, target)) raft.transferTarget = noReplica;
+}
+
+/**
+ * Leader: hands over, if it is to because it is no voter any more, to whoever has most. Until then it
+ * brings out what is in its log, and that the change is committed, without counting itself.
+ */
+export function handOverIfRemoved(raft: RaftState): void {
+  const { configuration, members } = raft.tracker;
+  if (raft.options.onRemoval !== 'hand-over' || isVoter(configuration, raft.id)) return;
+  let best: Progress | undefined;
+  for (const member of members) {
+    if (member.learner || (best !== undefined && member.match <= best.match)) continue;
+    best = member;
+  }
+  if (best !== undefined) transferLeader(raft, best.id);
 }
 
 /** The state machine is at `index`. */

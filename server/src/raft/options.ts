@@ -37,8 +37,13 @@ export interface RaftOptions {
   readonly forwardProposals: boolean;
   /** Refuse changes that cannot be made, when they are proposed. Off only where something above does. */
   readonly validateChanges: boolean;
-  /** A leader that the configuration no longer has as a voter becomes a follower at once. */
-  readonly stepDownOnRemoval: boolean;
+  /**
+   * What a leader does that the configuration no longer has as a voter. `hand-over`: it leads on, without
+   * proposals, until it has handed over to a voter; `step-down`: it becomes a follower at once; `stay`: it
+   * leads on. Only the first leaves nobody behind: who has not heard that the change is committed may
+   * need its vote (DESIGN.md).
+   */
+  readonly onRemoval: 'hand-over' | 'step-down' | 'stay';
   /** Bytes of entries in one append; a larger entry goes alone. */
   readonly messageBytesMax: number;
   /** Bytes of entries handed out to be applied and not yet applied. */
@@ -65,7 +70,7 @@ export const raftDefaults: Omit<RaftOptions, 'id' | 'storage' | 'random' | 'appl
   lease: null,
   forwardProposals: false,
   validateChanges: true,
-  stepDownOnRemoval: true,
+  onRemoval: 'hand-over',
   messageBytesMax: mebibyte,
   applyingBytesMax: 8 * mebibyte,
   uncommittedBytesMax: 64 * mebibyte,

@@ -276,7 +276,7 @@ test('reads that were passed on are bounded: the oldest gives way', (t) => {
 });
 
 test('a leader that is no voter any more does not answer alone for the one that is', (t) => {
-  const group = new TestGroup(2, { stepDownOnRemoval: false });
+  const group = new TestGroup(2, { onRemoval: 'stay' });
   const one = group.elect(1);
   one.node.proposeChange({
     transition: Transition.auto,

@@ -1,7 +1,7 @@
 /** Time, as a replica sees it: a number of ticks, never caught up in a burst (see DESIGN.md). */
 
 import { becomeFollower, campaign } from './election.ts';
-import { leaveJointIfDue } from './membership.ts';
+import { handOverIfRemoved, leaveJointIfDue } from './membership.ts';
 import { noReplica } from './message.ts';
 import { broadcastHeartbeat } from './replication.ts';
 import { type RaftState, Role } from './state.ts';
@@ -27,6 +27,7 @@ function tickLeader(raft: RaftState): void {
     raft.electionElapsed = 0;
     if (checkQuorum && !keepsQuorum(raft)) return;
     if (raft.transferTarget !== noReplica) giveUpTransfer(raft);
+    handOverIfRemoved(raft);
   }
   if (raft.heartbeatElapsed < heartbeatTicks) return;
   raft.heartbeatElapsed = 0;

@@ -93,7 +93,7 @@ function addNodes(env: Interaction, args: readonly Argument[]): void {
     asynchronous: yes('async-storage-writes'),
     preVote: yes('prevote'),
     checkQuorum: yes('checkquorum'),
-    stepDownOnRemoval: yes('step-down-on-removal'),
+    onRemoval: yes('step-down-on-removal') ? 'step-down' : 'stay',
     validateChanges: !yes('disable-conf-change-validation'),
   };
   const inflight = argument(args, 'inflight');

@@ -36,7 +36,7 @@ const caseOptions = {
   preVote: false,
   checkQuorum: false,
   forwardProposals: true,
-  stepDownOnRemoval: false,
+  onRemoval: 'stay',
   messageBytesMax: Number.POSITIVE_INFINITY,
   applyingBytesMax: Number.POSITIVE_INFINITY,
   uncommittedBytesMax: Number.POSITIVE_INFINITY,
