@@ -15,6 +15,8 @@ const steps = 2_500;
 /** Steps of a storm, and of the calm after it, in which something gets done. */
 const phaseSteps = 250;
 
+const leaseOptions = { electionMs: 1_000, marginShare: 0.1, nowMs: 0 } as const;
+
 /** What must hold of a run, from its first step to its last. */
 class Witness {
   /** Who led a term. */
@@ -27,8 +29,20 @@ class Witness {
     for (const replica of group.replicas) this.#lookAt(replica);
   }
 
+  /** For each read, what was committed anywhere when it was asked for. */
+  readonly #floors = new Map<number, number>();
+
   get committed(): number {
     return this.#terms.size;
+  }
+
+  /** Reads that were answered. */
+  reads = 0;
+
+  /** A read, by a token of its own. */
+  read(group: TestGroup, replica: TestReplica, token: number): void {
+    this.#floors.set(token, Math.max(...group.replicas.map(({ node }) => node.status().committed)));
+    replica.node.readIndex(token);
   }
 
   get elections(): number {
@@ -58,6 +72,12 @@ class Witness {
         );
       }
       this.#terms.set(index, here);
+    }
+    for (const { index, token } of replica.reads.splice(0)) {
+      const floor = this.#floors.get(token) ?? 0;
+      if (index < floor)
+        throw new Error(`a read at ${index} misses what was committed at ${floor}`);
+      this.reads += 1;
     }
     for (const [index, text] of replica.applied) {
       const known = this.#committed.get(index) ?? text;
@@ -146,17 +166,29 @@ function changeSomething(group: TestGroup, replica: TestReplica, prng: Prng): vo
   replica.node.proposeChange({ transition, steps, context: noBytes });
 }
 
-function run(seed: number, options: TestOptions): Witness {
+/** Clocks differ by up to eight hundredths, within the margin of a tenth. */
+function rateOf({ id }: TestReplica): number {
+  return 0.96 + 0.02 * (id % 5);
+}
+
+function run(seed: number, chosen: TestOptions): Witness {
   const prng = new Prng(seed, 'chaos');
+  const lease = seed % 3 === 0 && chosen.checkQuorum === true ? leaseOptions : null;
+  const options = { ...chosen, lease };
   const group = new TestGroup(prng.between(2, 5), options, seed);
   const witness = new Witness();
   const old: Message[] = [];
+  // In a third of the runs leaders have leases; ticks come as they like.
+  let nowMs = 0;
   for (let step = 0; step < steps; step += 1) {
+    nowMs += prng.below(20);
+    for (const replica of group.replicas) replica.setClock(nowMs * rateOf(replica));
+    if (prng.chance(1, 8)) witness.read(group, prng.pick(group.replicas), step);
     if (Math.floor(step / phaseSteps) % 2 === 0) randomStep(group, prng, old, step);
     else calmStep(group, prng, old, step);
     witness.look(group);
   }
-  quieten(group, old);
+  quieten(group, old, nowMs);
   witness.look(group);
   return witness;
 }
@@ -172,11 +204,12 @@ function newestLeader(group: TestGroup): TestReplica | undefined {
  * Faults stop, though a last message of any age may still come: within some election timeouts there is
  * a leader, and everybody who belongs to its group comes to have all that it has.
  */
-function quieten(group: TestGroup, old: readonly Message[]): void {
+function quieten(group: TestGroup, old: readonly Message[], fromMs: number): void {
   group.cut.clear();
   for (const message of old.slice(-20)) group.hand(message);
   group.settle();
   for (let tick = 0; tick < 400; tick += 1) {
+    for (const replica of group.replicas) replica.setClock((fromMs + tick * 200) * rateOf(replica));
     group.tick(1);
     const leader = newestLeader(group);
     if (leader === undefined || leader.node.propose([bytesOf('end')]).kind !== 'appended') continue;
@@ -200,6 +233,7 @@ for (const preVote of [true, false]) {
     test(`random runs keep what Raft promises (pre-vote ${preVote}, check-quorum ${checkQuorum})`, (t) => {
       let committed = 0;
       let elections = 0;
+      let reads = 0;
       for (let seed = 1; seed <= seeds; seed += 1) {
         const witness = run(seed, {
           preVote,
@@ -212,10 +246,14 @@ for (const preVote of [true, false]) {
         });
         committed += witness.committed;
         elections += witness.elections;
+        reads += witness.reads;
       }
-      t.log(`${seeds} runs: ${elections} elections, ${committed} entries committed`);
+      t.log(
+        `${seeds} runs: ${elections} elections, ${committed} entries committed, ${reads} reads`,
+      );
       t.true(elections > seeds, 'leaders change');
       t.true(committed > seeds * 10, 'runs get something done');
+      t.true(reads > seeds * 10, 'reads are answered');
     });
   }
 }

@@ -53,6 +53,8 @@ export class TestReplica {
   appliedIndex = 0;
   configuration: Configuration;
   reads: ReadState[] = [];
+  /** What its clock says, where it has leases. */
+  #clockMs = 0;
   /** Messages that Readys gave, in order, since somebody took them. */
   sent: Message[] = [];
 
@@ -139,6 +141,11 @@ export class TestReplica {
     this.storage.compact({ index, term, configuration: this.configuration, payload: noBytes });
   }
 
+  setClock(nowMs: number): void {
+    this.#clockMs = nowMs;
+    this.node.setClock(nowMs);
+  }
+
   tick(count = 1): void {
     for (let at = 0; at < count; at += 1) this.node.tick();
   }
@@ -165,11 +172,13 @@ export class TestReplica {
     for (const index of this.applied.keys()) {
       if (index > this.appliedIndex) this.applied.delete(index);
     }
+    const { lease = null } = this.#options;
     return new RaftNode({
       ...raftDefaults,
       random: this.#random,
       applied: this.appliedIndex,
       ...this.#options,
+      lease: lease === null ? null : { ...lease, nowMs: this.#clockMs },
       id: this.id,
       storage,
     });
