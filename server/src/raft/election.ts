@@ -1,6 +1,7 @@
 /** Who leads: elections, votes, and the roles (Raft §5.2, §5.4.1; Ongaro 2014 §3.4, §3.6, §9.6). */
 import { assert } from '../base/assert.ts';
 import { votersOf } from './configuration.ts';
+import { noteLeaving } from './leaving.ts';
 import { Entry, EntryKind, Message, MessageKind, noBytes, noReplica } from './message.ts';
 import { Ballot } from './progress.ts';
 import { appendOwn, broadcastAppend } from './replication.ts';
@@ -149,8 +150,10 @@ function becomeLeader(raft: RaftState): void {
   assert(self !== undefined, 'a leader is a member');
   self.becomeReplicate();
   self.active = true;
-  // There may be a change among the entries that are not applied; looking costs more than waiting.
+  // There may be a change among the entries that are not applied.
   raft.pendingChangeIndex = raft.log.lastIndex();
+  const change = raft.log.lastUnappliedChange();
+  if (change !== undefined) noteLeaving(raft, change);
   const entry = new Entry(raft.term, raft.log.lastIndex() + 1, EntryKind.normal, noBytes);
   assert(appendOwn(raft, [entry]), 'an empty entry is never refused');
 }

@@ -183,6 +183,17 @@ export class RaftLog {
     return false;
   }
 
+  /** The last change of the configuration in the log that is not applied; undefined if there is none. */
+  lastUnappliedChange(): Entry | undefined {
+    let found: Entry | undefined;
+    for (let low = this.#applied + 1; low <= this.lastIndex(); ) {
+      const page = this.entriesFrom(low, scanBytes);
+      for (const entry of page) if (entry.kind === EntryKind.change) found = entry;
+      low += page.length;
+    }
+    return found;
+  }
+
   /** A snapshot takes the place of the whole log. */
   restore(snapshot: Snapshot): void {
     this.committed = snapshot.index;

@@ -11,6 +11,7 @@ import { applyChange, type Change, type ChangeRefusal, leavesJoint, Transition }
 import { decodeChange, encodeChange } from './change-codec.ts';
 import { assertConfiguration, type Configuration, isJoint, isVoter } from './configuration.ts';
 import { becomeFollower } from './election.ts';
+import { isLeaving, noteLeaving } from './leaving.ts';
 import {
   Entry,
   EntryKind,
@@ -54,7 +55,7 @@ const leaveJointPayload = encodeChange({
 
 /** Leader: what forbids proposals of any kind; undefined where nothing does. */
 export function proposalsStopped(raft: RaftState): ProposeOutcome | undefined {
-  if (raft.self() === undefined) return removed;
+  if (raft.self() === undefined || isLeaving(raft)) return removed;
   if (raft.transferTarget !== noReplica) return transferring;
   return undefined;
 }
@@ -70,7 +71,10 @@ export function proposeChange(raft: RaftState, payload: Uint8Array): ProposeOutc
       ? new Entry(raft.term, index, EntryKind.change, payload)
       : new Entry(raft.term, index, EntryKind.normal, noBytes);
   if (!appendOwn(raft, [entry])) return full;
-  if (reason === undefined) raft.pendingChangeIndex = index;
+  if (reason === undefined) {
+    raft.pendingChangeIndex = index;
+    noteLeaving(raft, entry);
+  }
   broadcastAppend(raft);
   return reason === undefined ? appended : { kind: 'replaced', reason };
 }
@@ -88,14 +92,29 @@ function refusalOf(raft: RaftState, change: Change): ProposalRefusal | undefined
 export function applyChangeEntry(raft: RaftState, entry: Entry): Configuration {
   assert(entry.kind === EntryKind.change, 'only a change changes the configuration');
   assert(entry.index <= raft.log.committed, 'only what is committed is applied');
-  const outcome = applyChange(raft.tracker.configuration, decodeChange(entry.payload));
+  // A snapshot that came meanwhile, and is installed, has brought it along.
+  if (entry.index <= raft.appliedConfigurationIndex) return raft.appliedConfiguration;
+  const outcome = applyChange(raft.appliedConfiguration, decodeChange(entry.payload));
   assert(outcome.kind === 'changed', 'a committed change can be applied');
-  useConfiguration(raft, outcome.configuration);
-  return outcome.configuration;
+  const { configuration } = outcome;
+  raft.appliedConfiguration = configuration;
+  raft.appliedConfigurationIndex = entry.index;
+  // One that came and is not installed is in force already.
+  if (entry.index > raft.configurationIndex) useConfiguration(raft, configuration, entry.index);
+  return configuration;
+}
+
+/** At the start: the configuration of the state machine, which is in force as well. */
+export function startConfiguration(raft: RaftState, configuration: Configuration): void {
+  assertConfiguration(configuration);
+  raft.appliedConfiguration = configuration;
+  raft.appliedConfigurationIndex = raft.log.applied;
+  useConfiguration(raft, configuration, raft.log.applied);
 }
 
 /** Puts a configuration in force, with what follows from it for a leader. */
-export function useConfiguration(raft: RaftState, configuration: Configuration): void {
+function useConfiguration(raft: RaftState, configuration: Configuration, index: number): void {
+  raft.configurationIndex = index;
   raft.tracker.use(configuration, raft.log.lastIndex());
   raft.lease?.drop();
   if (raft.role !== Role.leader) return;
@@ -169,12 +188,15 @@ function restore(raft: RaftState, snapshot: Snapshot): boolean {
   }
   assertConfiguration(snapshot.configuration);
   log.restore(snapshot);
-  useConfiguration(raft, snapshot.configuration);
+  useConfiguration(raft, snapshot.configuration, snapshot.index);
   return true;
 }
 
 /** A snapshot from the leader is durable, and the state machine is what it says. */
-export function snapshotInstalled(raft: RaftState, index: number): void {
+export function snapshotInstalled(raft: RaftState, { index, configuration }: Snapshot): void {
   raft.log.unstable.stableSnapshotTo(index);
+  assert(index >= raft.appliedConfigurationIndex, 'a snapshot is ahead of the state machine');
+  raft.appliedConfiguration = configuration;
+  raft.appliedConfigurationIndex = index;
   appliedTo(raft, index, 0);
 }

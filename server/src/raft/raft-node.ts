@@ -1,14 +1,14 @@
 import { assert } from '../base/assert.ts';
 import type { Change } from './change.ts';
 import { encodeChange } from './change-codec.ts';
-import { assertConfiguration, type Configuration } from './configuration.ts';
+import type { Configuration } from './configuration.ts';
 import { becomeFollower, type CampaignOutcome, campaign } from './election.ts';
 import {
   appliedTo,
   applyChangeEntry,
   type ProposeOutcome,
   snapshotInstalled,
-  useConfiguration,
+  startConfiguration,
 } from './membership.ts';
 import {
   assertNumbers,
@@ -19,6 +19,7 @@ import {
   type Message,
   noReplica,
   payloadBytes,
+  type Snapshot,
 } from './message.ts';
 import type { RaftOptions } from './options.ts';
 import { type Progress, ProgressState } from './progress.ts';
@@ -81,13 +82,12 @@ export class RaftNode {
   constructor(options: RaftOptions) {
     const raft = new RaftState(options);
     const { hardState, configuration } = options.storage.initialState();
-    assertConfiguration(configuration);
-    useConfiguration(raft, configuration);
     assert(hardState.commit <= raft.log.lastIndex(), 'what was committed is in the log');
     raft.log.commitTo(hardState.commit);
     raft.term = hardState.term;
     raft.vote = hardState.vote;
     if (options.applied > raft.log.applied) raft.log.appliedTo(options.applied, 0);
+    startConfiguration(raft, configuration);
     becomeFollower(raft, raft.term, noReplica);
     this.#raft = raft;
     this.#softState = { lead: raft.lead, role: raft.role };
@@ -231,7 +231,7 @@ export class RaftNode {
       (hardState !== null &&
         (hardState.term !== this.#hardState.term || hardState.vote !== this.#hardState.vote));
     const { reads, responses, outgoing } = this.#takeQueues();
-    const mark = this.#markOf(snapshot === null ? 0 : snapshot.index);
+    const mark = this.#markOf(snapshot);
     log.unstable.acceptInProgress();
     const last = committed[committed.length - 1];
     if (last !== undefined) log.acceptApplying(last.index, entriesBytes(committed), !asynchronous);
@@ -299,11 +299,11 @@ export class RaftNode {
    * The part of `appended` after the responses, for a caller that has delivered those itself; such a
    * caller never calls `appended`.
    */
-  markStable({ term, index, logTerm, snapshotIndex }: StableMark): void {
+  markStable({ term, index, logTerm, snapshot }: StableMark): void {
     const raft = this.#raft;
     // See StableMark. A snapshot is of what is committed, whatever the term.
     if (term === raft.term && index > 0) raft.log.unstable.stableTo(index, logTerm);
-    if (snapshotIndex > 0) snapshotInstalled(raft, snapshotIndex);
+    if (snapshot !== null) snapshotInstalled(raft, snapshot);
   }
 
   status(): RaftStatus {
@@ -362,12 +362,12 @@ export class RaftNode {
    * anything is not known to be durable, not only with new entries: the mark that came with those may
    * have been void, since the term had changed.
    */
-  #markOf(snapshotIndex: number): StableMark | null {
+  #markOf(snapshot: Snapshot | null): StableMark | null {
     const { log, term } = this.#raft;
     const open = log.unstable.count > 0;
-    if (!open && snapshotIndex === 0) return null;
+    if (!open && snapshot === null) return null;
     const index = open ? log.lastIndex() : 0;
-    return { term, index, logTerm: open ? log.lastTerm() : 0, snapshotIndex };
+    return { term, index, logTerm: open ? log.lastTerm() : 0, snapshot };
   }
 
   #isSoftStateKnown(): boolean {

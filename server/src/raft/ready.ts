@@ -20,8 +20,8 @@ export interface StableMark {
   /** The last entry of the log then, or 0 where all of it was durable. */
   readonly index: number;
   readonly logTerm: number;
-  /** The index of the snapshot that was written; 0: none. */
-  readonly snapshotIndex: number;
+  /** The snapshot that was written. */
+  readonly snapshot: Snapshot | null;
 }
 
 /**

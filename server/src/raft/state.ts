@@ -1,6 +1,7 @@
 import { NumberMap } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { Random } from '../base/doors.ts';
+import { type Configuration, emptyConfiguration } from './configuration.ts';
 import { LeaderLease } from './lease.ts';
 import { RaftLog } from './log.ts';
 import { type Message, MessageKind, noReplica } from './message.ts';
@@ -51,6 +52,17 @@ export class RaftState {
   transferTarget: number = noReplica;
   /** Leader: no change is proposed before this index is applied. One change is under way at most. */
   pendingChangeIndex = 0;
+  /** Leader: the change that removes it, if one is in its log; nothing is proposed before it is applied. */
+  leavesAtIndex = 0;
+  /** The index of the change or snapshot that brought the configuration in force. */
+  configurationIndex = 0;
+  /**
+   * The configuration of the state machine. The one in force is newer while a snapshot is not installed:
+   * entries may be applied meanwhile that were handed out before it came.
+   */
+  appliedConfiguration: Configuration = emptyConfiguration;
+  /** The index of the change or snapshot that brought that one. */
+  appliedConfigurationIndex = 0;
   /** Leader: bytes of payloads that are in the log and not yet applied. */
   uncommittedBytes = 0;
 
@@ -138,6 +150,7 @@ export class RaftState {
       member.reset(last + 1, member.id === this.id ? last : 0);
     }
     this.pendingChangeIndex = 0;
+    this.leavesAtIndex = 0;
     this.uncommittedBytes = 0;
     this.reads.clear();
     this.forwardedReads.clear();
