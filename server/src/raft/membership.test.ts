@@ -39,6 +39,19 @@ test('a learner gets the log and decides nothing', (t) => {
   t.is(group.replica(2).node.campaign(), 'not-promotable');
 });
 
+test('who was just added counts as heard from: its leader does not step down before it can answer', (t) => {
+  const group = new TestGroup(1);
+  const one = group.elect(1);
+  group.tick(9);
+  one.node.proposeChange(change([add(2)]));
+  group.settle();
+  t.deepEqual(one.configuration.voters, [1, 2]);
+  group.tick(1);
+  t.is(one.node.role, Role.leader);
+  group.tick(10);
+  t.is(one.node.role, Role.follower, 'but it has no second chance');
+});
+
 test('one change is under way at a time; the next becomes an empty entry', (t) => {
   const group = new TestGroup(3);
   const one = group.elect(1);
@@ -220,6 +233,57 @@ test('a leader that leaves stays until somebody has heard that it did', (t) => {
   group.tick(40);
   t.is(group.replica(2).node.role, Role.leader);
   t.is(one.node.role, Role.follower);
+});
+
+test('a leader that is about to leave logs nothing more', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  t.is(one.node.proposeChange(change([remove(1)])).kind, 'appended');
+  const last = one.node.lastIndex;
+  t.is(group.propose(1, 'a'), 'removed');
+  t.is(one.node.lastIndex, last);
+});
+
+test('a new leader finds its own removal in its log, and logs nothing more', (t) => {
+  const group = new TestGroup(3, { preVote: false, checkQuorum: false });
+  const exchange = (id: number): void => {
+    group.replica(id).run();
+    group.collect();
+    while (group.deliver());
+  };
+  const one = group.elect(1);
+  const two = group.replica(2);
+  one.node.proposeChange(change([remove(2)]));
+  exchange(1);
+  for (const id of [2, 3]) group.replica(id).run();
+  group.cut.add(1);
+  two.node.campaign();
+  exchange(2);
+  exchange(3);
+  t.is(two.node.role, Role.leader);
+  t.is(group.propose(2, 'a'), 'removed');
+});
+
+test('who stays alone gets on though the leader that left crashed before anybody heard of it', (t) => {
+  const group = new TestGroup(2, { preVote: false });
+  const one = group.elect(1);
+  one.node.proposeChange(change([remove(1)]));
+  one.node.propose([noBytes]);
+  one.run();
+  group.collect();
+  while (group.deliver());
+  group.replica(2).run();
+  group.collect();
+  while (group.deliver());
+  // It has applied its removal; all that would have told two so is lost.
+  one.run();
+  t.deepEqual(one.configuration, configurationOf([2]));
+  one.restart();
+  group.tick(100);
+  t.is(group.replica(2).node.role, Role.leader);
+  t.is(group.propose(2, 'a'), 'appended');
+  group.settle();
+  t.deepEqual(group.texts(2), ['a']);
 });
 
 test('a leader that leaves may also step down at once', (t) => {

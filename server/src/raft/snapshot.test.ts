@@ -1,5 +1,6 @@
 import test from 'ava';
-import { configurationOf } from './configuration.ts';
+import { StepKind, Transition } from './change.ts';
+import { configurationOf, isJoint } from './configuration.ts';
 import { Inflights } from './inflights.ts';
 import { Message, MessageKind, noBytes, type Snapshot } from './message.ts';
 import { Progress, ProgressState } from './progress.ts';
@@ -121,6 +122,38 @@ test('a snapshot behind what is committed changes nothing', (t) => {
   t.is(three.storage.firstIndex(), 2);
   const [answer] = three.sent;
   t.deepEqual([answer?.kind, answer?.index], [MessageKind.appendAnswer, before.committed]);
+});
+
+test('entries handed out before a snapshot came are applied by the configuration they find', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  const three = group.replica(3);
+  // Three is to apply the entering of a joint configuration, and its leaving.
+  group.join(4);
+  one.node.proposeChange({
+    transition: Transition.implicit,
+    steps: [{ kind: StepKind.learner, replica: 4 }],
+    context: noBytes,
+  });
+  for (let round = 0; round < 40; round += 1) {
+    for (const id of [1, 2]) group.replica(id).run();
+    three.takeReady();
+    while (three.finishAppend());
+    group.collect();
+    while (group.deliver());
+  }
+  t.deepEqual(one.configuration, configurationOf([1, 2, 3], [4]));
+  t.deepEqual(three.configuration, configurationOf([1, 2, 3]));
+  const { term, committed } = three.node.status();
+  const snapshot = { ...at(committed + 5, term), configuration: one.configuration };
+  three.node.step(snapshotMessage(term, snapshot));
+  t.deepEqual(three.node.status().configuration, one.configuration, 'in force at once');
+  three.finishApply();
+  t.true(isJoint(three.configuration), 'the state machine is joint now');
+  while (three.finishApply());
+  three.run();
+  t.deepEqual(three.configuration, one.configuration);
+  t.is(three.node.status().applied, committed + 5);
 });
 
 test('an old snapshot does not take a compacted log back', (t) => {
