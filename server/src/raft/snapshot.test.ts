@@ -150,6 +150,7 @@ test('entries handed out before a snapshot came are applied by the configuration
   t.deepEqual(three.node.status().configuration, one.configuration, 'in force at once');
   three.finishApply();
   t.true(isJoint(three.configuration), 'the state machine is joint now');
+  t.deepEqual(three.node.status().configuration, one.configuration, 'the newer one stays in force');
   while (three.finishApply());
   three.run();
   t.deepEqual(three.configuration, one.configuration);
