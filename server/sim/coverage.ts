@@ -61,10 +61,28 @@ export const pathNames = [
   'a snapshot during the end of a session',
 ] as const;
 
+/** What the runs of a world must reach. */
+export interface Coverage {
+  readonly faults: readonly string[];
+  readonly paths: readonly string[];
+  /** The least count of each in this many seeds; 0 where too few were run for a floor. */
+  readonly floorFor: (seeds: number) => number;
+  /** Operations a seed, on average, where there is a floor. */
+  readonly operationsLeast: number;
+}
+
 /** The least count in this many seeds; 0 where too few were run for a floor. */
 export function floorFor(seeds: number): number {
   return seeds < 300 ? 0 : Math.floor((100 * seeds) / 3000);
 }
+
+/** What the world of one node must reach. */
+export const nodeCoverage: Coverage = {
+  faults: faultNames,
+  paths: pathNames,
+  floorFor,
+  operationsLeast: 500,
+};
 
 /** Adds to a count. */
 export function bump(counts: Counts, name: string, by = 1): void {

@@ -3,6 +3,9 @@ import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { nodeCoverage } from './coverage.ts';
+import { raftCoverage } from './raft/coverage.ts';
+import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
 import { type Profile, profiles } from './settings.ts';
@@ -22,7 +25,8 @@ Usage: npm run sim -- [options]
   --profile NAME    ${profiles.join(', ')};
                     without it, half of the seeds are mixed and the others draw one of the rest
   --history FILE    of a replay: writes the history as JSON lines (check/HISTORY.md)
-  --world node      the world: one node, two gateways, 16 partitions; there is no other
+  --world NAME      node: one node, two gateways, 16 partitions (default);
+                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories
   --hunt            stops at the first seed that fails, and says which checker complained
   --help            this
 
@@ -37,7 +41,15 @@ Examples:
   npm run sim -- --profile sessions --seeds 20        sessions that end, more than usual
 `;
 
+const worlds = ['node', 'raft'] as const;
+type WorldName = (typeof worlds)[number];
+
+function isWorld(name: string): name is WorldName {
+  return worlds.some((each) => each === name);
+}
+
 interface Choice {
+  readonly world: WorldName;
   readonly first: number;
   /** Infinity where only the time ends the run. */
   readonly seeds: number;
@@ -48,6 +60,7 @@ interface Choice {
 
 interface Options {
   readonly help: boolean;
+  readonly world: WorldName;
   readonly seed: number;
   readonly seeds: number | undefined;
   readonly minutes: number | undefined;
@@ -67,13 +80,19 @@ class UsageError extends Error {}
 function readOptions(): Options {
   const { values } = parsed();
   const { world, profile: name } = values;
-  if (world !== 'node') throw new UsageError(`there is no world '${world}'; there is: node`);
+  if (!isWorld(world)) {
+    throw new UsageError(`there is no world '${world}'; there are: ${worlds.join(', ')}`);
+  }
   const profile = profiles.find((each) => each === name);
   if (name !== undefined && profile === undefined) {
     throw new UsageError(`there is no profile '${name}'; there are: ${profiles.join(', ')}`);
   }
+  if (world === 'raft' && (name ?? values.history) !== undefined) {
+    throw new UsageError('the raft world has neither profiles nor histories');
+  }
   return {
     help: values.help,
+    world,
     seed: wholeNumber('seed', values.seed),
     seeds: values.seeds === undefined ? undefined : wholeNumber('seeds', values.seeds),
     minutes: values.minutes === undefined ? undefined : positive('minutes', values.minutes),
@@ -122,23 +141,36 @@ function wholeNumber(name: string, text: string): number {
   return value;
 }
 
+async function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
+  return world === 'raft' ? runRaftSeed(seed) : await runSeed(seed, { profile });
+}
+
+function totalsOf({ world, profile }: Pick<Choice, 'world' | 'profile'>): Totals {
+  return new Totals(profile !== undefined, world === 'raft' ? raftCoverage : nodeCoverage);
+}
+
 async function runSeeds(choice: Choice, each: (report: RunReport) => void): Promise<void> {
   for (let run = 0; run < choice.seeds; run++) {
     if (Date.now() >= choice.untilMs) return;
-    const { first, step, profile } = choice;
-    each(await runSeed(first + run * step, { profile }));
+    each(await runOne(choice.first + run * choice.step, choice));
   }
 }
 
-async function replay({ seed, history, profile }: Options): Promise<number> {
+async function replay({ world, seed, history, profile }: Options): Promise<number> {
   const file = history === undefined ? undefined : createWriteStream(history);
-  const report = await runSeed(seed, {
-    profile,
-    print: (line) => process.stdout.write(`${line}\n`),
-    history: (line) => file?.write(`${JSON.stringify(line)}\n`),
-  });
+  const print = (line: string): void => {
+    process.stdout.write(`${line}\n`);
+  };
+  const report =
+    world === 'raft'
+      ? runRaftSeed(seed, print)
+      : await runSeed(seed, {
+          profile,
+          print,
+          history: (line) => file?.write(`${JSON.stringify(line)}\n`),
+        });
   file?.end();
-  const totals = new Totals();
+  const totals = totalsOf({ world, profile: undefined });
   totals.add(report);
   process.stdout.write(`${totals.text(0)}seed ${seed} hash ${report.hash}\n`);
   return report.violations.length === 0 ? 0 : 1;
@@ -149,7 +181,7 @@ async function hunt(choice: Choice): Promise<number> {
   let seeds = 0;
   for (let seed = choice.first; seed < choice.first + choice.seeds; seed++) {
     if (Date.now() >= choice.untilMs) break;
-    const { violations } = await runSeed(seed, { profile: choice.profile });
+    const { violations } = await runOne(seed, choice);
     const first = violations[0];
     seeds += 1;
     if (first === undefined) continue;
@@ -163,7 +195,8 @@ async function hunt(choice: Choice): Promise<number> {
 
 /** One of several processes; its reports go to the parent. */
 function startWorker(choice: Choice, add: (report: RunReport) => void): Promise<void> {
-  const args = ['--worker', '--seed', String(choice.first), '--step', String(choice.step)];
+  const args = ['--worker', '--world', choice.world, '--seed', String(choice.first)];
+  args.push('--step', String(choice.step));
   if (Number.isFinite(choice.seeds)) args.push('--seeds', String(choice.seeds));
   if (Number.isFinite(choice.untilMs)) {
     args.push('--minutes', String((choice.untilMs - Date.now()) / 60_000));
@@ -196,25 +229,25 @@ async function main(): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const { seed, seeds, minutes, step, profile } = options;
+  const { world, seed, seeds, minutes, step, profile } = options;
   if (seeds === undefined && minutes === undefined) return await replay(options);
   const begunMs = Date.now();
   const untilMs = minutes === undefined ? Number.POSITIVE_INFINITY : begunMs + minutes * 60_000;
   const all = seeds ?? Number.POSITIVE_INFINITY;
-  if (options.hunt) return await hunt({ first: seed, seeds: all, untilMs, step, profile });
+  if (options.hunt) return await hunt({ world, first: seed, seeds: all, untilMs, step, profile });
   if (options.worker) {
-    await runSeeds({ first: seed, seeds: all, untilMs, step, profile }, (report) =>
+    await runSeeds({ world, first: seed, seeds: all, untilMs, step, profile }, (report) =>
       process.send?.(report),
     );
     process.disconnect();
     return 0;
   }
-  const totals = new Totals(profile !== undefined);
+  const totals = totalsOf({ world, profile });
   const workers = Math.min(processes, all);
   await Promise.all(
     Array.from({ length: workers }, (_, at) => {
       const share = Number.isFinite(all) ? Math.ceil((all - at) / workers) : all;
-      const choice = { first: seed + at, seeds: share, untilMs, step: workers, profile };
+      const choice = { world, first: seed + at, seeds: share, untilMs, step: workers, profile };
       return startWorker(choice, (report) => {
         totals.add(report);
         showProgress(totals, begunMs);

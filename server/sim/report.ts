@@ -1,6 +1,6 @@
 /** The table of many runs, and whether they pass. */
 import type { Violation } from './check/history.ts';
-import { addCounts, type Counts, faultNames, floorFor, pathNames } from './coverage.ts';
+import { addCounts, type Counts, type Coverage, nodeCoverage } from './coverage.ts';
 import type { RunReport } from './run-record.ts';
 
 /** Violations printed; the rest are counted. */
@@ -12,6 +12,7 @@ export class Totals {
   readonly violations: { readonly seed: number; readonly violation: Violation }[] = [];
   /** Seeds of one profile do not reach everything: nothing has a floor. */
   readonly #isPartial: boolean;
+  readonly #coverage: Coverage;
   seeds = 0;
   operations = 0;
   events = 0;
@@ -19,7 +20,8 @@ export class Totals {
   /** A number over all hashes, whatever order the runs came in. */
   hash = 0n;
 
-  constructor(isPartial = false) {
+  constructor(isPartial = false, coverage: Coverage = nodeCoverage) {
+    this.#coverage = coverage;
     this.#isPartial = isPartial;
   }
 
@@ -39,16 +41,17 @@ export class Totals {
   /** Names of faults and paths that were reached less often than they must be. */
   get belowFloor(): readonly string[] {
     const floor = this.#floor;
-    return [...faultNames, ...pathNames].filter((name) => (this.counts.get(name) ?? 0) < floor);
+    const { faults, paths } = this.#coverage;
+    return [...faults, ...paths].filter((name) => (this.counts.get(name) ?? 0) < floor);
   }
 
   /** Fewer operations a seed than a run must have, on average. */
   get tooFewOperations(): boolean {
-    return this.#floor > 0 && this.operations < 500 * this.seeds;
+    return this.#floor > 0 && this.operations < this.#coverage.operationsLeast * this.seeds;
   }
 
   get #floor(): number {
-    return this.#isPartial ? 0 : floorFor(this.seeds);
+    return this.#isPartial ? 0 : this.#coverage.floorFor(this.seeds);
   }
 
   get passed(): boolean {
@@ -66,9 +69,9 @@ export class Totals {
       lines.push(`  ${name.padEnd(46)}${String(count).padStart(9)}${mark}`);
     };
     lines.push('faults');
-    for (const name of faultNames) row(name);
+    for (const name of this.#coverage.faults) row(name);
     lines.push('rare paths, reached by the schedule');
-    for (const name of pathNames) row(name);
+    for (const name of this.#coverage.paths) row(name);
     for (const { seed, violation } of this.violations.slice(0, shownMax)) {
       lines.push(`VIOLATION seed ${seed} ${violation.checker}: ${violation.message}`);
     }

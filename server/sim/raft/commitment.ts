@@ -56,7 +56,10 @@ export class Commitment {
     for (const { index, term } of entries) {
       const isCommitted = this.#at(index)?.term === term && suspect.log.term(index) !== term;
       if (index > claim.committed && !isCommitted) continue;
-      this.#accuse('committed never changes', `${suspect.id} replaced its committed entry ${index}`);
+      this.#accuse(
+        'committed never changes',
+        `${suspect.id} replaced its committed entry ${index}`,
+      );
       return;
     }
   }

@@ -254,7 +254,8 @@ export class RaftGroup implements Host, Inbox {
   #recognise(replica: RaftReplica, before: Claim | undefined, claim: Claim): void {
     const led = before?.role === Role.leader;
     const leads = claim.role === Role.leader;
-    if (led && !leads && before.term === claim.term) this.count('a leader stepped down in its term');
+    if (led && !leads && before.term === claim.term)
+      this.count('a leader stepped down in its term');
     if (led || !leads) return;
     if (isJoint(claim.configuration)) this.count('an election during a joint change');
     const others = this.replicas.filter((other) => other.isLeading && other !== replica);
@@ -266,7 +267,9 @@ export class RaftGroup implements Host, Inbox {
 
   #changed(before: Configuration, after: Configuration): void {
     if (isJoint(before)) {
-      this.count(before.autoLeave ? 'a joint change left by itself' : 'a joint change left when asked');
+      this.count(
+        before.autoLeave ? 'a joint change left by itself' : 'a joint change left when asked',
+      );
     } else this.count(isJoint(after) ? 'a joint change' : 'a simple change');
     for (const replica of this.replicas) {
       const { id } = replica;

@@ -1,11 +1,11 @@
 /** What the seed decides before a run of a Raft group begins. */
 import { Prng } from '../../src/base/prng.ts';
-import { raftDefaults, type RaftOptions } from '../../src/raft/options.ts';
+import { type RaftOptions, raftDefaults } from '../../src/raft/options.ts';
 
 /** Milliseconds between ticks; with ten ticks, an election timeout is a second. */
 export const tickMs = 100;
 const electionTicks = 10;
-export const electionMs = electionTicks * tickMs;
+export const electionMs: number = electionTicks * tickMs;
 /** The share by which clocks may differ where leaders count on it. */
 const marginShare = 0.1;
 /** Most voters and learners at once. */
