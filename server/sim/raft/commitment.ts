@@ -51,11 +51,11 @@ export class Commitment {
     return this.last - known;
   }
 
-  /** Entries that a replica replaced by others. */
-  replaced(suspect: Suspect, claim: Claim, entries: readonly Entry[]): void {
+  /** Entries that a replica replaced by others; `committed`: what it knew to be before. */
+  replaced(suspect: Suspect, committed: number, entries: readonly Entry[]): void {
     for (const { index, term } of entries) {
       const isCommitted = this.#at(index)?.term === term && suspect.log.term(index) !== term;
-      if (index > claim.committed && !isCommitted) continue;
+      if (index > committed && !isCommitted) continue;
       this.#accuse(
         'committed never changes',
         `${suspect.id} replaced its committed entry ${index}`,

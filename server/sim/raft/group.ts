@@ -152,7 +152,8 @@ export class RaftGroup implements Host, Inbox {
     const claim = replica.claim();
     const replaced = this.ledger.wrote(replica, claim, entries);
     if (replaced.length > 0) this.count('a log was cut back');
-    this.commitment.replaced(replica, claim, replaced);
+    // What this very turn commits is not what it had committed.
+    this.commitment.replaced(replica, this.ledger.lastClaim(replica)?.committed ?? 0, replaced);
   }
 
   send(replica: RaftReplica, message: Message): void {
