@@ -141,7 +141,7 @@ test('log matching: other bytes at one place and term, or another term before it
 
 test('leader completeness: who is elected without a committed entry is seen', (t) => {
   const { court } = committedOnce();
-  court.claim(suspectOf(3, []), { role: Role.leader, term: 2 - 1 });
+  court.claim(suspectOf(3, []), { role: Role.leader, term: 1 });
   t.deepEqual(court.said, [], 'a leader of an earlier term need not have it');
   court.claim(suspectOf(2, []), { role: Role.leader, term: 3 });
   t.deepEqual(court.said, ['leader completeness']);
@@ -229,6 +229,16 @@ test('one change under way: a leader that logs a second one is seen', (t) => {
 test('removed replica: one that is elected and is no voter is seen', (t) => {
   const court = new Court();
   court.claim(suspectOf(4, []), { role: Role.leader });
+  t.deepEqual(court.said, ['removed replica']);
+});
+
+test('removed replica: one that says something after its end is seen', (t) => {
+  const court = new Court();
+  const answer = new Message(MessageKind.heartbeatAnswer, 4, 1, 2);
+  court.promises.sent(suspectOf(4, []), { term: 2, vote: 0, commit: 0 }, answer);
+  t.deepEqual(court.said, []);
+  court.promises.ended(4);
+  court.promises.sent(suspectOf(4, []), { term: 2, vote: 0, commit: 0 }, answer);
   t.deepEqual(court.said, ['removed replica']);
 });
 

@@ -104,6 +104,7 @@ export class RaftGroup implements Host, Inbox {
     this.count('a removed replica was destroyed');
     replica.destroy();
     this.commitment.dismiss(replica.id);
+    this.promises.ended(replica.id);
     this.replicas.splice(this.replicas.indexOf(replica), 1);
   }
 
@@ -192,7 +193,7 @@ export class RaftGroup implements Host, Inbox {
     this.commitment.applied(id, index, state);
   }
 
-  configured(replica: RaftReplica, _from: Configuration, index: number): void {
+  configured(replica: RaftReplica, index: number): void {
     this.#judge(replica);
     if (index <= this.configurationIndex) return;
     const before = this.configuration;

@@ -16,6 +16,7 @@ export class Promises {
   readonly #votes = new Map<number, number>();
   readonly #reads = new Map<number, AskedRead>();
   readonly #durableTerms = new Map<number, number>();
+  readonly #ended = new Set<number>();
 
   constructor(accuse: Accuse) {
     this.#accuse = accuse;
@@ -29,8 +30,16 @@ export class Promises {
     if (vote !== noReplica) this.#voted(id, term, vote);
   }
 
+  /** A replica was destroyed: its id says nothing any more. */
+  ended(id: number): void {
+    this.#ended.add(id);
+  }
+
   /** A message leaves a replica, over the disk that it has now. */
   sent(suspect: Suspect, hardState: HardState, message: Message): void {
+    if (this.#ended.has(suspect.id)) {
+      this.#accuse('removed replica', `${suspect.id} was destroyed, and answers ${message.to}`);
+    }
     if (message.reject) return;
     if (message.kind === MessageKind.voteAnswer) this.#granted(suspect.id, hardState, message);
     if (message.kind === MessageKind.appendAnswer) this.#acknowledged(suspect, message);

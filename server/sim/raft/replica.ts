@@ -22,7 +22,7 @@ export interface Host {
   durable(replica: RaftReplica, work: AppendWork): void;
   applied(replica: RaftReplica, entry: Entry): void;
   /** A configuration is in force here, by an entry or by a snapshot. */
-  configured(replica: RaftReplica, from: Configuration, index: number): void;
+  configured(replica: RaftReplica, index: number): void;
   /** The end of every event here. */
   done(replica: RaftReplica): void;
 }
@@ -237,11 +237,10 @@ export class RaftReplica implements Suspect {
 
   #install(snapshot: Snapshot | null): void {
     if (snapshot === null) return;
-    const from = this.configuration;
     this.appliedIndex = snapshot.index;
     this.state = decodeState(snapshot.payload);
     this.configuration = snapshot.configuration;
-    this.#around.host.configured(this, from, snapshot.index);
+    this.#around.host.configured(this, snapshot.index);
   }
 
   #applyNext(): void {
@@ -267,9 +266,8 @@ export class RaftReplica implements Suspect {
     this.state = stateAfter(this.state, entry);
     this.#around.host.applied(this, entry);
     if (entry.kind !== EntryKind.change) return;
-    const from = this.configuration;
     this.configuration = node.applyChange(entry);
-    this.#around.host.configured(this, from, entry.index);
+    this.#around.host.configured(this, entry.index);
   }
 }
 
