@@ -262,6 +262,8 @@ export class RaftGroup implements Host, Inbox {
     if (isJoint(claim.configuration)) this.count('an election during a joint change');
     const others = this.replicas.filter((other) => other.isLeading && other !== replica);
     if (others.length > 0) this.count('two leaders at once');
+    // Somebody reads from those who do not know yet that they no longer lead.
+    for (const other of others) this.#scheduler.after(0, () => this.#readStale(other));
     if (others.some(({ node }) => node.status().transferTarget === replica.id)) {
       this.count('a transfer that succeeded');
     }
@@ -286,6 +288,10 @@ export class RaftGroup implements Host, Inbox {
       this.count('a leader removed');
       if (this.network.isCutOff(id)) this.count('a leader removed while partitioned');
     }
+  }
+
+  #readStale(replica: RaftReplica): void {
+    if (replica.isLeading && !replica.isPaused) this.askRead(replica);
   }
 
   #forget(replica: RaftReplica, token: number): void {
