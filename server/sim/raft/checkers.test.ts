@@ -120,6 +120,8 @@ test('acknowledged is durable: entries beyond the disk are seen', (t) => {
     t.deepEqual(court.said, []);
     const message = new Message(MessageKind.appendAnswer, 1, 2, 2);
     message.index = index;
+    court.promises.sent(suspect, { term: 3, vote: 0, commit: 0 }, message);
+    t.deepEqual(court.said, [], 'an answer of an earlier term is only late');
     court.promises.sent(suspect, { term: 2, vote: 0, commit: 0 }, message);
   }
   t.deepEqual(court.said, ['acknowledged is durable']);

@@ -58,7 +58,10 @@ export class Membership {
     });
   }
 
-  /** Who was removed is destroyed, once a majority of the voters has applied that. */
+  /**
+   * Who was removed is destroyed, once a majority of the voters has applied that for good: one that has
+   * not made the commit index durable may start again before the change, and need the vote of who left.
+   */
   bury(): void {
     const group = this.#group;
     for (const replica of [...group.replicas]) {
@@ -70,7 +73,7 @@ export class Membership {
   #isSettled(index: number): boolean {
     const { voters, outgoing } = this.#group.configuration;
     return [voters, outgoing].every((half) => {
-      const have = half.filter((id) => (this.#group.find(id)?.appliedIndex ?? 0) >= index);
+      const have = half.filter((id) => (this.#group.find(id)?.durablyCommitted ?? 0) >= index);
       return half.length === 0 || have.length > half.length / 2;
     });
   }

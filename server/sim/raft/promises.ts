@@ -42,7 +42,7 @@ export class Promises {
     }
     if (message.reject) return;
     if (message.kind === MessageKind.voteAnswer) this.#granted(suspect.id, hardState, message);
-    if (message.kind === MessageKind.appendAnswer) this.#acknowledged(suspect, message);
+    if (message.kind === MessageKind.appendAnswer) this.#acknowledged(suspect, hardState, message);
   }
 
   /** A read begins; `committed`: what anybody knows to be committed. */
@@ -82,8 +82,10 @@ export class Promises {
     this.#accuse('acknowledged is durable', `${id} answers a vote in ${term} before it is durable`);
   }
 
-  #acknowledged({ id, storage }: Suspect, { index }: Message): void {
-    if (index <= storage.lastIndex()) return;
+  #acknowledged({ id, storage }: Suspect, hardState: HardState, message: Message): void {
+    const { term, index } = message;
+    // In a later term its log may have been cut back since: then it only left late, as on a slow network.
+    if (index <= storage.lastIndex() || hardState.term > term) return;
     this.#accuse(
       'acknowledged is durable',
       `${id} acknowledges ${index}, its disk ends at ${storage.lastIndex()}`,

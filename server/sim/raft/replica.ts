@@ -97,6 +97,11 @@ export class RaftReplica implements Suspect {
     return this.#node.status();
   }
 
+  /** Up to where a start would apply the log without hearing of anybody. */
+  get durablyCommitted(): number {
+    return Math.max(this.disk.hardState.commit, this.storage.firstIndex() - 1);
+  }
+
   /** Whether anything was handed to the disk that no sync has confirmed. */
   get isWriting(): boolean {
     return !this.disk.isIdle;
