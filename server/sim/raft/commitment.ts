@@ -32,14 +32,12 @@ export class Commitment {
     return this.#start + this.#committed.length - 1;
   }
 
-  /** Its disk counts from now on. */
+  /**
+   * Its disk counts from now on, and after its end for what it had: a leader that has not applied the
+   * removal yet still counts what was acknowledged before.
+   */
   enlist(suspect: Suspect): void {
     this.#suspects.set(suspect.id, suspect);
-  }
-
-  /** Its disk is gone. */
-  dismiss(id: number): void {
-    this.#suspects.delete(id);
   }
 
   /** After each event of a replica, with what it claimed before in this life. Says how many are new to all. */

@@ -103,7 +103,6 @@ export class RaftGroup implements Host, Inbox {
   destroy(replica: RaftReplica): void {
     this.count('a removed replica was destroyed');
     replica.destroy();
-    this.commitment.dismiss(replica.id);
     this.promises.ended(replica.id);
     this.replicas.splice(this.replicas.indexOf(replica), 1);
   }
