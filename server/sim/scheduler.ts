@@ -73,15 +73,8 @@ export class Scheduler {
   async run(untilUs: number, done: () => boolean = () => false): Promise<'done' | 'time' | 'idle'> {
     await settled();
     for (;;) {
-      if (done()) return 'done';
-      const next = this.#heap[0];
-      if (next === undefined) return 'idle';
-      if (next.atUs > untilUs) {
-        this.#nowUs = untilUs;
-        return 'time';
-      }
-      this.#pop();
-      if (this.#deferred(next) || next.run === undefined) continue;
+      const next = this.#next(untilUs, done);
+      if (typeof next === 'string') return next;
       this.#begin(next)();
       await settled();
       this.afterEvent?.();
@@ -91,6 +84,16 @@ export class Scheduler {
   /** Like `run`, for worlds without promises: nothing is waited for between two events. */
   runNow(untilUs: number, done: () => boolean = () => false): 'done' | 'time' | 'idle' {
     for (;;) {
+      const next = this.#next(untilUs, done);
+      if (typeof next === 'string') return next;
+      this.#begin(next)();
+      this.afterEvent?.();
+    }
+  }
+
+  /** The event that is to run now, or why none is. */
+  #next(untilUs: number, done: () => boolean): ScheduledEvent | 'done' | 'time' | 'idle' {
+    for (;;) {
       if (done()) return 'done';
       const next = this.#heap[0];
       if (next === undefined) return 'idle';
@@ -99,9 +102,7 @@ export class Scheduler {
         return 'time';
       }
       this.#pop();
-      if (this.#deferred(next) || next.run === undefined) continue;
-      this.#begin(next)();
-      this.afterEvent?.();
+      if (!this.#deferred(next) && next.run !== undefined) return next;
     }
   }
 
