@@ -163,6 +163,7 @@ export function entryOf(group: number, index: number, term = 1, payload?: Uint8A
     group: group as GroupId,
     index: index as LogIndex,
     term: term as Term,
+    kind: 0,
     payload: payload ?? new TextEncoder().encode(`group ${group} index ${index} term ${term}`),
   };
 }

@@ -182,10 +182,11 @@ export class StorageModel {
     const size = this.#below(30) === 0 ? this.#below(9000) : this.#below(300);
     const payload = new Uint8Array(size);
     for (let at = 0; at < size; at += 7) payload[at] = this.#below(256);
-    const entry = {
+    const entry: LogEntry = {
       group: group as GroupId,
       index: index as LogIndex,
       term: Math.max(1, term) as Term,
+      kind: this.#below(10) === 0 ? 1 : 0,
       payload,
     };
     this.#note({ kind: 'entry', entry });

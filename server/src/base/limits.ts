@@ -131,6 +131,8 @@ export const diskFullRetryMs = 1000;
 export const logTornCopiesMax = 8;
 /** Bytes of one piece of a snapshot, under one CRC; larger chunks are divided. */
 export const snapshotPieceBytesMax: number = mebibyte;
+/** Bytes of a snapshot's context, which begins it: a group's configuration, a few bytes a replica. */
+export const snapshotContextBytesMax: number = 64 * kibibyte;
 /** Bytes of a snapshot between syncs, so that its end does not hold up the log for long. */
 export const snapshotSyncBytes: number = 4 * mebibyte;
 /** Snapshots of a group that are kept: the newest, and one in case it is damaged. */
@@ -140,7 +142,7 @@ export const snapshotReserveBytesMin: number = 8 * mebibyte;
 
 assert(logFrameBytesMax > logPayloadBytesMax, 'an entry fits a frame');
 assert(logSegmentBytes >= 2 * logFrameBytesMax, 'a frame fits a segment');
-assert(logSegmentBytesMin > groupMax * 80 * 2, 'a head fits the smallest segment');
+assert(logSegmentBytesMin > groupMax * 88 * 2, 'a head fits the smallest segment');
 
 // Space.
 

@@ -27,7 +27,7 @@ async function written(write: (storage: Storage, next: LogIndex) => Promise<void
 
 function entry(group: GroupId, payload: Uint8Array) {
   return async (storage: Storage, index: LogIndex): Promise<void> => {
-    const entries = [{ group, term: 9 as Term, index, payload }];
+    const entries = [{ group, term: 9 as Term, index, kind: 0, payload } as const];
     await new Promise<void>((resolve) => storage.log.append({ entries }, resolve));
   };
 }

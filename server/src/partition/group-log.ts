@@ -87,7 +87,7 @@ export class LoneGroupLog<Command> implements GroupLog<Command> {
     assert(Number.isSafeInteger(index), 'an index is a safe integer');
     const { group, term } = this;
     const payloadBytes = payload.length;
-    const entry = { group, term, index, payload, stampMs, command, payloadBytes };
+    const entry = { group, term, index, kind: 0, payload, stampMs, command, payloadBytes } as const;
     this.#lastIndex = index;
     this.#pending.push(entry);
     this.#unwritten.push(entry);

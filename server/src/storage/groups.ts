@@ -1,16 +1,34 @@
 /** The sum of what a log says of its groups, kept while it is written and while it is read back. */
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import { groupMax } from '../base/limits.ts';
-import { type HardState, indexZero, type LogEntry, type SnapshotMark } from './entry.ts';
+import {
+  type HardState,
+  indexZero,
+  type LogEntry,
+  type ReplicaRecord,
+  type SnapshotMark,
+} from './entry.ts';
 import type { GroupSummary } from './record.ts';
+
+/** Entries of one term, from an index on. */
+interface TermRun {
+  readonly from: LogIndex;
+  readonly term: Term | 0;
+}
 
 /** One group's sum. Invariant: previousMark.index <= mark.index <= lastIndex. */
 export class GroupState {
+  replica: ReplicaRecord | undefined;
   hardState: HardState;
   mark: SnapshotMark;
   previousMark: SnapshotMark;
   lastIndex: LogIndex = indexZero;
   lastTerm: Term | 0 = 0;
+  /**
+   * The terms of the entries above `mark`, rising. Not part of a head: what is above the newest mark
+   * is in the log, so a log that was read to its end knows them all.
+   */
+  #terms: TermRun[] = [];
 
   constructor(group: GroupId) {
     this.hardState = { group, term: 0, vote: 0, commit: indexZero };
@@ -20,32 +38,91 @@ export class GroupState {
 
   /** Whether an entry may come next: contiguous, or a new tail above what is in a snapshot. */
   admits(entry: LogEntry): boolean {
+    if (!this.isLiving) return false;
     return entry.index <= this.lastIndex + 1 && entry.index > this.mark.index;
   }
 
-  seeEntry(entry: LogEntry): void {
-    this.lastIndex = entry.index;
-    this.lastTerm = entry.term;
+  /** Whether entries, hard states and marks may come: not after a tombstone. */
+  get isLiving(): boolean {
+    return this.replica?.state !== 'removed';
+  }
+
+  seeEntry({ index, term }: LogEntry): void {
+    if (index <= this.lastIndex) {
+      while ((this.#terms.at(-1)?.from ?? 0) >= index) this.#terms.pop();
+      this.lastTerm = this.#terms.at(-1)?.term ?? 0;
+    }
+    if (term !== this.lastTerm) this.#terms.push({ from: index, term });
+    this.lastIndex = index;
+    this.lastTerm = term;
+  }
+
+  /**
+   * Whether a mark replaces the whole log: one that the log does not reach, or where it has an entry of
+   * another term (Ongaro 2014 §5.1). What is at or below the newest mark is committed, and the same.
+   */
+  isReplacedBy(mark: SnapshotMark): boolean {
+    if (mark.index <= this.mark.index) return false;
+    if (mark.index > this.lastIndex) return true;
+    const term = this.#terms.findLast(({ from }) => from <= mark.index)?.term;
+    return term !== undefined && term !== mark.term;
   }
 
   /**
    * A mark above the newest follows it; one at the same index gives the older up; one below says that
-   * the newer snapshot is of no use.
+   * the newer snapshot is of no use. One that replaces the log leaves nothing for an older snapshot to
+   * go on with.
    */
-  seeMark(mark: SnapshotMark): void {
-    if (mark.index >= this.mark.index) this.previousMark = this.mark;
-    else if (mark.index < this.previousMark.index) this.previousMark = mark;
-    this.mark = mark;
-    if (mark.index >= this.lastIndex) {
-      // A snapshot from elsewhere may be ahead of everything here: it is the log now.
+  seeMark(mark: SnapshotMark, resets: boolean): void {
+    if (resets) {
+      this.previousMark = mark;
       this.lastIndex = mark.index;
       this.lastTerm = mark.term;
-    }
+      this.#terms = [{ from: mark.index, term: mark.term }];
+    } else if (mark.index >= this.mark.index) this.previousMark = this.mark;
+    else if (mark.index < this.previousMark.index) this.previousMark = mark;
+    this.mark = mark;
+    while ((this.#terms[1]?.from ?? Number.POSITIVE_INFINITY) <= mark.index + 1)
+      this.#terms.shift();
+  }
+
+  /** Whether a replica's record may come: numbers rise, and nothing belongs to nobody. */
+  admitsReplica({ replica, state }: ReplicaRecord): boolean {
+    const known = this.replica?.replica ?? 0;
+    if (state === 'removed') return replica >= known;
+    return replica > known && (known > 0 || this.#isEmpty());
+  }
+
+  /** From a replica's beginning, and from its end on, the group has nothing. */
+  seeReplica(record: ReplicaRecord): void {
+    const nothing = new GroupState(record.group);
+    this.replica = record;
+    this.hardState = nothing.hardState;
+    this.mark = nothing.mark;
+    this.previousMark = nothing.mark;
+    this.lastIndex = indexZero;
+    this.lastTerm = 0;
+    this.#terms = [];
   }
 
   summary(): GroupSummary {
-    const { hardState, mark, previousMark, lastIndex, lastTerm } = this;
-    return { hardState, mark, previousMark, lastIndex, lastTerm };
+    const { hardState, mark, previousMark, lastIndex, lastTerm, replica } = this;
+    return { hardState, mark, previousMark, lastIndex, lastTerm, replica };
+  }
+
+  /** Takes what a segment's head says as the truth so far. */
+  restore(summary: GroupSummary): void {
+    this.replica = summary.replica;
+    this.hardState = summary.hardState;
+    this.mark = summary.mark;
+    this.previousMark = summary.previousMark;
+    this.lastIndex = summary.lastIndex;
+    this.lastTerm = summary.lastTerm;
+    this.#terms = [{ from: summary.lastIndex, term: summary.lastTerm }];
+  }
+
+  #isEmpty(): boolean {
+    return this.lastIndex === 0 && this.hardState.term === 0;
   }
 }
 
@@ -61,47 +138,10 @@ export class GroupTable {
     return state;
   }
 
-  /** Takes what a segment's head says as the truth so far. */
-  restore(summary: GroupSummary): void {
-    const state = this.of(summary.hardState.group);
-    state.hardState = summary.hardState;
-    state.mark = summary.mark;
-    state.previousMark = summary.previousMark;
-    state.lastIndex = summary.lastIndex;
-    state.lastTerm = summary.lastTerm;
-  }
-
   /** In order of group. */
   summaries(): readonly GroupSummary[] {
     const summaries: GroupSummary[] = [];
     for (const state of this.#states) if (state !== undefined) summaries.push(state.summary());
     return summaries;
   }
-}
-
-/** A segment in use, and how far it holds each group's entries: what decides when it may go. */
-export class SegmentContent {
-  readonly number: number;
-  /** Highest index of each group's living entries in this segment; 0 for none. */
-  readonly highest: Float64Array = new Float64Array(groupMax + 1);
-
-  constructor(number: number) {
-    this.number = number;
-  }
-}
-
-/** Notes an entry in the newest segment; a replaced tail no longer lives in the older ones. */
-export function noteEntry(
-  segments: readonly SegmentContent[],
-  entry: LogEntry,
-  lastIndex: LogIndex,
-): void {
-  const newest = segments[segments.length - 1];
-  if (newest === undefined) return;
-  if (entry.index <= lastIndex) {
-    for (const { highest } of segments) {
-      if ((highest[entry.group] ?? 0) >= entry.index) highest[entry.group] = entry.index - 1;
-    }
-  }
-  newest.highest[entry.group] = entry.index;
 }

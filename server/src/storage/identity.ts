@@ -10,7 +10,7 @@ const newIdentityName = `${logFolder}/identity.new`;
 const identityBytes = 32;
 /** `TLOG`. */
 const identityMagic = 0x474f4c54;
-const formatVersion = 1;
+const formatVersion = 2;
 
 /** Reads the salt; undefined where no log was ever begun. Rejects with LogDamaged, FormatError. */
 export async function readIdentity(disk: Disk, checksum: Checksum): Promise<number | undefined> {

@@ -281,14 +281,14 @@ test('a log of another format is refused by name', async (t) => {
   const { log } = await world.open();
   await world.time.until(log.close());
   const identity = world.disk.contents('log/identity') ?? new Uint8Array();
-  identity[4] = 2;
+  identity[4] = 3;
 
   new DataView(identity.buffer).setUint32(28, hostChecksum(identity.subarray(0, 28), 0), true);
   const file = await world.time.until(world.disk.open('log/identity'));
   await world.time.until(file.write(0, identity));
   await t.throwsAsync(world.open(), {
     name: 'FormatError',
-    message: 'log/identity: the log has format 2, this build reads format 1',
+    message: 'log/identity: the log has format 3, this build reads format 2',
   });
 });
 

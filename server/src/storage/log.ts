@@ -12,30 +12,18 @@ import {
   logPayloadBytesMax,
   logSegmentBytesMin,
 } from '../base/limits.ts';
+import { batchBytes, pieces } from './batch.ts';
+import type { Holder, LogContents } from './contents.ts';
 import { LogDamaged } from './damage.ts';
-import type {
-  Checksum,
-  HardState,
-  LogBatch,
-  LogEntry,
-  RecoveredGroup,
-  SnapshotMark,
-} from './entry.ts';
-import { aligned, frameHeaderBytes, sealFrame, seedOf } from './frame.ts';
-import { type GroupTable, noteEntry, SegmentContent } from './groups.ts';
+import type { Checksum, LogBatch, RecoveredGroup, ReplicaRecord, SnapshotBase } from './entry.ts';
+import { aligned, frameAlignBytes, frameHeaderBytes, sealFrame, seedOf } from './frame.ts';
+import type { GroupTable } from './groups.ts';
 import { readIdentity, writeIdentity } from './identity.ts';
 import { PendingFrame } from './pending.ts';
-import {
-  entryHeaderBytes,
-  headBytes,
-  headGroupBytes,
-  putHardState,
-  putHead,
-  putMark,
-  stateBytes,
-} from './record.ts';
+import { entryHeaderBytes, headBytes, headGroupBytes, stateBytes } from './record.ts';
+import { Recorder } from './recorder.ts';
 import { type LogTail, type Recovery, recover } from './recovery.ts';
-import { logFolder, type Segment, SegmentPool, segmentName, segmentNumber } from './segments.ts';
+import { logFolder, type Segment, SegmentPool, segmentNumber } from './segments.ts';
 
 /** What `WriteAheadLog.open` needs besides its doors. */
 export interface LogOptions {
@@ -49,7 +37,7 @@ export interface LogOptions {
    * where the log does not have them. A group that is absent begins at index 1. Undefined: the newest
    * marks are trusted.
    */
-  readonly bases?: ReadonlyMap<GroupId, SnapshotMark>;
+  readonly bases?: ReadonlyMap<GroupId, SnapshotBase>;
   /** Called once when nothing can be made durable any more; the host ends the process. */
   readonly onFatal: (error: Error) => void;
 }
@@ -63,24 +51,15 @@ export interface OpenedLog {
   readonly warnings: readonly string[];
 }
 
-/** A group that keeps the oldest segment from being removed. */
-export interface Holder {
-  readonly group: GroupId;
-  /** A newer snapshot is needed; or the newest suffices: verify it and append its mark again. */
-  readonly needs: 'snapshot' | 'repeated-mark';
-}
-
 /** See the top of the file. All methods but `close` return at once; none is called after `close`. */
 export class WriteAheadLog {
   readonly #clock: Clock;
   readonly #options: LogOptions;
   readonly #salt: number;
   readonly #table: GroupTable;
-  /** Segments with frames, oldest first; the last one may not have a file yet. */
-  readonly #contents: SegmentContent[];
+  readonly #contents: LogContents;
+  readonly #recorder: Recorder;
   readonly #pool: SegmentPool;
-  /** Each group's index up to which durable marks let the log go. */
-  readonly #floors = new Map<GroupId, LogIndex>();
   #segment: Segment | undefined;
   #segmentBytes: number;
   /** Where the frame that is begun next goes. */
@@ -111,6 +90,7 @@ export class WriteAheadLog {
     this.#salt = salt;
     this.#table = found.table;
     this.#contents = found.contents;
+    this.#recorder = new Recorder(found.table, found.contents);
     this.#sequence = found.sequence;
     this.#previous = found.previous;
     this.#durableSequence = found.sequence;
@@ -119,7 +99,7 @@ export class WriteAheadLog {
     this.#segmentBytes = tail?.segmentBytes ?? 0;
     this.#offset = tail?.offset ?? 0;
     for (const { previousMark } of found.table.summaries()) {
-      this.#floors.set(previousMark.group, previousMark.index);
+      this.#contents.setFloor(previousMark.group, previousMark.index);
     }
     this.#pool = new SegmentPool({
       disk,
@@ -146,7 +126,7 @@ export class WriteAheadLog {
     }
     const found = await recover({ disk, checksum, salt, segmentBytes, bases });
     const log = new WriteAheadLog(disk, clock, options, salt, found);
-    await log.#begin();
+    await log.#begin(found.groups);
     return { log, recovered: found.groups, warnings: found.warnings };
   }
 
@@ -157,9 +137,7 @@ export class WriteAheadLog {
   append(batch: LogBatch, durable: () => void): void {
     assert(this.#state !== 'closing', 'nothing is appended to a closed log');
     if (this.#state === 'ended') return;
-    for (const entry of batch.entries) this.#addEntry(entry);
-    if (batch.hardStates !== undefined) for (const state of batch.hardStates) this.#addState(state);
-    if (batch.marks !== undefined) for (const mark of batch.marks) this.#addMark(mark);
+    for (const piece of pieces(batch, this.#pieceBytesMax)) this.#add(piece);
     const frame = this.#queue[this.#queue.length - 1] ?? this.#writing;
     if (frame === undefined) this.#clock.soon(durable);
     else frame.durable.push(durable);
@@ -180,29 +158,22 @@ export class WriteAheadLog {
 
   /** Segments that hold frames; the caller asks `holders` when there are many. */
   segmentCount(): number {
-    return this.#contents.length;
+    return this.#contents.count;
   }
 
   /** The file of a living entry of a group, within the data folder; its folder where there is none. */
   fileOf(group: GroupId, index: LogIndex): string {
-    const found = this.#contents.find(({ highest }) => (highest[group] ?? 0) >= index);
-    return found === undefined ? logFolder : segmentName(found.number);
+    return this.#contents.fileOf(group, index);
   }
 
   /** The groups that keep the oldest segment; empty when it is the only one. */
   holders(): readonly Holder[] {
-    const oldest = this.#contents[0];
-    if (oldest === undefined || this.#contents.length === 1) return [];
-    const holders: Holder[] = [];
-    for (const { mark } of this.#table.summaries()) {
-      const highest = oldest.highest[mark.group] ?? 0;
-      if (highest <= (this.#floors.get(mark.group) ?? 0)) continue;
-      holders.push({
-        group: mark.group,
-        needs: mark.index >= highest ? 'repeated-mark' : 'snapshot',
-      });
-    }
-    return holders;
+    return this.#contents.holders(this.#table);
+  }
+
+  /** What was last appended of a group's replica; undefined where nothing ever was. */
+  replicaOf(group: GroupId): ReplicaRecord | undefined {
+    return this.#table.of(group).replica;
   }
 
   /** Waits until all is durable, records that it is, and closes the files. */
@@ -227,12 +198,21 @@ export class WriteAheadLog {
     return this.#state === 'ended';
   }
 
-  /** The first frame of this life: it says that all before it is durable, and carries what marks are due. */
-  async #begin(): Promise<void> {
+  /** The first frame of this life: it says that all before it is durable, and puts right what is not. */
+  async #begin(groups: readonly RecoveredGroup[]): Promise<void> {
     this.#pool.start();
     this.#beginFrame(0);
-    for (const base of this.#options.bases?.values() ?? []) {
-      if (base.index !== this.#table.of(base.group).mark.index) this.#addMark(base);
+    for (const { base, hardState, replica } of groups) {
+      if (replica?.state === 'removed') continue;
+      const { group } = hardState;
+      const state = this.#table.of(group);
+      const mark = this.#options.bases?.get(group);
+      if (mark !== undefined && base > 0 && base !== state.mark.index) {
+        this.#recorder.mark(this.#frameFor(stateBytes), mark);
+      }
+      if (hardState.commit !== state.hardState.commit) {
+        this.#recorder.hardState(this.#frameFor(stateBytes), hardState);
+      }
     }
     await new Promise<void>((resolve, reject) => {
       this.#failed = reject;
@@ -246,43 +226,24 @@ export class WriteAheadLog {
   /** While `open` waits, it hears of a failure instead of `onFatal`. */
   #failed: ((error: Error) => void) | undefined;
 
-  #addEntry(entry: LogEntry): void {
-    assert(entry.payload.length <= logPayloadBytesMax, 'a payload is within its limit');
-    assert(entry.term > 0, 'an entry has a term');
-    const frame = this.#frameFor(entryHeaderBytes + entry.payload.length);
-    const state = this.#table.of(entry.group);
-    assert(state.admits(entry), 'an entry continues its group or replaces its tail');
-    assert(entry.index > state.hardState.commit, 'what is committed is not replaced');
-    noteEntry(this.#contents, entry, state.lastIndex);
-    state.seeEntry(entry);
-    frame.entry(entry);
+  /** Bytes of records that any frame holds, the first of a segment as well. */
+  get #pieceBytesMax(): number {
+    const frame = Math.min(logFrameBytesMax, this.#options.segmentBytes);
+    return frame - frameHeaderBytes - headBytesMax - frameAlignBytes;
   }
 
-  #addState(hardState: HardState): void {
-    const frame = this.#frameFor(stateBytes);
-    const state = this.#table.of(hardState.group);
-    assert(hardState.term >= state.hardState.term, 'a term never falls');
-    state.hardState = hardState;
-    frame.reserve(stateBytes);
-    frame.length = putHardState(frame.view, frame.length, hardState);
+  #add(piece: LogBatch): void {
+    const bytes = batchBytes(piece);
+    if (bytes > 0) this.#recorder.add(this.#frameFor(bytes), piece);
   }
 
-  #addMark(mark: SnapshotMark): void {
-    const frame = this.#frameFor(stateBytes);
-    const state = this.#table.of(mark.group);
-    state.seeMark(mark);
-    frame.reserve(stateBytes);
-    frame.length = putMark(frame.view, frame.length, mark);
-    frame.floors.push([mark.group, state.previousMark.index]);
-  }
-
-  /** The frame that a record of so many bytes goes into. */
+  /** The frame that records of so many bytes go into. */
   #frameFor(bytes: number): PendingFrame {
     const open = this.#queue[this.#queue.length - 1];
     return open?.fits(bytes) ? open : this.#beginFrame(bytes);
   }
 
-  /** Begins a frame behind the others, in a new segment where this one has no room for the record. */
+  /** Begins a frame behind the others, in a new segment where this one has no room for the records. */
   #beginFrame(bytes: number): PendingFrame {
     const before = this.#queue[this.#queue.length - 1];
     if (before !== undefined) this.#offset = before.offset + before.close().length;
@@ -291,7 +252,7 @@ export class WriteAheadLog {
     if (room >= frameHeaderBytes + bytes + 8) {
       frame.reset(this.#offset, Math.min(logFrameBytesMax, room), false);
     } else this.#openSegment(frame, bytes);
-    assert(frame.fits(bytes), 'a record fits a frame');
+    assert(frame.fits(bytes), 'records fit their frame');
     this.#queue.push(frame);
     return frame;
   }
@@ -301,15 +262,13 @@ export class WriteAheadLog {
    * segments are smaller than the largest entry (tests), the file grows for it.
    */
   #openSegment(frame: PendingFrame, bytes: number): void {
-    const number = (this.#contents[this.#contents.length - 1]?.number ?? 0) + 1;
+    const number = this.#contents.newest + 1;
     this.#segmentBytes = this.#options.segmentBytes;
     this.#offset = 0;
     frame.reset(0, Math.min(logFrameBytesMax, this.#segmentBytes), true);
-    const summaries = this.#table.summaries();
-    frame.reserve(headBytes + summaries.length * headGroupBytes);
-    frame.length = putHead(frame.view, frame.length, number, summaries);
+    frame.head(number, this.#table.summaries());
     frame.limit = Math.max(frame.limit, aligned(frame.length + bytes));
-    this.#contents.push(new SegmentContent(number));
+    this.#contents.enter(number);
   }
 
   #pump(): void {
@@ -349,7 +308,9 @@ export class WriteAheadLog {
     this.#settled = frame.length === frameHeaderBytes;
     // The disk works on the next frame while the callbacks of this one run.
     this.#pump();
-    for (const [group, index] of frame.floors) this.#floors.set(group, index);
+    const to = present(this.#segment, 'a frame has a segment').number;
+    for (const [group, index] of frame.voids) this.#contents.void(group, index, { to });
+    for (const [group, index] of frame.floors) this.#contents.setFloor(group, index);
     if (frame.floors.length > 0) this.#reclaim();
     for (const durable of frame.durable) durable();
     if (this.#buffers.length < 2) this.#buffers.push(frame);
@@ -362,12 +323,12 @@ export class WriteAheadLog {
   /** Removes the oldest segments whose entries all lie below durable marks. */
   #reclaim(): void {
     for (;;) {
-      const oldest = this.#contents[0];
+      const { oldest } = this.#contents;
       // The one that frames go to, or are on their way to, stays.
-      if (oldest === undefined || oldest.number >= (this.#segment?.number ?? 0)) return;
+      if (oldest === undefined || oldest >= (this.#segment?.number ?? 0)) return;
       if (this.holders().length > 0) return;
-      this.#contents.shift();
-      this.#pool.remove(oldest.number);
+      this.#contents.dropOldest();
+      this.#pool.remove(oldest);
     }
   }
 

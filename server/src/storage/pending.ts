@@ -1,9 +1,20 @@
 /** A frame on its way: records are encoded straight into the buffer that is written. */
 import { assert } from '../base/assert.ts';
 import type { GroupId, LogIndex } from '../base/ids.ts';
-import type { LogEntry } from './entry.ts';
+import type { HardState, LogEntry, ReplicaRecord, SnapshotMark } from './entry.ts';
 import { aligned, frameHeaderBytes } from './frame.ts';
-import { entryHeaderBytes, putEntry } from './record.ts';
+import {
+  entryHeaderBytes,
+  type GroupSummary,
+  headBytes,
+  headGroupBytes,
+  putEntry,
+  putHardState,
+  putHead,
+  putMark,
+  putReplica,
+  stateBytes,
+} from './record.ts';
 
 const firstBytes = 64 * 1024;
 
@@ -23,6 +34,8 @@ export class PendingFrame {
   readonly durable: (() => void)[] = [];
   /** Groups whose log may be cut at an index once this frame is durable. */
   readonly floors: [GroupId, LogIndex][] = [];
+  /** Groups of which older segments have nothing any more from an index on, once it is durable. */
+  readonly voids: [GroupId, number][] = [];
 
   reset(offset: number, limit: number, opensSegment: boolean): void {
     this.length = frameHeaderBytes;
@@ -31,6 +44,7 @@ export class PendingFrame {
     this.opensSegment = opensSegment;
     this.durable.length = 0;
     this.floors.length = 0;
+    this.voids.length = 0;
   }
 
   /** Whether a record of so many bytes still fits. */
@@ -51,6 +65,26 @@ export class PendingFrame {
   entry(entry: LogEntry): void {
     this.reserve(entryHeaderBytes + entry.payload.length);
     this.length = putEntry(this.bytes, this.view, this.length, entry);
+  }
+
+  hardState(state: HardState): void {
+    this.reserve(stateBytes);
+    this.length = putHardState(this.view, this.length, state);
+  }
+
+  mark(mark: SnapshotMark, resets: boolean): void {
+    this.reserve(stateBytes);
+    this.length = putMark(this.view, this.length, mark, resets);
+  }
+
+  replica(record: ReplicaRecord): void {
+    this.reserve(stateBytes);
+    this.length = putReplica(this.view, this.length, record);
+  }
+
+  head(segment: number, groups: readonly GroupSummary[]): void {
+    this.reserve(headBytes + groups.length * headGroupBytes);
+    this.length = putHead(this.view, this.length, segment, groups);
   }
 
   /** The whole frame, zero-padded, to be sealed and written. */

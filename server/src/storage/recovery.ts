@@ -5,10 +5,11 @@
 import { present } from '../base/assert.ts';
 import type { Disk } from '../base/doors.ts';
 import type { GroupId } from '../base/ids.ts';
+import type { LogContents } from './contents.ts';
 import { LogDamaged } from './damage.ts';
-import type { Checksum, RecoveredGroup, SnapshotMark } from './entry.ts';
+import type { Checksum, RecoveredGroup, SnapshotBase } from './entry.ts';
 import { type FoundFrame, frameAlignBytes, frameAt, seedOf } from './frame.ts';
-import type { GroupTable, SegmentContent } from './groups.ts';
+import type { GroupTable } from './groups.ts';
 import { Replay } from './replay.ts';
 import { logFolder, removeIfThere, type Segment, segmentName, segmentNumber } from './segments.ts';
 import { type TornBytes, trimTail } from './trim.ts';
@@ -20,7 +21,7 @@ export interface RecoveryOptions {
   readonly salt: number;
   readonly segmentBytes: number;
   /** The snapshots that will be loaded; undefined: those of the newest marks. */
-  readonly bases: ReadonlyMap<GroupId, SnapshotMark> | undefined;
+  readonly bases: ReadonlyMap<GroupId, SnapshotBase> | undefined;
 }
 
 /** A segment read into memory. */
@@ -44,7 +45,7 @@ export interface Recovery {
   readonly sequence: number;
   readonly previous: number;
   readonly table: GroupTable;
-  readonly contents: SegmentContent[];
+  readonly contents: LogContents;
   readonly groups: readonly RecoveredGroup[];
   readonly spares: readonly Segment[];
   readonly nextSegment: number;

@@ -1,29 +1,36 @@
 /** Takes in the records of a log in order, and says what each group is afterwards. */
-import { present } from '../base/assert.ts';
+import { unreachable } from '../base/assert.ts';
 import type { GroupId, LogIndex } from '../base/ids.ts';
+import { LogContents } from './contents.ts';
 import { type DamagePlace, LogDamaged } from './damage.ts';
-import { indexZero, type LogEntry, type RecoveredGroup, type SnapshotMark } from './entry.ts';
-import { GroupState, GroupTable, noteEntry, SegmentContent } from './groups.ts';
+import {
+  indexZero,
+  type LogEntry,
+  type RecoveredGroup,
+  type ReplicaRecord,
+  type SnapshotBase,
+} from './entry.ts';
+import { type GroupState, GroupTable } from './groups.ts';
 import { type GroupSummary, type LogRecord, readRecords } from './record.ts';
 import { logFolder } from './segments.ts';
 
 /** What was read back, so far. */
 export class Replay {
   readonly table: GroupTable = new GroupTable();
-  readonly contents: SegmentContent[] = [];
-  readonly #bases: ReadonlyMap<GroupId, SnapshotMark> | undefined;
+  readonly contents: LogContents = new LogContents();
+  readonly #bases: ReadonlyMap<GroupId, SnapshotBase> | undefined;
   /** The entries that will be handed out; contiguous within a group. */
   readonly #entries = new Map<GroupId, LogEntry[]>();
   #headDue = false;
 
   /** Entries at or below the bases are not kept; without bases, those below the newest marks. */
-  constructor(bases: ReadonlyMap<GroupId, SnapshotMark> | undefined) {
+  constructor(bases: ReadonlyMap<GroupId, SnapshotBase> | undefined) {
     this.#bases = bases;
   }
 
   /** A segment begins: its first record must be its head. */
   enter(segment: number): void {
-    this.contents.push(new SegmentContent(segment));
+    this.contents.enter(segment);
     this.#headDue = true;
   }
 
@@ -41,59 +48,101 @@ export class Replay {
 
   /** The groups with their entries. Throws LogDamaged where entries are missing. */
   finish(): readonly RecoveredGroup[] {
-    const summaries = new Map(this.table.summaries().map((each) => [each.mark.group, each]));
-    for (const { group, index } of this.#bases?.values() ?? []) {
-      if (index > 0 && this.contents.length === 0) {
+    for (const base of this.#bases?.values() ?? []) {
+      const { group, index, replica = 0 } = base;
+      if (index > 0 && this.contents.count === 0) {
         throw missing(group, 'nothing is in it, though there is a snapshot');
       }
-      if (!summaries.has(group)) summaries.set(group, new GroupState(group).summary());
+      // A replica is durable before it may get a snapshot.
+      if (replica > (this.table.of(group).replica?.replica ?? 0)) {
+        throw missing(group, `replica ${replica} is not in it, though it has a snapshot`);
+      }
     }
-    const groups = [...summaries.values()].map((summary) => this.#finishGroup(summary));
-    return groups.sort((one, other) => one.snapshotMark.group - other.snapshotMark.group);
+    return this.table.summaries().map(({ mark }) => this.#finishGroup(this.table.of(mark.group)));
   }
 
-  #finishGroup(summary: GroupSummary): RecoveredGroup {
-    const { hardState, mark } = summary;
+  #finishGroup(state: GroupState): RecoveredGroup {
+    const { replica, hardState, mark } = state;
     const { group } = mark;
-    const base = this.#base(group).index;
-    const entries = (this.#entries.get(group) ?? []).filter(({ index }) => index > base);
+    const base = this.#base(group);
     // A snapshot from elsewhere, whose mark was lost in a power cut, is the log from there on.
-    const lastIndex = Math.max(base, summary.lastIndex) as LogIndex;
+    const replaced = state.isReplacedBy(base);
+    const found = replaced ? [] : (this.#entries.get(group) ?? []);
+    const entries = found.filter(({ index }) => index > base.index);
+    const lastIndex = replaced ? base.index : state.lastIndex;
     const first = entries[0]?.index ?? lastIndex + 1;
-    if (first > base + 1) {
+    if (first > base.index + 1) {
       throw missing(
         group,
-        `entries ${base + 1} to ${first - 1} are not in it or a usable snapshot`,
+        `entries ${base.index + 1} to ${first - 1} are not in it or a usable snapshot`,
       );
     }
-    return { hardState, snapshotMark: mark, base, entries, lastIndex };
+    // What is in a snapshot is committed.
+    const commit = Math.min(Math.max(hardState.commit, base.index), lastIndex) as LogIndex;
+    return {
+      replica,
+      hardState: { ...hardState, commit },
+      snapshotMark: mark,
+      base: base.index,
+      entries,
+      lastIndex,
+    };
   }
 
-  #base(group: GroupId): SnapshotMark {
-    if (this.#bases === undefined) return this.table.of(group).mark;
-    return this.#bases.get(group) ?? { group, index: indexZero, term: 0 };
+  /** What the group's state begins with, as far as is known: a snapshot of another replica is none. */
+  #base(group: GroupId): SnapshotBase {
+    const { mark, replica } = this.table.of(group);
+    if (this.#bases === undefined) return mark;
+    const base = this.#bases.get(group);
+    const counts = replica?.state !== 'removed' && (base?.replica ?? 0) === (replica?.replica ?? 0);
+    return base !== undefined && counts ? base : { group, index: indexZero, term: 0 };
   }
 
   /** What is wrong with a record, if anything. */
   #see(record: LogRecord): string | undefined {
     if (record.kind === 'head') return this.#seeHead(record.segment, record.groups);
     if (this.#headDue) return 'a segment begins without its head';
-    if (record.kind === 'entry') return this.#seeEntry(record.entry);
-    if (record.kind === 'mark') {
-      const { group, index } = record.mark;
-      const state = this.table.of(group);
-      if (index > state.lastIndex) this.#entries.delete(group);
-      state.seeMark(record.mark);
-      this.#forget(group, index);
-    } else this.table.of(record.state.group).hardState = record.state;
+    switch (record.kind) {
+      case 'entry':
+        return this.#seeEntry(record.entry);
+      case 'mark': {
+        const { group, index } = record.mark;
+        if (record.resets) this.#clear(group);
+        this.table.of(group).seeMark(record.mark, record.resets);
+        this.#forget(group, index);
+        return undefined;
+      }
+      case 'hard-state':
+        this.table.of(record.state.group).hardState = record.state;
+        return undefined;
+      case 'replica':
+        return this.#seeReplica(record.replica);
+      default:
+        return unreachable(record);
+    }
+  }
+
+  #seeReplica(record: ReplicaRecord): string | undefined {
+    const { group, replica } = record;
+    const state = this.table.of(group);
+    if (!state.admitsReplica(record)) return `replica ${replica} of group ${group} is out of order`;
+    this.#clear(group);
+    state.seeReplica(record);
     return undefined;
   }
 
+  /** What the group has so far counts no more. */
+  #clear(group: GroupId): void {
+    this.#entries.delete(group);
+    this.contents.void(group, 1);
+  }
+
   #seeHead(segment: number, groups: readonly GroupSummary[]): string | undefined {
-    const newest = present(this.contents[this.contents.length - 1], 'a segment was entered');
-    if (!this.#headDue || newest.number !== segment) return 'a head is not where it belongs';
+    if (!this.#headDue || this.contents.newest !== segment) return 'a head is not where it belongs';
     this.#headDue = false;
-    if (this.contents.length === 1) for (const group of groups) this.table.restore(group);
+    if (this.contents.count === 1) {
+      for (const summary of groups) this.table.of(summary.mark.group).restore(summary);
+    }
     // Written as the sum of what was before it, it must be that when read.
     else if (!sameSummaries(groups, this.table.summaries())) {
       return 'a head contradicts the frames before it';
@@ -104,7 +153,8 @@ export class Replay {
   #seeEntry(entry: LogEntry): string | undefined {
     const state = this.table.of(entry.group);
     if (!state.admits(entry)) return `entry ${entry.index} of group ${entry.group} is out of order`;
-    noteEntry(this.contents, entry, state.lastIndex);
+    if (entry.index <= state.lastIndex) this.contents.void(entry.group, entry.index);
+    this.contents.note(entry);
     state.seeEntry(entry);
     let entries = this.#entries.get(entry.group);
     if (entries === undefined) {
@@ -140,7 +190,9 @@ function sameSummaries(ones: readonly GroupSummary[], others: readonly GroupSumm
     previousMark,
     lastIndex,
     lastTerm,
+    replica,
   }: GroupSummary): unknown => [
+    [replica?.replica, replica?.state],
     [hardState.group, hardState.term, hardState.vote, hardState.commit],
     [mark.index, mark.term, previousMark.index, previousMark.term, lastIndex, lastTerm],
   ];

@@ -1,31 +1,47 @@
 /**
- * The format of a snapshot file: a header, chunks, a footer; every byte is under a CRC, and each CRC is
- * seeded with the one before, so that no chunk can be missing, added, or in another's place.
+ * The format of a snapshot file: a header in two parts, chunks, a footer; every byte is under a CRC, and
+ * each CRC is seeded with the one before, so that no chunk can be missing, added, or in another's place.
  *
- * `header: magic 4 · version 4 · group 4 · index 8 · term 8 · CRC 4`
+ * `header: magic 4 · version 4 · group 4 · index 8 · term 8 · CRC 4`, the same in every version
+ * `origin: CRC 4 · bytes 4 · replica 4 · context`
  * `chunk: CRC 4 · bytes 4 (top bit: the next one belongs to it) · bytes`
  * `footer: CRC 4 · all ones 4 · state hash 8 · chunks 8 · bytes of chunks 8`
  */
+import { assert } from '../base/assert.ts';
 import type { DiskFile } from '../base/doors.ts';
 import { FormatError } from '../base/format-error.ts';
-import { snapshotPieceBytesMax } from '../base/limits.ts';
+import { snapshotContextBytesMax, snapshotPieceBytesMax } from '../base/limits.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { Checksum, SnapshotMark } from './entry.ts';
 import { getInteger, putInteger } from './frame.ts';
 
 /** `TSNP`. */
 const snapshotMagic = 0x504e5354;
-const formatVersion = 1;
+const formatVersion = 2;
 const headerBytes = 32;
 const pieceHeaderBytes = 8;
+const replicaBytes = 4;
+/** Bytes of both parts of the header, at most. */
+const headerBytesMax = headerBytes + pieceHeaderBytes + replicaBytes + snapshotContextBytesMax;
 const footerBytes = pieceHeaderBytes + 24;
 const moreBit = 0x80000000;
 const footerLength = 0xffffffff;
 /** Bytes read at once. */
 export const snapshotReadBytes: number = 2 * snapshotPieceBytesMax;
 
+/** Whose snapshot it is, and what its caller wants to know before the state. */
+export interface SnapshotOrigin {
+  /** The replica that wrote it (`ReplicaRecord`); 0 where groups have no replicas. */
+  readonly replica: number;
+  /**
+   * Opaque, `snapshotContextBytesMax` bytes at most: the configuration of the group that is in force
+   * at the snapshot's index.
+   */
+  readonly context: Uint8Array;
+}
+
 /** What a whole snapshot says besides its chunks. */
-export interface SnapshotSummary {
+export interface SnapshotSummary extends SnapshotOrigin {
   readonly mark: SnapshotMark;
   /** The state's hash at `mark.index`; 64 bits. */
   readonly stateHash: bigint;
@@ -55,6 +71,16 @@ export class SnapshotEncoder {
     this.#crc = this.#checksum(bytes.subarray(0, headerBytes - 4), 0);
     view.setUint32(headerBytes - 4, this.#crc, true);
     return bytes;
+  }
+
+  /** The second part of the header. */
+  origin({ replica, context }: SnapshotOrigin): Uint8Array {
+    assert(context.length <= snapshotContextBytesMax, 'a context is within its limit');
+    assert(replica === replica >>> 0, 'the number of a replica has 32 bits');
+    const bytes = new Uint8Array(pieceHeaderBytes + replicaBytes + context.length);
+    viewOf(bytes).setUint32(pieceHeaderBytes, replica, true);
+    bytes.set(context, pieceHeaderBytes + replicaBytes);
+    return this.#seal(bytes, replicaBytes + context.length);
   }
 
   /** One piece of a chunk, of `snapshotPieceBytesMax` at most. */
@@ -109,15 +135,28 @@ export class SnapshotReader {
     this.#checksum = checksum;
   }
 
-  async read(expected: SnapshotMark, see: (chunk: Uint8Array) => void): Promise<SnapshotSummary> {
+  /** Reads the header alone. */
+  async readOrigin(expected: SnapshotMark): Promise<SnapshotOrigin> {
     await this.#readHeader(expected);
+    const head = await this.#take(pieceHeaderBytes);
+    const size = viewOf(head).getUint32(4, true);
+    if (size < replicaBytes || size > replicaBytes + snapshotContextBytesMax)
+      throw this.#damaged(`an origin of ${size} bytes`);
+    const bytes = await this.#take(pieceHeaderBytes + size);
+    this.#check(bytes);
+    const context = bytes.slice(pieceHeaderBytes + replicaBytes);
+    return { replica: viewOf(bytes).getUint32(pieceHeaderBytes, true), context };
+  }
+
+  async read(expected: SnapshotMark, see: (chunk: Uint8Array) => void): Promise<SnapshotSummary> {
+    const origin = await this.readOrigin(expected);
     let parts: Uint8Array[] = [];
     for (;;) {
       const head = await this.#take(pieceHeaderBytes);
       const length = viewOf(head).getUint32(4, true);
       if (length === footerLength) {
         if (parts.length > 0) throw this.#damaged('it ends within a chunk');
-        return await this.#readFooter(expected);
+        return await this.#readFooter(expected, origin);
       }
       const piece = await this.#piece((length & ~moreBit) >>> 0);
       // The next read may be into the same memory.
@@ -155,14 +194,14 @@ export class SnapshotReader {
     return bytes.subarray(pieceHeaderBytes);
   }
 
-  async #readFooter(mark: SnapshotMark): Promise<SnapshotSummary> {
+  async #readFooter(mark: SnapshotMark, origin: SnapshotOrigin): Promise<SnapshotSummary> {
     const bytes = await this.#take(footerBytes);
     this.#check(bytes);
     const view = viewOf(bytes);
     if (getInteger(view, 16) !== this.#pieces) throw this.#damaged('pieces are missing');
     if (getInteger(view, 24) !== this.#bytes) throw this.#damaged('bytes are missing');
     if ((await this.#file.size()) !== this.#offset) throw this.#damaged('bytes behind its end');
-    return { mark, stateHash: view.getBigUint64(8, true), bytes: this.#offset };
+    return { ...origin, mark, stateHash: view.getBigUint64(8, true), bytes: this.#offset };
   }
 
   /** Checks what was taken, and goes on behind it. */
@@ -177,7 +216,8 @@ export class SnapshotReader {
   async #take(size: number): Promise<Uint8Array> {
     let from = this.#offset - this.#windowFrom;
     if (from + size > this.#window.length) {
-      const wanted = Math.max(snapshotReadBytes, size);
+      // The header may be all that is wanted.
+      const wanted = this.#offset === 0 ? headerBytesMax : Math.max(snapshotReadBytes, size);
       this.#window = await this.#file.read(this.#offset, wanted, this.#memory);
       this.#windowFrom = this.#offset;
       from = 0;

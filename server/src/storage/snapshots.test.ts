@@ -43,7 +43,7 @@ test('a snapshot comes back chunk by chunk, with its hash', async (t) => {
   await take(world, snapshots, markOf(3, 700, 4), chunks);
   world.crash();
   const again = await open(world);
-  t.deepEqual(again.snapshots.bases(), new Map([[group, markOf(3, 700, 4)]]));
+  t.deepEqual(again.snapshots.bases(), new Map([[group, { ...markOf(3, 700, 4), replica: 0 }]]));
   const seen: Uint8Array[] = [];
   const summary = await world.time.until(again.snapshots.load(group, (chunk) => seen.push(chunk)));
   // By `Buffer.equals`: AVA takes seconds to compare megabytes.
@@ -93,7 +93,7 @@ test('a finished snapshot outlives a power cut at that very moment', async (t) =
     await take(world, snapshots, markOf(3, 700), [bytesOf(3000, seed)]);
     world.crash();
     const again = await open(world);
-    t.is(again.snapshots.newest(group)?.bytes, 32 + 8 + 3000 + 32, `seed ${seed}`);
+    t.is(again.snapshots.newest(group)?.bytes, 32 + 12 + 8 + 3000 + 32, `seed ${seed}`);
   }
 });
 
@@ -126,7 +126,7 @@ test('a damaged newest snapshot makes way for the older, and is told of', async 
   await t.throwsAsync(world.time.until(snapshots.verify(group)), { instanceOf: SnapshotDamaged });
   world.crash();
   const again = await open(world);
-  t.deepEqual(again.snapshots.bases(), new Map([[group, markOf(3, 10)]]));
+  t.deepEqual(again.snapshots.bases(), new Map([[group, { ...markOf(3, 10), replica: 0 }]]));
   t.regex(again.warnings[0] ?? '', /damaged: .*0020-.*an older one is used/);
   await take(world, again.snapshots, markOf(3, 30), []);
   await world.time.until(again.snapshots.retire(group));
@@ -139,9 +139,9 @@ test('a damaged newest snapshot makes way for the older, and is told of', async 
 test('chunks that changed places, a cut end, an added end and another name are damage', async (t) => {
   const changes: ((bytes: Uint8Array) => Uint8Array)[] = [
     (bytes) => {
-      const [one, two] = [bytes.slice(32, 140), bytes.slice(140, 248)];
-      bytes.set(two, 32);
-      bytes.set(one, 140);
+      const [one, two] = [bytes.slice(44, 152), bytes.slice(152, 260)];
+      bytes.set(two, 44);
+      bytes.set(one, 152);
       return bytes;
     },
     (bytes) => bytes.subarray(0, bytes.length - 1),

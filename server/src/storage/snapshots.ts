@@ -1,22 +1,21 @@
 /** The snapshots of a node's groups: written beside the log, verified at start, the newest two kept. */
-import { assert } from '../base/assert.ts';
-import { type Clock, type Disk, DiskError, type DiskFile } from '../base/doors.ts';
+import type { Clock, Disk } from '../base/doors.ts';
+import { FormatError } from '../base/format-error.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
-import { snapshotPieceBytesMax, snapshotSyncBytes, snapshotsKept } from '../base/limits.ts';
+import { snapshotsKept } from '../base/limits.ts';
 import { SnapshotDamaged } from './damage.ts';
-import type { Checksum, SnapshotMark } from './entry.ts';
-import { removeIfThere } from './segments.ts';
+import type { Checksum, ReplicaRecord, SnapshotBase, SnapshotMark } from './entry.ts';
 import {
-  SnapshotEncoder,
+  type SnapshotOrigin,
   SnapshotReader,
   type SnapshotSummary,
   snapshotReadBytes,
 } from './snapshot-file.ts';
+import { SnapshotWriter, unfinishedSuffix } from './snapshot-writer.ts';
 import { SpaceReserve } from './space-reserve.ts';
 
 /** The folder of the snapshots. */
 export const snapshotFolder = 'snapshots';
-const unfinished = '.new';
 const reserveName = `${snapshotFolder}/reserve`;
 /** The reserve is this many times the largest snapshot: the next will be larger. */
 const reserveShare = 1.5;
@@ -69,6 +68,14 @@ function markNamed(name: string): SnapshotMark | undefined {
 }
 
 const seesNothing: SeeChunk = () => undefined;
+const nowhere: SnapshotOrigin = { replica: 0, context: new Uint8Array(0) };
+
+/** One whose header is whole; what its end says is not known yet. */
+type FoundSnapshot = SnapshotSummary;
+
+function olderIsUsed({ message }: SnapshotDamaged): string {
+  return `${message}; an older one is used if the log reaches back to it`;
+}
 
 /** See the top of the file. */
 export class SnapshotStore {
@@ -77,8 +84,10 @@ export class SnapshotStore {
   readonly #reserveBytesMin: number;
   readonly #reading: (mark: SnapshotMark) => SeeChunk;
   readonly #reserve: SpaceReserve;
-  /** Whole snapshots of each group, newest first. */
+  /** Whole snapshots of each group's newest replica, newest first. */
   readonly #usable = new Map<GroupId, SnapshotSummary[]>();
+  /** Snapshots on their way, of each group. */
+  readonly #underWay = new Map<GroupId, number>();
 
   private constructor(disk: Disk, clock: Clock, options: SnapshotStoreOptions) {
     this.#disk = disk;
@@ -111,19 +120,23 @@ export class SnapshotStore {
     const memory = new Uint8Array(snapshotReadBytes);
     // A name is as good as durable: the file was, before it got the name.
     await disk.syncFolder(snapshotFolder);
+    const found = new Map<GroupId, FoundSnapshot[]>();
     for (const name of [...(await disk.list(snapshotFolder))].reverse()) {
       const mark = markNamed(name);
-      if (mark !== undefined) await store.#look(mark, warnings, memory);
-      else if (name.endsWith(unfinished)) await disk.remove(`${snapshotFolder}/${name}`);
+      if (mark !== undefined) await store.#look(mark, found, warnings);
+      else if (name.endsWith(unfinishedSuffix)) await disk.remove(`${snapshotFolder}/${name}`);
     }
+    for (const snapshots of found.values()) await store.#verifyNewest(snapshots, warnings, memory);
     store.#wantReserve();
     return { snapshots: store, warnings };
   }
 
   /** The newest whole snapshot of each group: where the log must go on (`LogOptions.bases`). */
-  bases(): ReadonlyMap<GroupId, SnapshotMark> {
-    const bases = new Map<GroupId, SnapshotMark>();
-    for (const [group, [newest]] of this.#usable) if (newest) bases.set(group, newest.mark);
+  bases(): ReadonlyMap<GroupId, SnapshotBase> {
+    const bases = new Map<GroupId, SnapshotBase>();
+    for (const [group, [newest]] of this.#usable) {
+      if (newest !== undefined) bases.set(group, { ...newest.mark, replica: newest.replica });
+    }
     return bases;
   }
 
@@ -146,23 +159,79 @@ export class SnapshotStore {
     await this.load(group, seesNothing);
   }
 
-  /** Begins a snapshot; several groups' may be on their way. Rejects with DiskError. */
-  async begin(mark: SnapshotMark): Promise<SnapshotWriter> {
-    const finished = (summary: SnapshotSummary): void => {
-      const others = (this.#usable.get(mark.group) ?? []).filter(
-        (each) => each.mark.index !== mark.index,
-      );
-      const all = [summary, ...others].sort((one, other) => other.mark.index - one.mark.index);
-      this.#usable.set(mark.group, all);
-      this.#wantReserve();
+  /**
+   * Begins a snapshot, a group's own or one that its leader sends; several groups' may be on their way.
+   * Rejects with DiskError.
+   */
+  async begin(mark: SnapshotMark, origin: SnapshotOrigin = nowhere): Promise<SnapshotWriter> {
+    const { group } = mark;
+    this.#underWay.set(group, (this.#underWay.get(group) ?? 0) + 1);
+    const ended = (summary: SnapshotSummary | undefined): void => {
+      this.#underWay.set(group, (this.#underWay.get(group) ?? 0) - 1);
+      if (summary !== undefined) this.#finished(summary);
     };
-    return await SnapshotWriter.begin({
-      disk: this.#disk,
-      checksum: this.#checksum,
-      reserve: this.#reserve,
-      mark,
-      finished,
-    });
+    try {
+      return await SnapshotWriter.begin({
+        disk: this.#disk,
+        checksum: this.#checksum,
+        reserve: this.#reserve,
+        folder: snapshotFolder,
+        name: snapshotName(mark),
+        mark,
+        origin,
+        ended,
+      });
+    } catch (error) {
+      ended(undefined);
+      throw error;
+    }
+  }
+
+  #finished(summary: SnapshotSummary): void {
+    const { group, index } = summary.mark;
+    const others = (this.#usable.get(group) ?? []).filter(
+      ({ mark, replica }) => mark.index !== index && replica === summary.replica,
+    );
+    const all = [summary, ...others].sort((one, other) => other.mark.index - one.mark.index);
+    this.#usable.set(group, all);
+    this.#wantReserve();
+  }
+
+  /** Whether a snapshot of a group is being written. */
+  isUnderWay(group: GroupId): boolean {
+    return (this.#underWay.get(group) ?? 0) > 0;
+  }
+
+  /**
+   * Removes the snapshots of replicas that are no more, once their tombstones are durable: all of a
+   * group whose replica is removed, and those that another than the living one wrote.
+   */
+  async removeDead(replicas: readonly ReplicaRecord[]): Promise<void> {
+    const records = new Map(replicas.map((record) => [record.group, record]));
+    let removed = false;
+    for (const name of await this.#disk.list(snapshotFolder)) {
+      const mark = markNamed(name);
+      const record = mark === undefined ? undefined : records.get(mark.group);
+      if (mark === undefined || record === undefined) continue;
+      if (record.state === 'living' && !(await this.#isOfAnother(mark, record))) continue;
+      await this.#disk.remove(`${snapshotFolder}/${name}`);
+      removed = true;
+    }
+    for (const { group, state, replica } of replicas) {
+      const newest = this.newest(group);
+      if (state === 'removed' || newest?.replica !== replica) this.#usable.delete(group);
+    }
+    if (removed) await this.#disk.syncFolder(snapshotFolder);
+  }
+
+  /** A file whose header is damaged may be anybody's. */
+  async #isOfAnother(mark: SnapshotMark, { replica }: ReplicaRecord): Promise<boolean> {
+    try {
+      return (await this.#readOrigin(mark)).replica !== replica;
+    } catch (error) {
+      if (error instanceof SnapshotDamaged || error instanceof FormatError) return false;
+      throw error;
+    }
   }
 
   /** Removes a group's snapshots but the newest two; once the mark of the newest is durable. */
@@ -189,26 +258,61 @@ export class SnapshotStore {
   }
 
   /** Takes a snapshot found at start into account. Names come newest first. */
-  async #look(mark: SnapshotMark, warnings: string[], memory: Uint8Array): Promise<void> {
-    const known = this.#usable.get(mark.group) ?? [];
+  async #look(
+    mark: SnapshotMark,
+    found: Map<GroupId, FoundSnapshot[]>,
+    warnings: string[],
+  ): Promise<void> {
+    const known = found.get(mark.group) ?? [];
     try {
-      // Older ones wait unread behind a whole one.
-      const summary =
-        known.length === 0
-          ? await this.#read(mark, this.#reading(mark), memory)
-          : { mark, stateHash: 0n, bytes: 0 };
-      this.#usable.set(mark.group, [...known, summary]);
+      const { replica, context } = await this.#readOrigin(mark);
+      found.set(mark.group, [...known, { mark, replica, context, stateHash: 0n, bytes: 0 }]);
     } catch (error) {
+      // Behind one that this build can read, one of another format is of no use.
+      if (error instanceof FormatError && known.length > 0) return;
       if (!(error instanceof SnapshotDamaged)) throw error;
-      warnings.push(`${error.message}; an older one is used if the log reaches back to it`);
+      warnings.push(olderIsUsed(error));
     }
   }
 
+  /** Reads a group's snapshots through until one is whole; older ones wait unread behind it. */
+  async #verifyNewest(
+    found: readonly FoundSnapshot[],
+    warnings: string[],
+    memory: Uint8Array,
+  ): Promise<void> {
+    // Ids of replicas rise: those of earlier ones are no state to go back to.
+    const replica = Math.max(...found.map((each) => each.replica));
+    const candidates = found.filter((each) => each.replica === replica);
+    for (const [position, { mark }] of candidates.entries()) {
+      try {
+        const newest = await this.#read(mark, this.#reading(mark), memory);
+        this.#usable.set(mark.group, [newest, ...candidates.slice(position + 1)]);
+        return;
+      } catch (error) {
+        if (!(error instanceof SnapshotDamaged)) throw error;
+        warnings.push(olderIsUsed(error));
+      }
+    }
+  }
+
+  async #readOrigin(mark: SnapshotMark): Promise<SnapshotOrigin> {
+    return await this.#withReader(mark, (reader) => reader.readOrigin(mark));
+  }
+
   async #read(mark: SnapshotMark, see: SeeChunk, memory?: Uint8Array): Promise<SnapshotSummary> {
+    return await this.#withReader(mark, (reader) => reader.read(mark, see), memory);
+  }
+
+  async #withReader<T>(
+    mark: SnapshotMark,
+    run: (reader: SnapshotReader) => Promise<T>,
+    memory?: Uint8Array,
+  ): Promise<T> {
     const name = snapshotName(mark);
     const file = await this.#disk.open(name);
     try {
-      return await new SnapshotReader(file, name, this.#checksum, memory).read(mark, see);
+      return await run(new SnapshotReader(file, name, this.#checksum, memory));
     } finally {
       await file.close();
     }
@@ -218,109 +322,5 @@ export class SnapshotStore {
     let largest = 0;
     for (const [newest] of this.#usable.values()) largest = Math.max(largest, newest?.bytes ?? 0);
     this.#reserve.want(Math.max(this.#reserveBytesMin, Math.ceil(largest * reserveShare)));
-  }
-}
-
-interface SnapshotWriterOptions {
-  readonly disk: Disk;
-  readonly checksum: Checksum;
-  readonly reserve: SpaceReserve;
-  readonly mark: SnapshotMark;
-  readonly finished: (summary: SnapshotSummary) => void;
-}
-
-/** One snapshot on its way. Calls come one after the other: the next `add` waits for the last. */
-export class SnapshotWriter {
-  readonly #options: SnapshotWriterOptions;
-  readonly #encoder: SnapshotEncoder;
-  readonly #file: DiskFile;
-  #offset = 0;
-  #syncedOffset = 0;
-  #ended = false;
-
-  private constructor(options: SnapshotWriterOptions, file: DiskFile) {
-    this.#options = options;
-    this.#encoder = new SnapshotEncoder(options.checksum);
-    this.#file = file;
-  }
-
-  /** Called by `SnapshotStore.begin`. */
-  static async begin(options: SnapshotWriterOptions): Promise<SnapshotWriter> {
-    const name = snapshotName(options.mark) + unfinished;
-    await removeIfThere(options.disk, name);
-    const file = await withReserve(options.reserve, () => options.disk.create(name));
-    const writer = new SnapshotWriter(options, file);
-    await writer.#orAbort(() => writer.#put(writer.#encoder.header(options.mark)));
-    return writer;
-  }
-
-  /**
-   * Adds a chunk of any size; the next may be cut when it resolves. Rejects with DiskError: `full` means
-   * that this snapshot was given up and nothing is lost, `io` that the process should end.
-   */
-  async add(chunk: Uint8Array): Promise<void> {
-    assert(!this.#ended, 'a snapshot on its way is added to');
-    await this.#orAbort(async () => {
-      let from = 0;
-      do {
-        const piece = chunk.subarray(from, from + snapshotPieceBytesMax);
-        from += piece.length;
-        await this.#put(this.#encoder.piece(piece, from < chunk.length));
-      } while (from < chunk.length);
-    });
-  }
-
-  /** The snapshot is durable, file and name, when this resolves; then its mark may be appended. */
-  async finish(stateHash: bigint): Promise<SnapshotSummary> {
-    assert(!this.#ended, 'a snapshot on its way is finished');
-    const { disk, mark, reserve, finished } = this.#options;
-    const name = snapshotName(mark);
-    await this.#orAbort(async () => {
-      await this.#put(this.#encoder.footer(stateHash));
-      await this.#file.sync();
-    });
-    this.#ended = true;
-    await this.#file.close();
-    await withReserve(reserve, () => disk.rename(name + unfinished, name));
-    await withReserve(reserve, () => disk.syncFolder(snapshotFolder));
-    const summary = { mark, stateHash, bytes: this.#offset };
-    finished(summary);
-    return summary;
-  }
-
-  /** Gives the snapshot up; its file goes. */
-  async abort(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
-    await this.#file.close();
-    await removeIfThere(this.#options.disk, snapshotName(this.#options.mark) + unfinished);
-  }
-
-  async #orAbort(run: () => Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
-      if (error instanceof DiskError && error.kind === 'full') await this.abort();
-      throw error;
-    }
-  }
-
-  async #put(bytes: Uint8Array): Promise<void> {
-    await withReserve(this.#options.reserve, () => this.#file.write(this.#offset, bytes));
-    this.#offset += bytes.length;
-    if (this.#offset - this.#syncedOffset < snapshotSyncBytes) return;
-    await this.#file.sync();
-    this.#syncedOffset = this.#offset;
-  }
-}
-
-/** Tries again without the reserve when the disk is full. */
-async function withReserve<T>(reserve: SpaceReserve, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.kind !== 'full') throw error;
-    await reserve.release();
-    return await run();
   }
 }

@@ -1,18 +1,15 @@
 /** A node's storage: the log and the snapshots, opened in the order that lets each help the other. */
+import { assert } from '../base/assert.ts';
 import type { Clock, Disk } from '../base/doors.ts';
 import type { GroupId } from '../base/ids.ts';
 import { LogDamaged } from './damage.ts';
-import type { RecoveredGroup } from './entry.ts';
+import type { RecoveredGroup, ReplicaRecord } from './entry.ts';
 import { hasIdentity } from './identity.ts';
 import { type LogOptions, WriteAheadLog } from './log.ts';
 import { logFolder } from './segments.ts';
 import type { SnapshotSummary } from './snapshot-file.ts';
-import {
-  hasSnapshots,
-  SnapshotStore,
-  type SnapshotStoreOptions,
-  type SnapshotWriter,
-} from './snapshots.ts';
+import type { SnapshotWriter } from './snapshot-writer.ts';
+import { hasSnapshots, SnapshotStore, type SnapshotStoreOptions } from './snapshots.ts';
 
 /** What `Storage.open` needs besides its doors. */
 export interface StorageOptions extends Omit<LogOptions, 'bases'> {
@@ -56,6 +53,10 @@ export class Storage {
         bases: snapshots.bases(),
       });
       const storage = new Storage(opened.log, snapshots);
+      // The power may have failed between a tombstone and the end of what it buries.
+      await snapshots.removeDead(
+        opened.recovered.flatMap(({ replica }) => (replica === undefined ? [] : [replica])),
+      );
       return {
         storage,
         recovered: opened.recovered,
@@ -74,6 +75,8 @@ export class Storage {
    */
   async complete(writer: SnapshotWriter, stateHash: bigint): Promise<SnapshotSummary> {
     const summary = await writer.finish(stateHash);
+    const replica = this.log.replicaOf(summary.mark.group)?.replica ?? 0;
+    assert(summary.replica === replica, 'a snapshot is of the replica that is here');
     const batch = { entries: [], marks: [summary.mark] };
     await new Promise<void>((resolve) => this.log.append(batch, resolve));
     await this.snapshots.retire(summary.mark.group);
@@ -91,6 +94,22 @@ export class Storage {
     if (newest === undefined) return;
     const batch = { entries: [], marks: [newest.mark] };
     await new Promise<void>((resolve) => this.log.append(batch, resolve));
+  }
+
+  /**
+   * Ends a replica: its tombstone is durable, then its snapshots go; segments that only it holds follow.
+   * No snapshot of the group is on its way, and nothing of it is appended any more. Rejects with
+   * DiskError; a start afterwards finishes what was not done.
+   */
+  async bury(group: GroupId, replica: number): Promise<void> {
+    assert(
+      !this.snapshots.isUnderWay(group),
+      'a replica is buried when its last snapshot has ended',
+    );
+    const tombstone: ReplicaRecord = { group, replica, state: 'removed' };
+    const batch = { entries: [], replicas: [tombstone] };
+    await new Promise<void>((resolve) => this.log.append(batch, resolve));
+    await this.snapshots.removeDead([tombstone]);
   }
 
   /** `reserve`: the disk is full; refuse writes, let takes, receipts, expiry and snapshots pass. */
