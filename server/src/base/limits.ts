@@ -37,6 +37,14 @@ export const groupShareMax = 64;
 export const tickMs = 10;
 /** Milliseconds between ticks of an idle node: expiry is seen within 100 ms (SPEC §4). */
 export const idleTickMs = 40;
+/** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
+export const raftTickMs = 100;
+/** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
+export const handOverWaitMs = 200;
+/** Milliseconds after which a snapshot that was sent, and not acknowledged, counts as lost. */
+export const snapshotLostMs = 10_000;
+/** Milliseconds after which a commit index that nobody waits for is written by itself. */
+export const commitWriteMs = 1_000;
 /** Messages that wait for one partition's leader; beyond it new work is refused. */
 export const inboxMessagesMax = 16_384;
 /** Bytes that wait for all leaders of a node; beyond it new work is refused. */

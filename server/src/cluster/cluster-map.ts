@@ -126,6 +126,12 @@ export class ClusterMap {
     };
   }
 
+  /** The next entry means nothing here: a term began with it, or the group's configuration changed. */
+  pass(index: LogIndex): void {
+    assert(index === this.#appliedIndex + 1, 'entries of the map come in order');
+    this.#appliedIndex = index;
+  }
+
   /** Applies the next entry. A refused command changes nothing but index and stamp. */
   apply(index: LogIndex, entry: MapEntry): MapOutcome {
     assert(index === this.#appliedIndex + 1, 'entries of the map come in order');
@@ -148,7 +154,8 @@ export class ClusterMap {
   }
 
   #found({ clusterId, partitions }: FoundCommand): MapOutcome {
-    assert(!this.founded, 'a cluster is founded once');
+    // A leader may found again, not knowing that the one before it has: the first one counts.
+    if (this.founded) return { kind: 'done' };
     assert(
       partitions >= 1 && partitions <= limits.partitionCountMax,
       'there are 1 to 256 partitions',

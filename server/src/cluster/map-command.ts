@@ -71,7 +71,7 @@ export interface MapEntry {
   readonly command: MapCommand;
 }
 
-/** Why a command of the map is refused; `reason` is a row of `proto/errors.json`. Definite. */
+/** Why a command of the map is refused; `reason` is a row of `proto/errors.json`, which says what is definite. */
 export interface MapProblem {
   readonly reason: Extract<
     ErrorReason,
@@ -85,6 +85,8 @@ export interface MapProblem {
     | 'TOO_MANY_IN_FLIGHT'
     | 'SHUTTING_DOWN'
     | 'DISK_FULL'
+    | 'NO_LEADER'
+    | 'OUTCOME_UNKNOWN'
   >;
   /** The path of the argument, in the words of the contract. */
   readonly field: string;

@@ -18,6 +18,12 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** Drops all that wait. */
+  clear(): void {
+    this.#items.length = 0;
+    this.#head = 0;
+  }
+
   /** Takes the one that has waited longest. */
   shift(): T | undefined {
     const item = this.#items[this.#head];

@@ -39,7 +39,7 @@ function snapshot(group: GroupId, change: (chunk: Uint8Array) => void) {
     const summary = await storage.snapshots.load(group, (chunk) => chunks.push(chunk.slice()));
     if (summary === undefined || chunks[0] === undefined) throw new Error('there is a snapshot');
     change(chunks[0]);
-    const writer = await storage.snapshots.begin({ ...summary.mark, term: 8 as Term });
+    const writer = await storage.snapshots.begin({ ...summary.mark, term: 8 as Term }, summary);
     for (const chunk of chunks) await writer.add(chunk);
     await storage.complete(writer, group === map ? hash64(chunks[0]) : summary.stateHash);
   };

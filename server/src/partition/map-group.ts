@@ -1,8 +1,8 @@
 import { hash64, type Writer } from '@tuplet/proto';
-import type { GroupId, LogIndex, SpaceId, StampMs, Term } from '../base/ids.ts';
+import type { LogIndex, SpaceId, StampMs, Term } from '../base/ids.ts';
 import { mapCallsMax } from '../base/limits.ts';
 import type { ClusterMap } from '../cluster/cluster-map.ts';
-import { encodeMapEntry, encodeMapState } from '../cluster/map-codec.ts';
+import { decodeMapEntry, encodeMapEntry, encodeMapState } from '../cluster/map-codec.ts';
 import type {
   LeadMapCommand,
   MapCommand,
@@ -11,8 +11,14 @@ import type {
   SpaceSettings,
 } from '../cluster/map-command.ts';
 import { spaceNameProblem, spaceSettingsProblem } from '../cluster/space-checks.ts';
-import { Group, type GroupCut, type GroupPast } from './group.ts';
-import type { PendingEntry } from './group-log.ts';
+import {
+  Group,
+  type GroupCut,
+  type GroupPast,
+  type GroupSurroundings,
+  type StampedCommand,
+} from './group.ts';
+import type { Replica } from './replica.ts';
 
 /** Hears once what became of a call to the map. */
 export type MapAnswer = (outcome: MapOutcome) => void;
@@ -25,13 +31,15 @@ export interface MapHooks {
   wake(): void;
   /** The group serves from now on. */
   serving(): void;
+  /** The cluster is founded. */
+  founded(): void;
   /** A space was dropped: its tuples must go. */
   dropped(space: SpaceId): void;
 }
 
 /** Group 0: the cluster map behind the node's log. */
 export class MapGroup extends Group<MapCommand> {
-  readonly map: ClusterMap;
+  #map: ClusterMap;
   /** Who wants to know that the map has changed, at most once a turn. */
   readonly observers: Set<() => void> = new Set();
   protected readonly leadCommand: LeadMapCommand = { kind: 'lead' };
@@ -39,14 +47,22 @@ export class MapGroup extends Group<MapCommand> {
   // Invariant: every key is above what is applied, so each is answered once, when it is applied.
   readonly #calls = new Map<LogIndex, MapAnswer>();
 
-  constructor(map: ClusterMap, past: GroupPast, hooks: MapHooks) {
-    super(0 as GroupId, past);
-    this.map = map;
-    this.#hooks = hooks;
+  constructor(
+    map: ClusterMap,
+    parts: { replica: Replica; past: GroupPast; around: GroupSurroundings; hooks: MapHooks },
+  ) {
+    super(parts.replica, parts.past, parts.around);
+    this.#map = map;
+    this.#hooks = parts.hooks;
+  }
+
+  /** The replicated map, until a snapshot from a leader takes its place. */
+  get map(): ClusterMap {
+    return this.#map;
   }
 
   override get appliedIndex(): LogIndex {
-    return this.map.appliedIndex;
+    return this.#map.appliedIndex;
   }
 
   /** Creates a space. Answered once it is durable, or at once where nothing has to be asked. */
@@ -64,6 +80,11 @@ export class MapGroup extends Group<MapCommand> {
 
   /** Proposes any command of the map. */
   call(command: MapCommand, nowMs: number, answer: MapAnswer): void {
+    if (!this.takesWork) {
+      const message = 'the cluster map has no leader here';
+      answer({ kind: 'refused', problem: { reason: 'NO_LEADER', field: '', message } });
+      return;
+    }
     if (this.#calls.size >= mapCallsMax) {
       const message = `${mapCallsMax} changes of the map are in flight`;
       answer({ kind: 'refused', problem: { reason: 'TOO_MANY_IN_FLIGHT', field: '', message } });
@@ -96,13 +117,45 @@ export class MapGroup extends Group<MapCommand> {
     writer.raw(encodeMapEntry({ stampMs, command }));
   }
 
-  protected override applyEntry(entry: PendingEntry<MapCommand>): void {
-    const outcome = this.map.apply(entry.index, entry);
+  /** A snapshot from the group's leader is the map from now on. */
+  replaceState(map: ClusterMap, past: GroupPast): void {
+    const wasFounded = this.#map.founded;
+    this.#map = map;
+    this.stateReplaced(past);
+    if (!wasFounded && map.founded) this.#hooks.founded();
+  }
+
+  protected override decode(payload: Uint8Array): StampedCommand<MapCommand> {
+    return decodeMapEntry(payload);
+  }
+
+  protected override applyCommand(index: LogIndex, entry: StampedCommand<MapCommand>): void {
+    const wasFounded = this.#map.founded;
+    const outcome = this.#map.apply(index, entry);
+    if (!wasFounded && this.#map.founded) this.#hooks.founded();
     if (outcome.kind === 'dropped') this.#hooks.dropped(outcome.space.id);
-    const answer = this.#calls.get(entry.index);
+    const answer = this.#calls.get(index);
     if (answer === undefined) return;
-    this.#calls.delete(entry.index);
+    this.#calls.delete(index);
     answer(outcome);
+  }
+
+  protected override pass(index: LogIndex): void {
+    this.#map.pass(index);
+  }
+
+  protected override get stateStampMs(): StampMs {
+    return this.#map.stampMs;
+  }
+
+  protected override beginLeading(): void {}
+
+  protected override endLeading(): void {
+    const message = 'the leader of the cluster map changed: the change may have been made';
+    const problem: MapProblem = { reason: 'OUTCOME_UNKNOWN', field: '', message };
+    const answers = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const answer of answers) answer({ kind: 'refused', problem });
   }
 
   protected override flushLeader(): void {}

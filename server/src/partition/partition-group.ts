@@ -1,5 +1,4 @@
 import type { Writer } from '@tuplet/proto';
-import { present } from '../base/assert.ts';
 import type { LogIndex, PartitionId, StampMs, Term } from '../base/ids.ts';
 import { Leader } from '../coordination/leader.ts';
 import type {
@@ -12,12 +11,18 @@ import type {
 } from '../coordination/messages.ts';
 import type { LeaderPorts } from '../coordination/ports.ts';
 import type { Command, LeadCommand } from '../space/command.ts';
-import { writeEntry } from '../space/entry-codec.ts';
+import { readEntry, writeEntry } from '../space/entry-codec.ts';
 import type { Space } from '../space/space.ts';
 import { Fifo } from './fifo.ts';
-import { Group, type GroupCut, type GroupPast, type Leadership } from './group.ts';
-import type { PendingEntry } from './group-log.ts';
+import {
+  Group,
+  type GroupCut,
+  type GroupPast,
+  type GroupSurroundings,
+  type StampedCommand,
+} from './group.ts';
 import { Inbox, type InboxTotal, sendingOf } from './inbox.ts';
+import type { Replica } from './replica.ts';
 import type { Slice } from './slice.ts';
 
 /** What a partition needs of its host. */
@@ -41,7 +46,6 @@ export interface PipelineLimits {
 /** One partition: its space, its leader, and what waits for the leader. */
 export class PartitionGroup extends Group<Command> {
   readonly partition: PartitionId;
-  readonly space: Space;
   readonly inbox: Inbox;
   /** Who wants to know that entries were applied, at most once a turn. */
   readonly observers: Set<() => void> = new Set();
@@ -50,11 +54,13 @@ export class PartitionGroup extends Group<Command> {
   readonly #hooks: PartitionHooks;
   readonly #pipeline: PipelineLimits;
   readonly #hashesCuts: boolean;
+  #space: Space;
   #leader: Leader | undefined;
   #nowMs = 0;
 
   constructor(options: {
-    partition: PartitionId;
+    replica: Replica;
+    around: GroupSurroundings;
     space: Space;
     past: GroupPast;
     hooks: PartitionHooks;
@@ -63,28 +69,33 @@ export class PartitionGroup extends Group<Command> {
     /** Whether snapshots carry the state's hash, which costs a walk over everything at each cut. */
     hashesCuts: boolean;
   }) {
-    super(options.partition, options.past);
-    this.partition = options.partition;
-    this.space = options.space;
+    super(options.replica, options.past, options.around);
+    this.partition = options.replica.group as PartitionId;
+    this.#space = options.space;
     this.inbox = new Inbox(options.inboxTotal);
     this.#hooks = options.hooks;
     this.#pipeline = options.pipeline;
     this.#hashesCuts = options.hashesCuts;
   }
 
-  override get appliedIndex(): LogIndex {
-    return this.space.appliedIndex;
+  /** The replicated state, until a snapshot from a leader takes its place. */
+  get space(): Space {
+    return this.#space;
   }
 
-  /** The leader's soft state. Only where `lead` was called. */
-  get leader(): Leader {
-    return present(this.#leader, 'the partition leads');
+  override get appliedIndex(): LogIndex {
+    return this.#space.appliedIndex;
+  }
+
+  /** The soft state of this replica's leadership; undefined: it does not lead. */
+  get leader(): Leader | undefined {
+    return this.#leader;
   }
 
   /** Whether `drain` could do something. */
   get wantsDrain(): boolean {
     if (this.inbox.size === 0 && this.#fromLeaders.size === 0) return false;
-    return this.epoch !== undefined && !this.#pipelineFull();
+    return this.takesWork && !this.#pipelineFull();
   }
 
   /** Messages that wait, of either kind. */
@@ -92,21 +103,10 @@ export class PartitionGroup extends Group<Command> {
     return this.inbox.size + this.#fromLeaders.size;
   }
 
-  override lead(leadership: Leadership<Command>, nowMs: number): void {
-    this.#nowMs = nowMs;
-    this.#leader = new Leader({
-      partition: this.partition,
-      epoch: leadership.log.term,
-      space: this.space,
-      ports: this.#ports(),
-    });
-    super.lead(leadership, nowMs);
-  }
-
   /** Says something about a call without asking the leader. */
   answer(to: CoordinatorId, call: CallId, answer: Answer): void {
-    const { partition, log } = this;
-    this.#hooks.send(to, { ...answer, call, partition, epoch: log.term });
+    const { partition, replica } = this;
+    this.#hooks.send(to, { ...answer, call, partition, epoch: replica.term });
   }
 
   /** Refuses a message that begins work, for want of room; a copy of an earlier one is passed over. */
@@ -129,15 +129,18 @@ export class PartitionGroup extends Group<Command> {
 
   /** Gives waiting messages to the leader until none is left, the slice is over or the log is full. */
   drain(slice: Slice, countMax: number): void {
-    if (this.epoch === undefined) return;
+    const leader = this.#leader;
+    if (leader === undefined || !this.takesWork) return;
     for (let count = 0; count < countMax && !this.#pipelineFull() && !slice.over(); count += 1) {
       this.#nowMs = slice.nowMs;
       const between = this.#fromLeaders.shift();
-      if (between !== undefined) this.leader.receiveLeader(between, slice.nowMs);
+      if (between !== undefined) leader.receiveLeader(between, slice.nowMs);
       else {
         const waiting = this.inbox.shift();
         if (waiting === undefined) return;
-        this.#receive(waiting.from, waiting.message, slice.nowMs);
+        const { from, message } = waiting;
+        if (message === undefined) leader.coordinatorGone(from);
+        else leader.receive(from, message, slice.nowMs);
       }
       this.touched = true;
     }
@@ -145,18 +148,18 @@ export class PartitionGroup extends Group<Command> {
 
   /** The leader settles by itself; what it proposes and answers goes out with the turn that follows. */
   override tick(nowMs: number): void {
-    if (this.epoch === undefined) return;
+    if (!this.takesWork) return;
     this.#nowMs = nowMs;
-    this.leader.tick(nowMs);
+    this.#leader?.tick(nowMs);
   }
 
   override cut(): GroupCut {
-    const index = this.space.appliedIndex;
-    const cut = this.space.beginSnapshot();
+    const index = this.#space.appliedIndex;
+    const cut = this.#space.beginSnapshot();
     return {
       index,
       term: this.appliedTerm as Term,
-      stateHash: this.#hashesCuts ? this.space.stateHash() : 0n,
+      stateHash: this.#hashesCuts ? this.#space.stateHash() : 0n,
       next: (bytesMax) => cut.next(bytesMax),
       end: () => cut.abort(),
     };
@@ -166,34 +169,72 @@ export class PartitionGroup extends Group<Command> {
     writeEntry(writer, { stampMs, command });
   }
 
-  protected override applyEntry(entry: PendingEntry<Command>, nowMs: number): void {
+  /** A snapshot from the group's leader is the state from now on. */
+  replaceState(space: Space, past: GroupPast): void {
+    this.#space = space;
+    this.stateReplaced(past);
+  }
+
+  protected override decode(payload: Uint8Array): StampedCommand<Command> {
+    return readEntry(payload);
+  }
+
+  protected override applyCommand(
+    index: LogIndex,
+    entry: StampedCommand<Command>,
+    nowMs: number,
+  ): void {
     this.#nowMs = nowMs;
-    const outcome = this.space.apply(entry.index, entry);
-    this.leader.applied(entry.index, entry.command, outcome, nowMs);
+    const outcome = this.#space.apply(index, entry);
+    this.#leader?.applied(index, entry.command, outcome, nowMs);
+  }
+
+  protected override pass(index: LogIndex): void {
+    this.#space.pass(index);
+  }
+
+  protected override get stateStampMs(): StampMs {
+    return this.#space.stampMs;
+  }
+
+  protected override beginLeading(term: Term, nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#leader = new Leader({
+      partition: this.partition,
+      epoch: term,
+      space: this.#space,
+      ports: this.#ports(),
+    });
+  }
+
+  protected override beginServing(nowMs: number): void {
+    this.#leader?.serve(nowMs);
+    this.#hooks.serving(this.partition, this.replica.term);
+  }
+
+  /** What waited for the leader never reached it: whoever asked may ask the next one. */
+  protected override endLeading(): void {
+    this.#leader?.stepDown();
+    this.#leader = undefined;
+    this.#fromLeaders.clear();
+    for (let next = this.inbox.shift(); next !== undefined; next = this.inbox.shift()) {
+      const { from, message } = next;
+      if (message === undefined) continue;
+      this.answer(from, message.call, { kind: 'not-leader', definite: true });
+    }
   }
 
   protected override flushLeader(nowMs: number): void {
     this.#nowMs = nowMs;
-    this.leader.flush(nowMs);
+    const leader = this.#leader;
+    leader?.flush(nowMs);
     // Indexes being built and searches go on in the next turn, whether anything happens or not.
-    if (this.leader.hasSlices) this.touched = true;
-  }
-
-  protected override beginServing(nowMs: number): void {
-    this.leader.serve(nowMs);
-    this.#hooks.serving(this.partition, this.log.term);
-  }
-
-  #receive(from: CoordinatorId, message: ToLeader | undefined, nowMs: number): void {
-    if (message === undefined) this.leader.coordinatorGone(from);
-    else this.leader.receive(from, message, nowMs);
+    if (leader?.hasSlices === true) this.touched = true;
   }
 
   #pipelineFull(): boolean {
-    const { log } = this;
-    return (
-      log.inFlightEntries >= this.#pipeline.entries || log.inFlightBytes >= this.#pipeline.bytes
-    );
+    const { inFlightEntries, inFlightBytes } = this;
+    return inFlightEntries >= this.#pipeline.entries || inFlightBytes >= this.#pipeline.bytes;
   }
 
   #ports(): LeaderPorts {
@@ -203,6 +244,7 @@ export class PartitionGroup extends Group<Command> {
       stampMs: () => this.stampMs(this.#nowMs),
       send: (to, message) => this.#hooks.send(to, message),
       sendLeader: (to, message) => this.#hooks.sendLeader(to, message),
+      confirm: (run) => this.replica.confirm(run),
     };
   }
 }

@@ -130,7 +130,8 @@ test('what comes while a write is in flight joins the next one: group commit wit
   const world = new HostWorld(1, { delays: { writeMs: [0.1, 0.1], syncMs: [1, 1] } });
   const host = await world.start({ partitions: 1 });
   const router = world.router(host);
-  await world.time.run(1_000);
+  // Past the write of the first commit indexes.
+  await world.time.run(1_500);
   const { syncs } = world.disk.counts;
   const calls = [router.write(p1, [0])];
   for (let each = 1; each <= 50; each += 1) {

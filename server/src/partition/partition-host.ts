@@ -1,7 +1,7 @@
 import { limits } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from '../base/doors.ts';
-import type { GroupId, PartitionId, SpaceId, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
 import {
   inboxBytesMax,
   inboxMessagesMax,
@@ -9,29 +9,47 @@ import {
   inFlightBytesMax,
   inFlightEntriesMax,
   logSegmentBytes,
+  snapshotLostMs,
   snapshotReserveBytesMin,
 } from '../base/limits.ts';
 import type { ClusterMap } from '../cluster/cluster-map.ts';
 import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-command.ts';
 import { partitionIds } from '../cluster/slots.ts';
-import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
+import type { LeaderStats } from '../coordination/leader.ts';
+import type { BetweenLeaders, CoordinatorId, ToLeader } from '../coordination/messages.ts';
+import type { Change } from '../raft/change.ts';
+import type { ProposeOutcome } from '../raft/membership.ts';
+import { type Message, MessageKind } from '../raft/message.ts';
+import type { RaftOptions } from '../raft/options.ts';
 import type { Space } from '../space/space.ts';
 import type { SpaceLimits } from '../space/space-state.ts';
-import type { Checksum } from '../storage/entry.ts';
+import type { Checksum, LogBatch } from '../storage/entry.ts';
 import type { Storage } from '../storage/storage.ts';
 import { Compactor } from './compactor.ts';
-import { LoneGroupLog } from './group-log.ts';
+import { type Founding, foundingBatch, foundingStart, joiningStart, lone } from './founding.ts';
+import type { GroupSurroundings } from './group.ts';
 import { beginsWork, type InboxTotal } from './inbox.ts';
 import { type MapAnswer, MapGroup } from './map-group.ts';
 import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { openData, type RecoveredState } from './recovery.ts';
+import { Replica, type ReplicaStart } from './replica.ts';
 import { type RouterPort, Routers } from './routers.ts';
+import { SnapshotInstaller } from './snapshot-installer.ts';
 import { Snapshotter } from './snapshotter.ts';
 import { SpaceDrops } from './space-drops.ts';
-import { StampClock } from './stamp-clock.ts';
 import { StartError } from './start-error.ts';
-import { TurnLoop, type TurnStats } from './turn-loop.ts';
+import { type AnyGroup, TurnLoop, type TurnStats } from './turn-loop.ts';
+
+/** The other nodes, as the host of some groups' replicas reaches them. Everything may get lost. */
+export interface Peers {
+  /** For the replica `message.to` of the group. */
+  send(group: GroupId, message: Message): void;
+  /** A message that brings a snapshot, and the snapshot's content. */
+  sendSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void;
+  /** For the present leader of a partition. */
+  sendLeader(to: PartitionId, message: BetweenLeaders): void;
+}
 
 /** What a host is made with. */
 export interface HostOptions {
@@ -41,6 +59,12 @@ export interface HostOptions {
   readonly checksum: Checksum;
   /** Partitions of a new cluster; of an existing one, what it must have. Undefined: 16, or what it has. */
   readonly partitions?: number;
+  /** The other nodes; undefined: there are none, and every group has one replica. */
+  readonly peers?: Peers;
+  /** Who founds the cluster: the first replica of each group here, and those of all founders. */
+  readonly founding?: Founding;
+  /** Options of the Raft core that differ from `raftDefaults`. */
+  readonly raft?: Partial<RaftOptions>;
   /** Bytes of the log's segments; 64 MiB in earnest. */
   readonly segmentBytes?: number;
   /** Bytes reserved for a snapshot before any is known; 8 MiB in earnest. */
@@ -85,6 +109,8 @@ export interface MapPort {
   onChange(run: () => void): Cancel;
 }
 
+const mapGroup = 0 as GroupId;
+
 /** The host's own calls to leaders (dropping spaces) come from this coordinator. */
 const hostCoordinator: CoordinatorId = 0;
 
@@ -98,19 +124,23 @@ export class PartitionHost {
   readonly #options: HostOptions;
   readonly #unlock: Cancel;
   readonly #storage: Storage;
-  readonly #payloads = new Payloads();
   readonly #routers = new Routers();
   readonly #loop: TurnLoop;
   readonly #snapshotter: Snapshotter;
   readonly #compactor: Compactor;
+  readonly #installer: SnapshotInstaller;
+  readonly #around: GroupSurroundings;
+  readonly #recovered: RecoveredState;
+  readonly #founding: Founding;
   readonly #mapGroup: MapGroup;
-  readonly #partitions: PartitionGroup[] = [];
+  readonly #partitions = new Map<PartitionId, PartitionGroup>();
+  /** The same, in the order in which they came. */
+  readonly #partitionList: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
   #drops: SpaceDrops | undefined;
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
   #refusedMessages = 0;
-  #servingGroups = 0;
-  #started: { readonly groups: number; readonly resolve: () => void } | undefined;
+  #whenServing: (() => void) | undefined;
   #failStart: ((error: Error) => void) | undefined;
   #failClose: (() => void) | undefined;
 
@@ -121,29 +151,34 @@ export class PartitionHost {
     this.#options = options;
     this.#unlock = parts.unlock;
     this.#storage = parts.storage;
+    this.#recovered = parts.recovered;
+    this.#founding = options.founding ?? lone;
+    this.#around = { payloads: new Payloads(), wallMs: () => options.clock.wallMs() };
+    this.#installer = new SnapshotInstaller({
+      storage: parts.storage,
+      limits: options.spaceLimits ?? {},
+      quiet: () => this.#snapshotter.idle(),
+      onFatal: (error) => this.#fail(error),
+      onInstalled: () => this.#loop.wake(),
+    });
     this.#loop = new TurnLoop({
       clock: options.clock,
       log: parts.storage.log,
       routers: this.#routers,
-      payloads: this.#payloads,
       onTick: (nowMs) => this.#tick(nowMs),
+      onInstallation: (group) => this.#installer.install(group as MapGroup | PartitionGroup),
     });
-    this.#mapGroup = new MapGroup(parts.recovered.map, parts.recovered.pastOf(0 as GroupId), {
-      admitsData: () => this.#admitsData(),
-      wake: () => this.#loop.wake(),
-      serving: () => this.#countServing(),
-      dropped: (space) => this.#drops?.begin(space),
-    });
+    this.#mapGroup = this.#makeMapGroup();
     this.#snapshotter = new Snapshotter({
       clock: options.clock,
       storage: parts.storage,
       segmentBytes: options.segmentBytes ?? logSegmentBytes,
-      groups: () => [this.#mapGroup, ...this.#partitions],
+      groups: () => [this.#mapGroup, ...this.#partitionList],
       ...(options.snapshotTailBytes === undefined ? {} : { tailBytes: options.snapshotTailBytes }),
       onFatal: (error) => this.#fail(error),
       onWarning: (message) => options.onWarning?.(message),
     });
-    this.#compactor = new Compactor(options.clock, this.#partitions);
+    this.#compactor = new Compactor(options.clock, this.#partitionList);
     this.map = this.#mapPort();
   }
 
@@ -190,7 +225,7 @@ export class PartitionHost {
       }
       host = new PartitionHost(options, { unlock, storage, recovered });
       if (early !== undefined) throw early;
-      await host.#start(recovered);
+      await host.#start();
       return host;
     } catch (error) {
       if (host !== undefined) host.#stop('failed');
@@ -199,31 +234,14 @@ export class PartitionHost {
     }
   }
 
-  /** The groups' terms are durable, their first entries proposed, applied; then it serves. */
-  async #start(recovered: RecoveredState): Promise<void> {
-    const map = this.#mapGroup;
-    this.#loop.addMap(map);
-    await this.#lead([map], recovered);
-    if (!map.map.founded) await this.#found();
-    for (const partition of partitionIds(map.map.partitions)) {
-      const group = new PartitionGroup({
-        partition,
-        space: recovered.spaceOf(partition),
-        past: recovered.pastOf(partition),
-        hooks: this.#hooks(),
-        pipeline: { entries: inFlightEntriesMax, bytes: inFlightBytesMax },
-        inboxTotal: this.#inboxTotal,
-        hashesCuts: this.#options.hashesCuts ?? false,
-      });
-      this.#partitions.push(group);
+  /** Group 0 first, which says what others there are; alone, until all of them serve. */
+  async #start(): Promise<void> {
+    const { replicas } = this.#recovered;
+    this.#loop.addMap(this.#mapGroup);
+    if (!replicas.has(mapGroup)) {
+      await this.#durable(foundingBatch(mapGroup, this.#founding));
+      this.#passFounding(this.#mapGroup);
     }
-    await this.#lead(this.#partitions, recovered);
-    this.#drops = new SpaceDrops({
-      partitions: map.map.partitions,
-      send: (partition, message) => this.send(partition, hostCoordinator, message),
-      forget: (space) => this.#forget(space),
-    });
-    for (const space of map.map.dropped()) this.#drops.begin(space);
     this.#routers.add({
       id: hostCoordinator,
       deliver: (messages) => {
@@ -231,51 +249,141 @@ export class PartitionHost {
       },
       leadership: () => undefined,
     });
+    if (this.#mapGroup.map.founded) await this.#settled((resolve) => this.#makePartitions(resolve));
+    if (this.#isAlone) {
+      await this.#settled((resolve) => {
+        this.#whenServing = resolve;
+        for (const { replica } of [this.#mapGroup, ...this.#partitionList]) replica.campaign();
+      });
+    }
     this.#state = 'serving';
     this.#loop.startTicks();
   }
 
-  /** Begins a leadership of each group, and waits until each serves. */
-  async #lead(groups: readonly (MapGroup | PartitionGroup)[], past: RecoveredState): Promise<void> {
-    const { clock } = this.#options;
-    const leaderships = groups.map((group) => ({ group, ...past.nextTerm(group.id) }));
-    const hardStates = leaderships.map(({ group, term, lastIndex }) => {
-      return { group: group.id, term, vote: 0, commit: lastIndex };
+  /** Whether every group has its one replica here. */
+  get #isAlone(): boolean {
+    return this.#options.peers === undefined;
+  }
+
+  #durable(batch: LogBatch): Promise<void> {
+    return this.#settled((resolve) => this.#storage.log.append(batch, resolve));
+  }
+
+  #makeMapGroup(): MapGroup {
+    const { map } = this.#recovered;
+    const start = this.#recovered.replicas.get(mapGroup) ?? foundingStart(mapGroup, this.#founding);
+    const group: MapGroup = new MapGroup(map, {
+      replica: this.#makeReplica(start, () => group),
+      past: this.#recovered.pastOf(mapGroup),
+      around: this.#around,
+      hooks: {
+        admitsData: () => this.#admitsData(),
+        wake: () => this.#loop.wake(),
+        serving: () => this.#mapServes(),
+        founded: () => this.#makePartitions(() => this.#lookWhetherServing()),
+        dropped: (space) => this.#drops?.begin(space),
+      },
     });
-    await this.#settled((resolve) =>
-      this.#storage.log.append({ entries: [], hardStates }, resolve),
-    );
-    await this.#settled((resolve) => {
-      this.#servingGroups = 0;
-      this.#started = { groups: groups.length, resolve };
-      for (const { group, term, lastIndex } of leaderships) {
-        const nowMs = clock.monotonicMs();
-        const lastStampMs = group instanceof MapGroup ? group.map.stampMs : group.space.stampMs;
-        const stamps = new StampClock({ lastStampMs, wallMs: clock.wallMs(), nowMs });
-        const payloads = this.#payloads;
-        if (group instanceof MapGroup) {
-          const log = new LoneGroupLog<never>({ group: group.id, term, lastIndex });
-          group.lead({ log, stamps, payloads }, nowMs);
-        } else {
-          const log = new LoneGroupLog<never>({ group: group.id, term, lastIndex });
-          group.lead({ log, stamps, payloads }, nowMs);
-          this.#loop.addPartition(group);
-        }
+    return group;
+  }
+
+  #makeReplica(start: ReplicaStart, group: () => AnyGroup): Replica {
+    const { random, raft } = this.#options;
+    const ports = {
+      send: (message: Message) => this.#sendToPeer(group(), message),
+      stirred: () => this.#loop.stir(group()),
+    };
+    return new Replica(start, ports, { ...raft, random });
+  }
+
+  /** A founder's state machines have nothing to do for a group's first entries. */
+  #passFounding(group: MapGroup | PartitionGroup): void {
+    const state = group instanceof MapGroup ? group.map : group.space;
+    for (const at of this.#founding.replicas.keys()) state.pass((at + 1) as LogIndex);
+  }
+
+  /** The replicas that this node has of the cluster's partitions: recovered ones, and those it founds. */
+  #makePartitions(made: () => void): void {
+    const { partitions } = this.#mapGroup.map;
+    const { replicas, buried } = this.#recovered;
+    const founded: PartitionId[] = [];
+    for (const partition of partitionIds(partitions)) {
+      const start = replicas.get(partition);
+      if (start !== undefined) this.#addPartition(start);
+      else if (!buried.has(partition) && this.#isFounder) founded.push(partition);
+    }
+    this.#startDrops(partitions);
+    const batches = founded.map((partition) => foundingBatch(partition, this.#founding));
+    const batch = {
+      replicas: batches.flatMap((each) => each.replicas ?? []),
+      entries: batches.flatMap((each) => each.entries),
+      hardStates: batches.flatMap((each) => each.hardStates ?? []),
+    };
+    this.#storage.log.append(batch, () => {
+      if (this.#state === 'failed' || this.#state === 'closed') return;
+      for (const partition of founded) {
+        const group = this.#addPartition(foundingStart(partition, this.#founding));
+        this.#passFounding(group);
+        if (this.#isAlone) group.replica.campaign();
       }
-      this.#loop.wake();
+      made();
     });
   }
 
-  async #found(): Promise<void> {
+  get #isFounder(): boolean {
+    return this.#founding.replicas.includes(this.#founding.replica);
+  }
+
+  #addPartition(start: ReplicaStart): PartitionGroup {
+    const partition = start.group as PartitionId;
+    const group: PartitionGroup = new PartitionGroup({
+      replica: this.#makeReplica(start, () => group),
+      around: this.#around,
+      space: this.#recovered.spaceOf(partition),
+      past: this.#recovered.pastOf(partition),
+      hooks: this.#hooks(),
+      pipeline: { entries: inFlightEntriesMax, bytes: inFlightBytesMax },
+      inboxTotal: this.#inboxTotal,
+      hashesCuts: this.#options.hashesCuts ?? false,
+    });
+    this.#partitions.set(partition, group);
+    this.#partitionList.push(group);
+    this.#loop.addPartition(group);
+    return group;
+  }
+
+  #startDrops(partitions: number): void {
+    const { map } = this.#mapGroup;
+    this.#drops = new SpaceDrops({
+      partitions,
+      send: (partition, message) => this.send(partition, hostCoordinator, message),
+      forget: (space) => this.#forget(space),
+    });
+    for (const space of map.dropped()) this.#drops.begin(space);
+  }
+
+  #mapServes(): void {
+    if (this.#mapGroup.map.founded) this.#lookWhetherServing();
+    else this.#found();
+  }
+
+  #found(): void {
     const { random, partitions = limits.partitionCountDefault } = this.#options;
     let clusterId = '';
     for (let word = 0; word < 4; word += 1) {
       clusterId += random.uint32().toString(16).padStart(8, '0');
     }
-    await this.#settled((resolve) => {
-      const command = { kind: 'found', clusterId, partitions } as const;
-      this.#mapGroup.call(command, this.#loop.nowMs, () => resolve());
-    });
+    const command = { kind: 'found', clusterId, partitions } as const;
+    this.#mapGroup.call(command, this.#loop.nowMs, () => undefined);
+  }
+
+  #lookWhetherServing(): void {
+    const { map, epoch } = this.#mapGroup;
+    if (this.#whenServing === undefined || epoch === undefined) return;
+    if (this.#partitionList.length < map.partitions) return;
+    if (this.#partitionList.some((group) => group.epoch === undefined)) return;
+    this.#whenServing();
+    this.#whenServing = undefined;
   }
 
   /** One step of the start, which a fatal error of the log ends. */
@@ -293,7 +401,7 @@ export class PartitionHost {
    */
   send(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
     const group = this.#partition(to);
-    if (this.#state === 'serving') {
+    if (this.#state === 'serving' && group.epoch !== undefined) {
       if (!beginsWork(message) || this.#hasRoom(group, 1)) group.inbox.push(from, message);
       else {
         this.#refusedMessages += 1;
@@ -305,6 +413,80 @@ export class PartitionHost {
     this.#loop.wake();
   }
 
+  /** A message of another replica of a group. */
+  receiveRaft(group: GroupId, message: Message): void {
+    const known = this.#groupOf(group);
+    if (known?.replica.id !== message.to || !this.#runs) return;
+    if (message.kind === MessageKind.voteAnswer && !message.reject) {
+      known.votedFor(message.from, message.term, message.wallMs);
+    }
+    known.replica.step(message);
+  }
+
+  /** A message that brings a snapshot of a group, with its content. */
+  receiveSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void {
+    const known = this.#groupOf(group);
+    if (known?.replica.id !== message.to || !this.#runs) return;
+    void this.#installer.receive(known, message, chunks);
+  }
+
+  /** A message of another partition's leader, for the one that is led here; else it is lost. */
+  receiveLeader(to: PartitionId, message: BetweenLeaders): void {
+    const group = this.#partitions.get(to);
+    if (group?.epoch === undefined || this.#state !== 'serving') return;
+    group.receiveLeader(message);
+    this.#loop.wake();
+  }
+
+  /** Proposes a change of a group's configuration; undefined where the group has no replica here. */
+  proposeChange(group: GroupId, change: Change): ProposeOutcome | undefined {
+    return this.#groupOf(group)?.replica.proposeChange(change);
+  }
+
+  /** Hands a group's leadership to another replica, where it is here. */
+  handOver(group: GroupId, target: number): void {
+    this.#groupOf(group)?.handOver(target, this.#loop.nowMs);
+    this.#loop.wake();
+  }
+
+  /** Makes a replica of a partition that others have founded; it waits for its leader. */
+  createReplica(partition: PartitionId, replica: number, made: () => void): void {
+    assert(!this.#partitions.has(partition), 'a node has one replica of a partition');
+    const batch: LogBatch = {
+      entries: [],
+      replicas: [{ group: partition, replica, state: 'living' }],
+    };
+    this.#storage.log.append(batch, () => {
+      if (!this.#runs) return;
+      this.#addPartition(joiningStart(partition, replica));
+      made();
+    });
+  }
+
+  /** Buries this node's replica of a partition: nothing of it is left, and its id is never used again. */
+  async removeReplica(partition: PartitionId): Promise<void> {
+    const group = this.#partition(partition);
+    this.#loop.removePartition(group);
+    this.#partitions.delete(partition);
+    this.#partitionList.splice(this.#partitionList.indexOf(group), 1);
+    this.#recovered.forget(partition);
+    await this.#storage.bury(partition, group.replica.id);
+  }
+
+  /** What can be seen of a group's replica here. */
+  replicaOf(group: GroupId): Replica | undefined {
+    return this.#groupOf(group)?.replica;
+  }
+
+  /** Whether messages may come in: from the start on, until it ends. */
+  get #runs(): boolean {
+    return this.#state !== 'failed' && this.#state !== 'closed';
+  }
+
+  #groupOf(group: GroupId): MapGroup | PartitionGroup | undefined {
+    return group === mapGroup ? this.#mapGroup : this.#partitions.get(group as PartitionId);
+  }
+
   /** Whether a partition takes new work gladly; while false, routers should slow their callers. */
   ready(partition: PartitionId): boolean {
     return this.#hasRoom(this.#partition(partition), inboxReadyShare);
@@ -314,7 +496,7 @@ export class PartitionHost {
   attach(router: RouterPort): Cancel {
     assert(router.id !== hostCoordinator, 'coordinator 0 is the host itself');
     this.#routers.add(router);
-    for (const { partition, epoch } of this.#partitions) {
+    for (const { partition, epoch } of this.#partitionList) {
       if (epoch !== undefined) router.leadership(partition, epoch);
     }
     let attached = true;
@@ -324,7 +506,9 @@ export class PartitionHost {
       this.#routers.remove(router.id);
       if (this.#state !== 'serving') return;
       // Behind its messages that still wait, so that none of them is left without an owner.
-      for (const { inbox } of this.#partitions) inbox.push(router.id, undefined);
+      for (const { inbox, leader } of this.#partitionList) {
+        if (leader !== undefined) inbox.push(router.id, undefined);
+      }
       this.#loop.wake();
     };
   }
@@ -353,10 +537,10 @@ export class PartitionHost {
     let inboxMessages = 0;
     let inFlightEntries = 0;
     let inFlightBytes = 0;
-    for (const { log, waitingCount } of this.#partitions) {
-      inboxMessages += waitingCount;
-      inFlightEntries += log.inFlightEntries;
-      inFlightBytes += log.inFlightBytes;
+    for (const group of this.#partitionList) {
+      inboxMessages += group.waitingCount;
+      inFlightEntries += group.inFlightEntries;
+      inFlightBytes += group.inFlightBytes;
     }
     return {
       ...this.#loop.stats,
@@ -371,9 +555,9 @@ export class PartitionHost {
     };
   }
 
-  /** A partition's leader counts: waiters, offers, entries in flight, sessions. */
-  leaderStats(partition: PartitionId): ReturnType<PartitionGroup['leader']['stats']> {
-    return this.#partition(partition).leader.stats();
+  /** A partition's leader counts: waiters, offers, entries in flight, sessions. Only where it is led here. */
+  leaderStats(partition: PartitionId): LeaderStats {
+    return present(this.#partition(partition).leader, 'the partition is led here').stats();
   }
 
   /**
@@ -397,6 +581,7 @@ export class PartitionHost {
   async #settleDown(): Promise<void> {
     await this.#loop.drain();
     await this.#snapshotter.stop();
+    this.#loop.writeCommits();
   }
 
   #isFailed(): boolean {
@@ -417,7 +602,7 @@ export class PartitionHost {
   }
 
   #partition(partition: PartitionId): PartitionGroup {
-    return present(this.#partitions[partition - 1], 'the partition exists');
+    return present(this.#partitions.get(partition), 'the partition exists');
   }
 
   #hasRoom(group: PartitionGroup, share: number): boolean {
@@ -432,24 +617,44 @@ export class PartitionHost {
   #hooks(): PartitionHooks {
     return {
       send: (to, message) => this.#routers.send(to, message),
-      sendLeader: (to, message) => {
-        this.#partition(to).receiveLeader(message);
-        this.#loop.wake();
-      },
+      sendLeader: (to, message) => this.#sendLeader(to, message),
       admitsData: () => this.#admitsData(),
       serving: (partition, epoch) => {
         this.#routers.announce(partition, epoch);
-        this.#countServing();
+        this.#lookWhetherServing();
       },
     };
   }
 
-  #countServing(): void {
-    this.#servingGroups += 1;
-    const started = this.#started;
-    if (started === undefined || this.#servingGroups < started.groups) return;
-    this.#started = undefined;
-    started.resolve();
+  #sendLeader(to: PartitionId, message: BetweenLeaders): void {
+    if (this.#partitions.get(to)?.epoch === undefined) this.#options.peers?.sendLeader(to, message);
+    else this.receiveLeader(to, message);
+  }
+
+  #sendToPeer(group: AnyGroup, message: Message): void {
+    const { peers, clock } = this.#options;
+    if (message.kind === MessageKind.voteAnswer) message.wallMs = clock.wallMs();
+    if (message.snapshot === null) peers?.send(group.id, message);
+    else void this.#sendSnapshot(group, message);
+  }
+
+  /** The core hears of a snapshot that was lost after a while: its receiver gets nothing else meanwhile. */
+  async #sendSnapshot(group: AnyGroup, message: Message): Promise<void> {
+    const { clock, peers } = this.#options;
+    const lost = (): void => {
+      if (this.#state === 'serving') group.replica.reportSnapshot(message.to, false);
+    };
+    const chunks: Uint8Array[] = [];
+    try {
+      const keep = (chunk: Uint8Array): void => void chunks.push(chunk.slice());
+      const found = await this.#storage.snapshots.load(group.id, keep);
+      if (found?.mark.index !== message.snapshot?.index) lost();
+      else peers?.sendSnapshot(group.id, message, chunks);
+    } catch {
+      // Damaged or gone meanwhile: another is cut in time.
+      lost();
+    }
+    clock.after(snapshotLostMs, lost);
   }
 
   #tick(nowMs: number): void {

@@ -1,15 +1,18 @@
 import { Writer } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 
-/** Beyond this the buffer of a turn of large tuples is given back. */
-const keptBytesMax = 4 * 1024 * 1024;
+/** Bytes of one buffer: the payloads of some hundred small entries. */
+const bufferBytes = 64 * 1024;
+/** With less room than this left, a payload of the usual size begins the next buffer. */
+const roomBytes = 1_024;
 
 /**
- * Where the payloads of one turn are encoded, one behind the other: an allocation for each would cost
- * more than the encoding. They are views, valid until `clear`, which follows the log's copying them.
+ * Where the payloads of a node's own proposals are encoded, one behind the other: an allocation for each
+ * would cost more than the encoding. They are views, and nothing is written twice: a buffer goes when the
+ * last entry in it has gone.
  */
 export class Payloads {
-  #writer = new Writer(64 * 1024);
+  #writer = new Writer(bufferBytes);
 
   /** What the next payload is written with, between `begin` and `end`. */
   get writer(): Writer {
@@ -18,6 +21,7 @@ export class Payloads {
 
   /** Begins a payload; returns what `end` wants. */
   begin(): number {
+    if (this.#writer.position + roomBytes > bufferBytes) this.#writer = new Writer(bufferBytes);
     return this.#writer.position;
   }
 
@@ -27,11 +31,5 @@ export class Payloads {
     assert(position > start, 'a payload has bytes');
     // A buffer that grows is replaced, and earlier views keep the old one.
     return bytes.subarray(start, position);
-  }
-
-  /** Nobody looks at the payloads any more. */
-  clear(): void {
-    if (this.#writer.bytes.length > keptBytesMax) this.#writer = new Writer(64 * 1024);
-    else this.#writer.reset();
   }
 }

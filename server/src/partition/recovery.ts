@@ -1,12 +1,20 @@
-/** From files to state: snapshots are loaded, and the log's entries after them applied (L2). */
+/**
+ * From files to state: snapshots are loaded, and the entries after them applied as far as they are known to
+ * be committed (L2). What is in the log beyond that is for Raft to decide.
+ */
 import { hash64 } from '@tuplet/proto';
-import { present } from '../base/assert.ts';
+import { assert, present } from '../base/assert.ts';
 import type { Clock, Disk } from '../base/doors.ts';
 import { FormatError } from '../base/format-error.ts';
-import type { GroupId, LogIndex, PartitionId, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, PartitionId } from '../base/ids.ts';
 import { turnSliceMs } from '../base/limits.ts';
 import { ClusterMap } from '../cluster/cluster-map.ts';
 import { decodeMapEntry, decodeMapState } from '../cluster/map-codec.ts';
+import { applyChange } from '../raft/change.ts';
+import { decodeChange } from '../raft/change-codec.ts';
+import { type Configuration, emptyConfiguration } from '../raft/configuration.ts';
+import { decodeConfiguration } from '../raft/configuration-codec.ts';
+import { Entry, noBytes, type Snapshot } from '../raft/message.ts';
 import { readEntry } from '../space/entry-codec.ts';
 import { SnapshotLoader } from '../space/snapshot-load.ts';
 import { Space } from '../space/space.ts';
@@ -17,6 +25,7 @@ import type { SnapshotSummary } from '../storage/snapshot-file.ts';
 import { snapshotName } from '../storage/snapshots.ts';
 import { Storage, type StorageOptions } from '../storage/storage.ts';
 import type { GroupPast } from './group.ts';
+import { isAlone, type ReplicaStart } from './replica.ts';
 import { Slice } from './slice.ts';
 import { StartError } from './start-error.ts';
 
@@ -26,27 +35,18 @@ export interface OpenedData {
   readonly recovered: RecoveredState;
 }
 
-/** Where the next leadership of a group begins. */
-export interface NextTerm {
-  readonly term: Term;
-  /** The last entry there is; all of them are applied. */
-  readonly lastIndex: LogIndex;
-}
-
 const mapGroup = 0 as GroupId;
-const nothing: GroupPast & NextTerm = {
-  tailBytes: 0,
-  snapshotBytes: 0,
-  appliedTerm: 0,
-  term: 1 as Term,
-  lastIndex: 0 as LogIndex,
-};
+const nothing: GroupPast = { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 };
 
 /** The state of all groups as the disk has it. */
 export class RecoveredState {
   map: ClusterMap = new ClusterMap();
   readonly spaces: Map<PartitionId, Space> = new Map();
-  readonly pasts: Map<GroupId, GroupPast & NextTerm> = new Map();
+  readonly pasts: Map<GroupId, GroupPast> = new Map();
+  /** The replicas that live here. */
+  readonly replicas: Map<GroupId, ReplicaStart> = new Map();
+  /** Groups of which a replica lived here, and was removed: its id. */
+  readonly buried: Map<GroupId, number> = new Map();
   readonly #limits: Partial<SpaceLimits>;
 
   constructor(limits: Partial<SpaceLimits> = {}) {
@@ -63,15 +63,16 @@ export class RecoveredState {
     return this.spaces.get(partition) ?? new Space({ partition, limits: this.#limits });
   }
 
+  /** A replica is removed: what was recovered of it is nobody's. */
+  forget(partition: PartitionId): void {
+    this.spaces.delete(partition);
+    this.pasts.delete(partition);
+    this.replicas.delete(partition);
+  }
+
   /** What a group has behind it. */
   pastOf(group: GroupId): GroupPast {
     return this.pasts.get(group) ?? nothing;
-  }
-
-  /** A term above every term of the group that the disk knows of. */
-  nextTerm(group: GroupId): NextTerm {
-    const { term, lastIndex } = this.pasts.get(group) ?? nothing;
-    return { term, lastIndex };
   }
 }
 
@@ -115,6 +116,10 @@ async function open(disk: Disk, clock: Clock, options: OpenDataOptions): Promise
     const slice = new Slice(clock);
     for (const group of recovered) {
       const id = group.hardState.group;
+      if (group.replica?.state !== 'living') {
+        if (group.replica !== undefined) state.buried.set(id, group.replica.replica);
+        continue;
+      }
       const summary = storage.snapshots.newest(id);
       if (summary !== undefined) {
         const one = present(loading.get(id), 'a whole snapshot was read');
@@ -122,7 +127,15 @@ async function open(disk: Disk, clock: Clock, options: OpenDataOptions): Promise
       } else if (id !== mapGroup)
         state.spaces.set(id as PartitionId, state.spaceOf(id as PartitionId));
       loading.delete(id);
-      await replay({ group, summary, state, log: storage.log, slice, clock });
+      await replay({
+        group,
+        replica: group.replica.replica,
+        summary,
+        state,
+        log: storage.log,
+        slice,
+        clock,
+      });
     }
     checkComplete(state);
     return { storage, recovered: state };
@@ -190,52 +203,94 @@ function checkHash(group: GroupId, written: bigint, loaded: bigint): void {
   throw new StartError('DATA_INCOMPLETE', message);
 }
 
-async function replay({
-  group,
-  summary,
-  state,
-  log,
-  slice,
-  clock,
-}: {
+async function replay(options: {
   readonly group: RecoveredGroup;
+  readonly replica: number;
   readonly summary: SnapshotSummary | undefined;
   readonly state: RecoveredState;
   readonly log: WriteAheadLog;
   readonly slice: Slice;
   readonly clock: Clock;
 }): Promise<void> {
-  const id = group.hardState.group;
+  const { group, replica, summary, state, log, slice, clock } = options;
+  const { hardState } = group;
+  const id = hardState.group;
   const apply = applierOf(state, id);
+  const snapshot = summary === undefined ? null : snapshotOf(summary);
+  let configuration = snapshot?.configuration ?? emptyConfiguration;
   let tailBytes = 0;
-  let appliedTerm = summary?.mark.term ?? 0;
+  let applied = 0;
   slice.begin(turnSliceMs);
   for (const entry of group.entries) {
+    // The log of a replica that is alone is committed as far as it goes, whatever it knew of that.
+    if (entry.index > hardState.commit && !isAlone(configuration, replica)) break;
     try {
+      if (entry.kind === 1) configuration = configurationAfter(configuration, entry);
       apply(entry);
     } catch (error) {
       throw placed(error, log.fileOf(id, entry.index));
     }
     tailBytes += entry.payload.length;
-    appliedTerm = entry.term;
+    applied += 1;
     if (!slice.over()) continue;
     // So that a signal to stop is heard while a long log is read.
     await new Promise<void>((resolve) => clock.soon(resolve));
     slice.begin(turnSliceMs);
   }
-  const snapshotBytes = summary?.bytes ?? 0;
-  const term = (Math.max(group.hardState.term, appliedTerm) + 1) as Term;
-  const { lastIndex } = group;
-  state.pasts.set(id, { tailBytes, snapshotBytes, appliedTerm, term, lastIndex });
+  const appliedTerm = group.entries[applied - 1]?.term ?? summary?.mark.term ?? 0;
+  state.pasts.set(id, { tailBytes, snapshotBytes: summary?.bytes ?? 0, appliedTerm });
+  const appliedIndex = (group.base + applied) as LogIndex;
+  // Alone there is nobody who could ask for what is applied.
+  const alone = isAlone(configuration, replica);
+  state.replicas.set(id, {
+    group: id,
+    id: replica,
+    configuration,
+    applied: appliedIndex,
+    log: {
+      hardState: { ...hardState, commit: Math.max(hardState.commit, appliedIndex) },
+      configuration,
+      baseIndex: alone ? appliedIndex : group.base,
+      baseTerm: alone ? appliedTerm : (summary?.mark.term ?? 0),
+      entries: group.entries.slice(alone ? applied : 0).map(entryOf),
+      snapshot,
+    },
+  });
+}
+
+function snapshotOf({ mark, context }: SnapshotSummary): Snapshot {
+  const { index, term } = mark;
+  return { index, term, configuration: decodeConfiguration(context), payload: noBytes };
+}
+
+function configurationAfter(before: Configuration, { payload }: LogEntry): Configuration {
+  const outcome = applyChange(before, decodeChange(payload));
+  assert(outcome.kind === 'changed', 'a committed change can be applied');
+  return outcome.configuration;
+}
+
+function entryOf({ term, index, kind, payload }: LogEntry): Entry {
+  return new Entry(term, index, kind, payload);
 }
 
 function applierOf(state: RecoveredState, group: GroupId): (entry: LogEntry) => void {
   if (group === mapGroup) {
     const { map } = state;
-    return ({ index, payload }) => map.apply(index, decodeMapEntry(payload));
+    return (entry) => {
+      if (isNothing(entry)) map.pass(entry.index);
+      else map.apply(entry.index, decodeMapEntry(entry.payload));
+    };
   }
   const space = state.spaceOf(group as PartitionId);
-  return ({ index, payload }) => space.apply(index, readEntry(payload));
+  return (entry) => {
+    if (isNothing(entry)) space.pass(entry.index);
+    else space.apply(entry.index, readEntry(entry.payload));
+  };
+}
+
+/** Whether an entry is Raft's own: a change, or the empty one with which a term begins. */
+function isNothing({ kind, payload }: LogEntry): boolean {
+  return kind === 1 || payload.length === 0;
 }
 
 /** The map says which groups there are; one that is not in it lost the map. */

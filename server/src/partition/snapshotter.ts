@@ -1,6 +1,5 @@
 import type { Clock } from '../base/doors.ts';
 import { DiskError } from '../base/doors.ts';
-import type { GroupId } from '../base/ids.ts';
 import {
   logBytesShare,
   logSegmentsWanted,
@@ -9,6 +8,8 @@ import {
   snapshotTailBytes,
   snapshotTailShare,
 } from '../base/limits.ts';
+import { encodeConfiguration } from '../raft/configuration-codec.ts';
+import { noBytes } from '../raft/message.ts';
 import { SnapshotDamaged } from '../storage/damage.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Group } from './group.ts';
@@ -69,6 +70,11 @@ export class Snapshotter {
       });
   }
 
+  /** Resolves when nothing is being cut. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
   /** Begins nothing more, gives up what is being cut; resolves when that is done. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -80,8 +86,10 @@ export class Snapshotter {
     let dueGroup: AnyGroup | undefined;
     let dueBytes = 0;
     for (const group of this.#groups()) {
+      // A follower waits for one, and nothing else.
+      if (group.replica.wantsSnapshot) return () => this.#cut(group);
       const beyond = group.tailBytes - this.#measure(group);
-      if (beyond < dueBytes || group.epoch === undefined) continue;
+      if (beyond < dueBytes || group.replica.installation !== undefined) continue;
       dueGroup = group;
       dueBytes = beyond;
     }
@@ -105,7 +113,7 @@ export class Snapshotter {
     const [holder] = log.holders();
     if (holder === undefined) return undefined;
     const group = this.#groups().find(({ id }) => id === holder.group);
-    if (group === undefined || group.epoch === undefined) return undefined;
+    if (group === undefined || group.replica.installation !== undefined) return undefined;
     // Nothing was applied since the newest snapshot: it is made to count twice.
     if (holder.needs === 'repeated-mark') return () => this.#confirm(group);
     return () => this.#cut(group);
@@ -124,12 +132,19 @@ export class Snapshotter {
 
   async #cut(group: AnyGroup): Promise<void> {
     const cut = group.cut();
-    const tailBytes = group.tailBytes;
+    const { tailBytes, installedCount, replica } = group;
+    const { configuration } = replica;
     try {
-      const mark = { group: group.id as GroupId, index: cut.index, term: cut.term };
-      const writer = await this.#storage.snapshots.begin(mark);
+      const { index, term } = cut;
+      const writer = await this.#storage.snapshots.begin(
+        { group: group.id, index, term },
+        { replica: replica.id, context: encodeConfiguration(configuration) },
+      );
       for (;;) {
-        if (this.#stopping) {
+        // One that a leader has sent is newer than what is cut here.
+        const isOvertaken =
+          group.installedCount !== installedCount || replica.installation !== undefined;
+        if (this.#stopping || isOvertaken) {
           await writer.abort();
           return;
         }
@@ -145,6 +160,7 @@ export class Snapshotter {
       group.tailBytes -= tailBytes;
       group.olderTailBytes = tailBytes;
       group.snapshotBytes = bytes;
+      replica.snapshotCut({ index, term, configuration, payload: noBytes });
       this.count += 1;
     } finally {
       cut.end();

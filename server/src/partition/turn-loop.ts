@@ -1,17 +1,18 @@
 import type { Cancel, Clock } from '../base/doors.ts';
-import type { LogIndex } from '../base/ids.ts';
 import {
+  commitWriteMs,
   groupShareMax,
   idleTickMs,
   inFlightBytesTotalMax,
+  raftTickMs,
   tickMs,
   turnSliceMs,
 } from '../base/limits.ts';
-import type { LogBatch, LogEntry } from '../storage/entry.ts';
+import type { LogBatch } from '../storage/entry.ts';
 import type { Group } from './group.ts';
 import type { MapGroup } from './map-group.ts';
 import type { PartitionGroup } from './partition-group.ts';
-import type { Payloads } from './payloads.ts';
+import type { TurnBatch } from './replica.ts';
 import type { Routers } from './routers.ts';
 import { Slice } from './slice.ts';
 
@@ -35,13 +36,7 @@ export interface TurnStats {
 }
 
 /** Any group, where its commands do not matter. */
-type AnyGroup = Group<unknown>;
-
-/** How far one batch brings a group. */
-interface Reach {
-  readonly group: AnyGroup;
-  readonly index: LogIndex;
-}
+export type AnyGroup = Group<unknown>;
 
 /** The turns of a node. DESIGN.md says what a turn does, and in which order. */
 export class TurnLoop {
@@ -56,12 +51,16 @@ export class TurnLoop {
   readonly #clock: Clock;
   readonly #log: TurnLog;
   readonly #routers: Routers;
-  readonly #payloads: Payloads;
   readonly #slice: Slice;
   readonly #onTick: (nowMs: number) => void;
+  readonly #onInstallation: (group: AnyGroup) => void;
   readonly #groups: AnyGroup[] = [];
   readonly #partitions: PartitionGroup[] = [];
+  /** Groups whose replica may want something done. */
+  readonly #stirred: Set<AnyGroup> = new Set();
   #map: MapGroup | undefined;
+  #raftTickAtMs: number;
+  #commitWriteAtMs: number;
   /** Whose turn it is to be first. */
   #first = 0;
   #scheduled = false;
@@ -75,16 +74,19 @@ export class TurnLoop {
     clock: Clock;
     log: TurnLog;
     routers: Routers;
-    payloads: Payloads;
     /** Called at each tick, before its turn. */
     onTick: (nowMs: number) => void;
+    /** A group wants a snapshot installed; called again while it is. */
+    onInstallation: (group: AnyGroup) => void;
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#routers = options.routers;
-    this.#payloads = options.payloads;
     this.#onTick = options.onTick;
+    this.#onInstallation = options.onInstallation;
     this.#slice = new Slice(options.clock);
+    this.#raftTickAtMs = this.#slice.nowMs + raftTickMs;
+    this.#commitWriteAtMs = this.#slice.nowMs + commitWriteMs;
   }
 
   /** Monotonic time, as fresh as the present piece of work. */
@@ -102,6 +104,20 @@ export class TurnLoop {
   addPartition(group: PartitionGroup): void {
     this.#partitions.push(group);
     this.#groups.push(group);
+  }
+
+  /** Drives it no longer: its replica was removed. */
+  removePartition(group: PartitionGroup): void {
+    this.#partitions.splice(this.#partitions.indexOf(group), 1);
+    this.#groups.splice(this.#groups.indexOf(group), 1);
+    this.#stirred.delete(group);
+  }
+
+  /** A group's replica heard something, or changed: it is looked at in the next turn. */
+  stir(group: AnyGroup): void {
+    this.#stirred.add(group);
+    // A turn that runs looks at it before it ends.
+    if (!this.#running) this.wake();
   }
 
   /** A turn is due. Cheap, and may be called any number of times. */
@@ -126,6 +142,13 @@ export class TurnLoop {
     });
   }
 
+  /** Writes the commit indexes that nobody waits for, so that the next start need not ask for them. */
+  writeCommits(): void {
+    const batch: TurnBatch = { entries: [], hardStates: [], works: [] };
+    for (const group of this.#groups) group.replica.takeUnwritten(batch);
+    if (batch.hardStates.length > 0) this.#give(batch);
+  }
+
   /** No turn, tick or answer follows. */
   stop(): void {
     this.#stopped = true;
@@ -140,6 +163,7 @@ export class TurnLoop {
     this.#busySinceTick = true;
     this.stats.turns += 1;
     const startMs = this.#clock.monotonicMs();
+    this.#settleRoles(startMs);
     this.#drain();
     this.#flush();
     this.#append();
@@ -181,10 +205,10 @@ export class TurnLoop {
       again = false;
       for (let count = 0; count < groups.length; count += 1) {
         const group = groups[(this.#first + count) % groups.length];
-        if (group?.log.hasCommitted !== true) continue;
+        if (group?.replica.hasCommitted !== true) continue;
         if (slice.over()) return;
         group.applyCommitted(slice, groupShareMax);
-        if (group.log.hasCommitted) again = true;
+        if (group.replica.hasCommitted) again = true;
       }
     }
   }
@@ -194,21 +218,35 @@ export class TurnLoop {
     for (const group of this.#groups) if (group.touched) group.flush(nowMs);
   }
 
+  /** What groups heard since the last turn may have made leaders of them, or of others. */
+  #settleRoles(nowMs: number): void {
+    for (const group of this.#stirred) group.settleRole(nowMs);
+    for (const group of this.#partitions) group.goOnHandingOver(nowMs);
+  }
+
+  /** Carries out what the replicas want, and gives what they want written to the log as one batch. */
   #append(): void {
-    const entries: LogEntry[] = [];
-    const reaches: Reach[] = [];
-    for (const group of this.#groups) {
-      if (group.log.drainUnwritten(entries)) reaches.push({ group, index: group.log.lastIndex });
+    const batch: TurnBatch = { entries: [], hardStates: [], works: [] };
+    while (this.#stirred.size > 0) {
+      const stirred = [...this.#stirred];
+      this.#stirred.clear();
+      for (const group of stirred) {
+        group.replica.collect(batch);
+        group.settleRole(this.#slice.nowMs);
+        if (group.replica.installation !== undefined) this.#onInstallation(group);
+      }
     }
-    if (entries.length === 0) return;
+    if (batch.works.length > 0) this.#give(batch);
+  }
+
+  #give({ entries, hardStates, works }: TurnBatch): void {
     this.stats.batches += 1;
     this.stats.entries += entries.length;
     for (const entry of entries) this.stats.bytes += entry.payload.length;
-    this.#log.append({ entries }, () => {
-      for (const { group, index } of reaches) group.log.written(index);
-      this.wake();
+    this.#log.append({ entries, hardStates }, () => {
+      if (this.#stopped) return;
+      for (const { replica, work } of works) replica.written(work);
     });
-    this.#payloads.clear();
   }
 
   #wakeObservers(): void {
@@ -218,29 +256,29 @@ export class TurnLoop {
 
   /** Whether another turn can do something before anything happens outside. */
   #hasWork(): boolean {
-    if (this.#routers.wantsDelivery) return true;
-    for (const group of this.#groups) if (group.touched || group.log.hasCommitted) return true;
+    if (this.#routers.wantsDelivery || this.#stirred.size > 0) return true;
+    for (const group of this.#groups) if (group.touched || group.replica.hasCommitted) return true;
     if (this.#inFlightBytes() >= inFlightBytesTotalMax) return false;
     for (const group of this.#partitions) if (group.wantsDrain) return true;
     return false;
   }
 
   #isDrained(): boolean {
-    for (const group of this.#groups) if (group.log.inFlightEntries > 0) return false;
+    for (const group of this.#groups) if (group.inFlightEntries > 0) return false;
     for (const group of this.#partitions) if (group.waitingCount > 0) return false;
     return true;
   }
 
   #inFlightBytes(): number {
     let bytes = 0;
-    for (const group of this.#groups) bytes += group.log.inFlightBytes;
+    for (const group of this.#groups) bytes += group.inFlightBytes;
     return bytes;
   }
 
   /** Often while something was done or an offer runs out soon; rarely on an idle node. */
   #armTick(): void {
     let busy = this.#busySinceTick;
-    for (const group of this.#partitions) if (group.leader.hasOffers) busy = true;
+    for (const group of this.#partitions) if (group.leader?.hasOffers === true) busy = true;
     this.#busySinceTick = false;
     this.#cancelTick = this.#clock.after(busy ? tickMs : idleTickMs, () => this.#tick());
   }
@@ -248,6 +286,7 @@ export class TurnLoop {
   #tick(): void {
     if (this.#stopped) return;
     const nowMs = this.#clock.monotonicMs();
+    this.#tickReplicas(nowMs);
     for (const group of this.#partitions) group.tick(nowMs);
     this.#onTick(nowMs);
     const busy = this.#busySinceTick;
@@ -258,6 +297,18 @@ export class TurnLoop {
       this.#busySinceTick = busy;
     }
     this.#armTick();
+  }
+
+  /** Ticks that a stall has swallowed are not made up for: what their messages would say is still to be read. */
+  #tickReplicas(nowMs: number): void {
+    if (nowMs >= this.#raftTickAtMs) {
+      this.#raftTickAtMs = nowMs + raftTickMs;
+      for (const group of this.#groups) group.replica.tick();
+    }
+    if (nowMs >= this.#commitWriteAtMs) {
+      this.#commitWriteAtMs = nowMs + commitWriteMs;
+      this.writeCommits();
+    }
   }
 }
 

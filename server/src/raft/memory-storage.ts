@@ -1,35 +1,71 @@
 import { assert, present } from '../base/assert.ts';
 import { type Configuration, emptyConfiguration } from './configuration.ts';
-import { type Entry, entryBytes, type HardState, noBytes, type Snapshot } from './message.ts';
+import { type Entry, entryBytes, type HardState, type Snapshot } from './message.ts';
 import { compacted, type RaftStorage, unavailable } from './storage.ts';
 
+/** What a durable log holds at a start. */
+export interface StoredLog {
+  readonly hardState: HardState;
+  /** That of the state machine at the index which the core is told as applied; null: the snapshot's. */
+  readonly configuration: Configuration | null;
+  /** The index before the first entry, and the term there; 0 and 0 where nothing is compacted. */
+  readonly baseIndex: number;
+  readonly baseTerm: number;
+  readonly entries: readonly Entry[];
+  /** The newest snapshot; null: there is none. */
+  readonly snapshot: Snapshot | null;
+}
+
+const nothing: StoredLog = {
+  hardState: { term: 0, vote: 0, commit: 0 },
+  configuration: null,
+  baseIndex: 0,
+  baseTerm: 0,
+  entries: [],
+  snapshot: null,
+};
+
 /**
- * A group's durable log in memory: the snapshot it begins with, and the entries after it. Its caller
+ * A group's durable log in memory: the entries after some index, and the newest snapshot. Its caller
  * changes it when the same change is durable on disk.
  *
- * Invariant: entries[i] has index `snapshot.index + 1 + i`.
+ * Invariant: entries[i] has index `base + 1 + i`.
  */
 export class MemoryStorage implements RaftStorage {
-  #hardState: HardState = { term: 0, vote: 0, commit: 0 };
-  #snapshot: Snapshot = { index: 0, term: 0, configuration: emptyConfiguration, payload: noBytes };
-  #entries: Entry[] = [];
+  #hardState: HardState;
+  readonly #configuration: Configuration | null;
+  #baseIndex: number;
+  #baseTerm: number;
+  #entries: Entry[];
+  #snapshot: Snapshot | null;
+  #isSnapshotWanted = false;
+
+  constructor(start: StoredLog = nothing) {
+    this.#hardState = start.hardState;
+    this.#configuration = start.configuration;
+    this.#baseIndex = start.baseIndex;
+    this.#baseTerm = start.baseTerm;
+    this.#entries = [...start.entries];
+    this.#snapshot = start.snapshot;
+  }
 
   initialState(): { readonly hardState: HardState; readonly configuration: Configuration } {
-    return { hardState: this.#hardState, configuration: this.#snapshot.configuration };
+    const configuration = this.#configuration ?? this.#snapshot?.configuration;
+    return { hardState: this.#hardState, configuration: configuration ?? emptyConfiguration };
   }
 
   firstIndex(): number {
-    return this.#snapshot.index + 1;
+    return this.#baseIndex + 1;
   }
 
   lastIndex(): number {
-    return this.#snapshot.index + this.#entries.length;
+    return this.#baseIndex + this.#entries.length;
   }
 
   term(index: number): number {
-    const at = index - this.#snapshot.index;
+    const at = index - this.#baseIndex;
     if (at < 0) return compacted;
-    if (at === 0) return this.#snapshot.term;
+    if (at === 0) return this.#baseTerm;
     return at > this.#entries.length ? unavailable : this.#at(at - 1).term;
   }
 
@@ -46,8 +82,17 @@ export class MemoryStorage implements RaftStorage {
     return this.#entries.slice(from, end);
   }
 
+  /** Null as well where the log no longer goes on from the newest: another is to be cut. */
   snapshot(): Snapshot | null {
-    return this.#snapshot.index === 0 ? null : this.#snapshot;
+    const snapshot = this.#snapshot;
+    if (snapshot !== null && snapshot.index >= this.#baseIndex) return snapshot;
+    this.#isSnapshotWanted = true;
+    return null;
+  }
+
+  /** Whether one was asked for, and there was none to give. */
+  get isSnapshotWanted(): boolean {
+    return this.#isSnapshotWanted;
   }
 
   /** A new hard state is durable. */
@@ -68,18 +113,32 @@ export class MemoryStorage implements RaftStorage {
 
   /** A snapshot from a leader is durable; it takes the place of the whole log. */
   install(snapshot: Snapshot): void {
-    assert(snapshot.index > this.#snapshot.index, 'a snapshot moves forward');
+    assert(snapshot.index > this.#baseIndex, 'a snapshot moves forward');
     this.#snapshot = snapshot;
+    this.#baseIndex = snapshot.index;
+    this.#baseTerm = snapshot.term;
     this.#entries = [];
   }
 
   /** A snapshot of one's own is durable; entries up to it go. It must not lead past what is applied. */
   compact(snapshot: Snapshot): void {
     assert(snapshot.index <= this.lastIndex(), 'what is compacted is in the log');
-    if (snapshot.index <= this.#snapshot.index) return;
-    assert(snapshot.term === this.term(snapshot.index), 'a snapshot is of this log');
-    this.#entries.splice(0, snapshot.index - this.#snapshot.index);
+    if (this.#snapshot !== null && snapshot.index <= this.#snapshot.index) return;
+    const term = this.term(snapshot.index);
+    assert(term === compacted || term === snapshot.term, 'a snapshot is of this log');
     this.#snapshot = snapshot;
+    this.#isSnapshotWanted = false;
+    this.trim(snapshot.index);
+  }
+
+  /** Entries up to an index go, which is applied; nobody will ask for them, or gets a snapshot. */
+  trim(index: number): void {
+    if (index <= this.#baseIndex) return;
+    assert(index <= this.lastIndex(), 'what is trimmed is in the log');
+    this.#baseTerm = this.term(index);
+    if (index === this.lastIndex()) this.#entries.length = 0;
+    else this.#entries.splice(0, index - this.#baseIndex);
+    this.#baseIndex = index;
   }
 
   #at(position: number): Entry {

@@ -120,6 +120,8 @@ export class Message {
   /** vote: the leader itself asked for this election, so nobody defends it. */
   forced = false;
   snapshot: Snapshot | null = null;
+  /** voteAnswer: the voter's wall clock, which its host puts there and the candidate's host reads. */
+  wallMs = 0;
 
   constructor(kind: MessageKind, from: number, to: number, term: number) {
     this.kind = kind;

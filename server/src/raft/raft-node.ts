@@ -7,6 +7,7 @@ import {
   appliedTo,
   applyChangeEntry,
   type ProposeOutcome,
+  proposalsStopped,
   snapshotInstalled,
   startConfiguration,
 } from './membership.ts';
@@ -25,7 +26,7 @@ import type { RaftOptions } from './options.ts';
 import { type Progress, ProgressState } from './progress.ts';
 import { propose, proposeEncodedChange } from './propose.ts';
 import type { ReadState } from './read-index.ts';
-import { type ReadOutcome, readIndex, wantsReadRound } from './reads.ts';
+import { answersAlone, type ReadOutcome, readIndex, wantsReadRound } from './reads.ts';
 import type { AppendWork, ApplyWork, Ready, SoftState, StableMark } from './ready.ts';
 import { broadcastHeartbeat } from './replication.ts';
 import { RaftState, Role } from './state.ts';
@@ -153,6 +154,21 @@ export class RaftNode {
   /** The caller applies an entry of kind `change`: from now on that is the configuration. */
   applyChange(entry: Entry): Configuration {
     return applyChangeEntry(this.#raft, entry);
+  }
+
+  /** Whether a proposal would be logged, but for the bound of the uncommitted log. */
+  get admitsProposals(): boolean {
+    return this.#raft.role === Role.leader && proposalsStopped(this.#raft) === undefined;
+  }
+
+  /** Whether this replica knows, without asking anybody, that it leads at this moment. */
+  get confirmsAlone(): boolean {
+    return this.#raft.role === Role.leader && answersAlone(this.#raft);
+  }
+
+  /** Leader: leads no longer in this term; whoever is elected next, it may be this one, has another. */
+  resign(): void {
+    if (this.#raft.role === Role.leader) becomeFollower(this.#raft, this.#raft.term, noReplica);
   }
 
   /** Asks for an index from which on a read is linearizable; it comes in a Ready, with the token. */

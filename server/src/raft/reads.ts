@@ -78,7 +78,7 @@ function leaderRead(raft: RaftState, read: PendingRead): ReadOutcome {
 }
 
 /** Whether a leader may answer without asking: it is the only voter, or has the lease. */
-function answersAlone(raft: RaftState): boolean {
+export function answersAlone(raft: RaftState): boolean {
   // Before an entry of its own term is committed, a leader does not know what is (§6.4, step 1).
   if (!raft.hasCommittedInTerm()) return false;
   if (raft.tracker.isSingleton() && raft.self()?.learner === false) return true;

@@ -88,6 +88,13 @@ export class Space {
     return outcome;
   }
 
+  /** The next entry means nothing here: a term began with it, or the group's configuration changed. */
+  pass(index: LogIndex): void {
+    const state = this.#state;
+    assert(index === state.appliedIndex + 1, 'entries are applied in order, each once');
+    state.appliedIndex = index;
+  }
+
   // What the leader and readers look at.
 
   get partition(): PartitionId {

@@ -1,0 +1,78 @@
+/** How a group begins: with the same first entries on the disks of all who found it. */
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import { StepKind, Transition } from '../raft/change.ts';
+import { encodeChange } from '../raft/change-codec.ts';
+import { configurationOf, emptyConfiguration } from '../raft/configuration.ts';
+import { Entry, EntryKind, noBytes } from '../raft/message.ts';
+import type { LogBatch } from '../storage/entry.ts';
+import { logEntryOf, type ReplicaStart } from './replica.ts';
+
+/** Who founds the groups of a cluster. */
+export interface Founding {
+  /** The id of this node's first replica of each group. */
+  readonly replica: number;
+  /** The ids of all founders' first replicas, this one's among them; ascending. */
+  readonly replicas: readonly number[];
+}
+
+/** A node that is alone founds by itself. */
+export const lone: Founding = { replica: 1, replicas: [1] };
+
+/** The term of a group's first entries; nobody was elected in it. */
+const foundingTerm = 1 as Term;
+
+/** The first entries of a group: one that adds each founder, all of them committed from the start. */
+function foundingEntries(replicas: readonly number[]): Entry[] {
+  return replicas.map((replica, at) => {
+    const steps = [{ kind: StepKind.voter, replica }];
+    const payload = encodeChange({ transition: Transition.auto, steps, context: noBytes });
+    return new Entry(foundingTerm, at + 1, EntryKind.change, payload);
+  });
+}
+
+/** What makes a founder's replica of a group durable, before its first answer. */
+export function foundingBatch(group: GroupId, { replica, replicas }: Founding): LogBatch {
+  return {
+    replicas: [{ group, replica, state: 'living' }],
+    entries: foundingEntries(replicas).map((entry) => logEntryOf(group, entry)),
+    hardStates: [{ group, term: foundingTerm, vote: 0, commit: replicas.length as LogIndex }],
+  };
+}
+
+/** A founder's replica, once that is durable and its state machine has passed the first entries. */
+export function foundingStart(group: GroupId, { replica, replicas }: Founding): ReplicaStart {
+  const configuration = configurationOf(replicas);
+  const applied = replicas.length as LogIndex;
+  return {
+    group,
+    id: replica,
+    configuration,
+    applied,
+    log: {
+      hardState: { term: foundingTerm, vote: 0, commit: applied },
+      configuration,
+      baseIndex: 0,
+      baseTerm: 0,
+      entries: foundingEntries(replicas),
+      snapshot: null,
+    },
+  };
+}
+
+/** A replica that joins a group which others have founded: it knows nothing yet. */
+export function joiningStart(group: GroupId, replica: number): ReplicaStart {
+  return {
+    group,
+    id: replica,
+    configuration: emptyConfiguration,
+    applied: 0 as LogIndex,
+    log: {
+      hardState: { term: 0, vote: 0, commit: 0 },
+      configuration: emptyConfiguration,
+      baseIndex: 0,
+      baseTerm: 0,
+      entries: [],
+      snapshot: null,
+    },
+  };
+}

@@ -1,0 +1,165 @@
+import { hash64 } from '@tuplet/proto';
+import { assert, present } from '../base/assert.ts';
+import { DiskError } from '../base/doors.ts';
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import { ClusterMap } from '../cluster/cluster-map.ts';
+import { decodeMapState } from '../cluster/map-codec.ts';
+import { encodeConfiguration } from '../raft/configuration-codec.ts';
+import type { Message, Snapshot } from '../raft/message.ts';
+import { SnapshotLoader } from '../space/snapshot-load.ts';
+import { Space } from '../space/space.ts';
+import type { SpaceLimits } from '../space/space-state.ts';
+import type { LogEntry, SnapshotMark } from '../storage/entry.ts';
+import type { SnapshotWriter } from '../storage/snapshot-writer.ts';
+import type { Storage } from '../storage/storage.ts';
+import { MapGroup } from './map-group.ts';
+import type { PartitionGroup } from './partition-group.ts';
+import { logEntryOf, type TurnBatch } from './replica.ts';
+
+/** A state that a leader has sent: in a file that has no name yet, and in memory. */
+interface Staged {
+  readonly snapshot: Snapshot;
+  readonly writer: SnapshotWriter;
+  readonly state: Space | ClusterMap;
+  readonly stateHash: bigint;
+  isInstalling: boolean;
+}
+
+/**
+ * Snapshots from leaders, on their way to become the state of a replica here: written to a file, told to
+ * the core, and if it wants them, given their name, their mark in the log, and the place of the state.
+ */
+export class SnapshotInstaller {
+  /** Installed. */
+  count = 0;
+  readonly #storage: Storage;
+  readonly #limits: Partial<SpaceLimits>;
+  readonly #quiet: () => Promise<void>;
+  readonly #onFatal: (error: Error) => void;
+  readonly #onInstalled: (group: MapGroup | PartitionGroup) => void;
+  readonly #staged = new Map<GroupId, Staged>();
+  readonly #receiving = new Set<GroupId>();
+
+  constructor(options: {
+    storage: Storage;
+    limits: Partial<SpaceLimits>;
+    onFatal: (error: Error) => void;
+    /** Resolves when no snapshot of one's own is being cut any more: an older mark must not come last. */
+    quiet: () => Promise<void>;
+    /** The group's state is the snapshot's now. */
+    onInstalled: (group: MapGroup | PartitionGroup) => void;
+  }) {
+    this.#storage = options.storage;
+    this.#limits = options.limits;
+    this.#quiet = options.quiet;
+    this.#onFatal = options.onFatal;
+    this.#onInstalled = options.onInstalled;
+  }
+
+  /** Takes a snapshot in, then the message that brought it; a further one meanwhile is passed over. */
+  async receive(
+    group: MapGroup | PartitionGroup,
+    message: Message,
+    chunks: readonly Uint8Array[],
+  ): Promise<void> {
+    const snapshot = present(message.snapshot, 'the message brings a snapshot');
+    const { id } = group;
+    if (this.#receiving.has(id) || this.#staged.get(id)?.isInstalling === true) return;
+    // What cannot be of use is not worth a file.
+    if (snapshot.index <= group.appliedIndex) {
+      group.replica.step(message);
+      return;
+    }
+    this.#receiving.add(id);
+    try {
+      await this.#drop(id);
+      this.#staged.set(id, await this.#stage(group, snapshot, chunks));
+      group.replica.step(message);
+    } catch (error) {
+      // A disk without room: the leader sends it again.
+      if (!(error instanceof DiskError && error.kind === 'full')) this.#fail(error);
+    } finally {
+      this.#receiving.delete(id);
+    }
+  }
+
+  /** The core wants a snapshot installed; called again while it is. */
+  install(group: MapGroup | PartitionGroup): void {
+    const staged = this.#staged.get(group.id);
+    const { snapshot, work } = present(group.replica.installation, 'there is one to install');
+    assert(staged?.snapshot === snapshot, 'what is installed was staged');
+    if (staged.isInstalling) return;
+    staged.isInstalling = true;
+    const entries = work.entries.map((entry) => logEntryOf(group.id, entry));
+    this.#complete(group, staged, entries).catch((error: unknown) => this.#fail(error));
+  }
+
+  async #stage(
+    group: MapGroup | PartitionGroup,
+    snapshot: Snapshot,
+    chunks: readonly Uint8Array[],
+  ): Promise<Staged> {
+    const mark = markOf(group.id, snapshot);
+    const writer = await this.#storage.snapshots.begin(mark, {
+      replica: group.replica.id,
+      context: encodeConfiguration(snapshot.configuration),
+    });
+    for (const chunk of chunks) await writer.add(chunk);
+    if (group instanceof MapGroup) {
+      const bytes = present(chunks[0], 'a map is one chunk');
+      const state = new ClusterMap(decodeMapState(bytes));
+      return { snapshot, writer, state, stateHash: hash64(bytes), isInstalling: false };
+    }
+    const loader = new SnapshotLoader(this.#limits);
+    for (const chunk of chunks) loader.add(chunk);
+    const state = new Space(loader.finish());
+    return { snapshot, writer, state, stateHash: 0n, isInstalling: false };
+  }
+
+  async #complete(
+    group: MapGroup | PartitionGroup,
+    staged: Staged,
+    entries: readonly LogEntry[],
+  ): Promise<void> {
+    const { writer, stateHash, state, snapshot } = staged;
+    const { log } = this.#storage;
+    await this.#quiet();
+    const batch: TurnBatch = { entries: [], hardStates: [], works: [] };
+    group.replica.takeUnwritten(batch);
+    const { hardStates } = batch;
+    // The term first: after a crash no log may end in a later one. What is committed is not there yet.
+    const commit = group.appliedIndex;
+    const terms = hardStates.map((state) => ({ ...state, commit }));
+    await new Promise<void>((resolve) => log.append({ entries: [], hardStates: terms }, resolve));
+    const { bytes } = await writer.finish(stateHash);
+    const marks = [markOf(group.id, snapshot)];
+    await new Promise<void>((resolve) => log.append({ entries, hardStates, marks }, resolve));
+    const past = { tailBytes: 0, snapshotBytes: bytes, appliedTerm: snapshot.term as Term };
+    if (group instanceof MapGroup) {
+      assert(state instanceof ClusterMap, 'the map is a map');
+      group.replaceState(state, past);
+    } else {
+      assert(state instanceof Space, 'a partition has a space');
+      group.replaceState(state, past);
+    }
+    group.replica.installed();
+    this.#staged.delete(group.id);
+    this.count += 1;
+    this.#onInstalled(group);
+    await this.#storage.snapshots.retire(group.id);
+  }
+
+  async #drop(group: GroupId): Promise<void> {
+    const staged = this.#staged.get(group);
+    this.#staged.delete(group);
+    await staged?.writer.abort();
+  }
+
+  #fail(error: unknown): void {
+    this.#onFatal(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+function markOf(group: GroupId, { index, term }: Snapshot): SnapshotMark {
+  return { group, index: index as LogIndex, term: term as Term };
+}
