@@ -167,6 +167,19 @@ assert(logFrameBytesMax > logPayloadBytesMax, 'an entry fits a frame');
 assert(logSegmentBytes >= 2 * logFrameBytesMax, 'a frame fits a segment');
 assert(logSegmentBytesMin > groupMax * 80 * 2, 'a head fits the smallest segment');
 
+// Transport.
+
+/** Raft messages of one batch between two nodes: some 16 of each of 257 groups, more than a turn makes. */
+export const raftBatchMessagesMax = 4_096;
+/**
+ * Bytes of such a batch: the largest single message (an append with one of the largest entries) and as
+ * much again, so that what is queued behind it need not wait for another one.
+ */
+export const raftBatchBytesMax: number = 8 * mebibyte;
+
+assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
+assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
+
 // Space.
 
 /** Tuple ids of one item of a snapshot, of those that are to be given back: some 8 KiB at most. */
