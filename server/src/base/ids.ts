@@ -5,6 +5,8 @@
 import { assert } from './assert.ts';
 import type { Brand } from './brand.ts';
 
+/** A server process of a cluster, from 1; never reused. */
+export type NodeId = Brand<number, 'NodeId'>;
 /** A Raft group of the node's log: 0 is the cluster map, the others are partitions. */
 export type GroupId = Brand<number, 'GroupId'>;
 /** A partition, 1 to 256. */

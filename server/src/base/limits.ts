@@ -113,6 +113,31 @@ assert(compactPieceRows <= compactRows, 'a tick compacts at least a piece');
 /** Highest group: 0 is the cluster map, 1..256 are partitions. */
 export const groupMax = 256;
 
+// Raft, of one group each.
+
+/** Ticks of an election timeout, drawn from so many to twice as many: ten heartbeats may be lost. */
+export const electionTicks = 10;
+/** Bytes of entries in one append: some milliseconds of a gigabit link, so that heartbeats get through. */
+export const appendBytesMax: number = mebibyte;
+/** Bytes of entries handed out to be applied: one of the largest, and another meanwhile. */
+export const applyingBytesMax: number = 8 * mebibyte;
+/** Bytes of a leader's uncommitted log: all that a partition may have in flight, twice (a new leader's too). */
+export const uncommittedBytesMax: number = 64 * mebibyte;
+/** Appends on their way to one follower: a turn each, for as long as a slow round trip. */
+export const inflightAppendsMax = 256;
+/** Bytes on their way to one follower: a tenth of a second of a gigabit link. */
+export const inflightAppendBytesMax: number = 16 * mebibyte;
+/** Reads that wait for a round: all that a node's clients can have open, over 4 busy groups. */
+export const raftReadsMax = 65_536;
+/** Rounds of reads under way: so many round trips overlap; further reads share the next one. */
+export const readRoundsMax = 8;
+/** Bytes of entries looked at in one go where a log is searched: no more than one append. */
+export const logScanBytes: number = mebibyte;
+
+assert(applyingBytesMax >= appendBytesMax, 'what one append brings is applied in one go');
+assert(inflightAppendBytesMax >= appendBytesMax, 'a full append may be on its way');
+assert(uncommittedBytesMax >= inFlightBytesMax, 'a partition may fill its pipeline');
+
 // Storage.
 
 /** Bytes of a log segment: large enough that a roll is rare, small enough that two spares are no burden. */
@@ -151,6 +176,19 @@ export const snapshotReserveBytesMin: number = 8 * mebibyte;
 assert(logFrameBytesMax > logPayloadBytesMax, 'an entry fits a frame');
 assert(logSegmentBytes >= 2 * logFrameBytesMax, 'a frame fits a segment');
 assert(logSegmentBytesMin > groupMax * 88 * 2, 'a head fits the smallest segment');
+
+// Transport.
+
+/** Raft messages of one batch between two nodes: some 16 of each of 257 groups, more than a turn makes. */
+export const raftBatchMessagesMax = 4_096;
+/**
+ * Bytes of such a batch: the largest single message (an append with one of the largest entries) and as
+ * much again, so that what is queued behind it need not wait for another one.
+ */
+export const raftBatchBytesMax: number = 8 * mebibyte;
+
+assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
+assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
 
 // Space.
 

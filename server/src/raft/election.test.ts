@@ -89,6 +89,22 @@ test('nobody leads before its own vote is durable, however many others have vote
   t.is(one.node.role, Role.leader);
 });
 
+test('a leader of an earlier term learns of the later one, whatever votes are checked by', (t) => {
+  for (const checked of [true, false]) {
+    const group = new TestGroup(3, { preVote: false, checkQuorum: checked });
+    const one = group.elect(1);
+    group.cut.add(3);
+    group.replica(3).node.campaign();
+    group.settle();
+    group.cut.clear();
+    t.true(one.node.term < group.replica(3).node.term);
+    one.tick();
+    group.settle();
+    t.is(one.node.term, group.replica(3).node.term);
+    t.is(one.node.role, Role.follower);
+  }
+});
+
 test('a pre-vote moves neither terms nor votes (thesis 9.6)', (t) => {
   const group = new TestGroup(3);
   group.elect(1);

@@ -70,7 +70,30 @@ function askForVotes(
     message.logTerm = raft.log.lastTerm();
     message.forced = forced;
     message.context = raft.life;
+    tellCommitted(raft, message);
     raft.send(message);
+  }
+}
+
+/**
+ * Who asks for votes, and who refuses one, says what is committed. One that has the change which removed
+ * another, but has not heard that it is committed, counts by the configuration before, and may need the
+ * vote of that other one, whose log may be longer, and which never campaigns again.
+ */
+function tellCommitted({ log }: RaftState, message: Message): void {
+  message.commit = log.committed;
+  message.commitTerm = log.term(log.committed);
+}
+
+/** A vote or its refusal tells what is committed. A leader knows best itself. */
+export function hearCommitted(raft: RaftState, { commit, commitTerm }: Message): void {
+  const { log } = raft;
+  if (raft.role === Role.leader || commit <= log.committed) return;
+  if (!log.matches(commit, commitTerm)) return;
+  log.commitTo(commit);
+  // What it asks for by the configuration before is asked for in vain.
+  if (raft.role !== Role.follower && log.hasUnappliedChange()) {
+    becomeFollower(raft, raft.term, noReplica);
   }
 }
 
@@ -108,6 +131,7 @@ export function handleVote(raft: RaftState, message: Message): void {
   );
   answer.reject = !granted;
   answer.context = message.context;
+  if (!granted) tellCommitted(raft, answer);
   raft.send(answer);
   if (!granted || preVote) return;
   raft.electionElapsed = 0;
@@ -119,6 +143,7 @@ export function refuseOldPreVote(raft: RaftState, message: Message): void {
   const answer = new Message(MessageKind.preVoteAnswer, raft.id, message.from, raft.term);
   answer.reject = true;
   answer.context = message.context;
+  tellCommitted(raft, answer);
   raft.send(answer);
 }
 

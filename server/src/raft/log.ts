@@ -1,10 +1,8 @@
 import { assert } from '../base/assert.ts';
+import { logScanBytes } from '../base/limits.ts';
 import { type Entry, EntryKind, entriesBytes, noEntries, type Snapshot } from './message.ts';
 import { compacted, type RaftStorage, unavailable } from './storage.ts';
 import { Unstable } from './unstable.ts';
-
-/** Entries looked at in one go where the log is searched. */
-const scanBytes = 1_048_576;
 
 /**
  * One replica's log: the durable part in the caller's storage, the rest in `unstable`.
@@ -176,7 +174,7 @@ export class RaftLog {
   /** Whether a change of the configuration is committed and not yet applied. */
   hasUnappliedChange(): boolean {
     for (let low = this.#applied + 1; low <= this.committed; ) {
-      const page = this.#slice(low, this.committed + 1, scanBytes);
+      const page = this.#slice(low, this.committed + 1, logScanBytes);
       for (const entry of page) if (entry.kind === EntryKind.change) return true;
       low += page.length;
     }
@@ -187,7 +185,7 @@ export class RaftLog {
   lastUnappliedChange(): Entry | undefined {
     let found: Entry | undefined;
     for (let low = this.#applied + 1; low <= this.lastIndex(); ) {
-      const page = this.entriesFrom(low, scanBytes);
+      const page = this.entriesFrom(low, logScanBytes);
       for (const entry of page) if (entry.kind === EntryKind.change) found = entry;
       low += page.length;
     }

@@ -10,7 +10,7 @@ import {
 } from './change.ts';
 import { decodeChange, encodeChange } from './change-codec.ts';
 import { assertConfiguration, configurationOf, isJoint, isMember } from './configuration.ts';
-import { EntryKind, noBytes } from './message.ts';
+import { EntryKind, Message, MessageKind, noBytes } from './message.ts';
 import { Role } from './state.ts';
 import { TestGroup } from './testing-group.ts';
 
@@ -287,6 +287,51 @@ test('who stays alone gets on though the leader that left crashed before anybody
   t.is(group.propose(2, 'a'), 'appended');
   group.settle();
   t.deepEqual(group.texts(2), ['a']);
+});
+
+test('who stays alone hears from who was removed, and whose log is longer, that it was', (t) => {
+  const group = new TestGroup(2, { preVote: false });
+  const [one, two] = [group.replica(1), group.elect(2)];
+  two.node.proposeChange(change([remove(1)]));
+  two.run();
+  // One has this sooner than the disk of two.
+  group.propose(2, 'longer');
+  two.takeReady();
+  for (const replica of [one, two, one]) {
+    group.collect();
+    while (group.deliver());
+    if (replica === one) one.run();
+    else while (two.takeReady());
+  }
+  t.deepEqual(one.configuration, configurationOf([2]));
+  two.restart();
+  t.deepEqual(two.configuration, configurationOf([1, 2]), 'it does not know that it is alone');
+  t.true(two.node.lastIndex < one.node.lastIndex);
+  t.is(one.node.campaign(), 'not-promotable');
+  group.tick(60);
+  t.is(two.node.role, Role.leader);
+  t.deepEqual(two.configuration, configurationOf([2]));
+});
+
+test('what a vote tells to be committed is believed of the same entry only', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  group.cut.add(2);
+  group.cut.add(3);
+  group.propose(1, 'a');
+  group.settle();
+  const { committed, lastIndex, term } = one.node.status();
+  t.true(committed < lastIndex);
+  const tell = (commit: number, commitTerm: number): number => {
+    one.restart();
+    const request = new Message(MessageKind.preVote, 2, 1, term + 1);
+    [request.commit, request.commitTerm] = [commit, commitTerm];
+    one.node.step(request);
+    return one.node.status().committed;
+  };
+  t.is(tell(lastIndex, term + 1), committed);
+  t.is(tell(lastIndex + 1, term), committed);
+  t.is(tell(lastIndex, term), lastIndex);
 });
 
 test('a leader that leaves may also step down at once', (t) => {

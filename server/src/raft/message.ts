@@ -109,7 +109,10 @@ export class Message {
   logTerm = 0;
   /** append: the entry before the first; answers: what is acknowledged, or the `index` refused. */
   index = 0;
+  /** append, heartbeat: up to where the log is committed. Votes and their refusals tell it as well. */
   commit = 0;
+  /** In a vote or its refusal, the term at `commit`: the receiver may have something else there. */
+  commitTerm = 0;
   entries: readonly Entry[] = noEntries;
   /** An answer: no. */
   reject = false;
@@ -148,5 +151,6 @@ export function assertNumbers(message: Message): void {
   assert(Number.isSafeInteger(message.index), 'an index is a safe integer');
   assert(Number.isSafeInteger(message.logTerm), 'a log term is a safe integer');
   assert(Number.isSafeInteger(message.commit), 'a commit index is a safe integer');
+  assert(Number.isSafeInteger(message.commitTerm), 'the term of a commit index is a safe integer');
   assert(message.from > 0, 'a message says who sends it');
 }

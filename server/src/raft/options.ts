@@ -1,5 +1,14 @@
 import { assert } from '../base/assert.ts';
 import type { Random } from '../base/doors.ts';
+import {
+  appendBytesMax,
+  applyingBytesMax,
+  electionTicks,
+  inflightAppendBytesMax,
+  inflightAppendsMax,
+  raftReadsMax,
+  uncommittedBytesMax,
+} from '../base/limits.ts';
 import type { LeaseOptions } from './lease.ts';
 import type { RaftStorage } from './storage.ts';
 
@@ -58,11 +67,9 @@ export interface RaftOptions {
   readonly readsMax: number;
 }
 
-const mebibyte = 1_048_576;
-
 /** What a server runs with; id, storage, randomness and place are its own. */
 export const raftDefaults: Omit<RaftOptions, 'id' | 'storage' | 'random' | 'applied'> = {
-  electionTicks: 10,
+  electionTicks,
   heartbeatTicks: 1,
   asynchronous: true,
   preVote: true,
@@ -71,12 +78,12 @@ export const raftDefaults: Omit<RaftOptions, 'id' | 'storage' | 'random' | 'appl
   forwardProposals: false,
   validateChanges: true,
   onRemoval: 'hand-over',
-  messageBytesMax: mebibyte,
-  applyingBytesMax: 8 * mebibyte,
-  uncommittedBytesMax: 64 * mebibyte,
-  inflightMessagesMax: 256,
-  inflightBytesMax: 16 * mebibyte,
-  readsMax: 65_536,
+  messageBytesMax: appendBytesMax,
+  applyingBytesMax,
+  uncommittedBytesMax,
+  inflightMessagesMax: inflightAppendsMax,
+  inflightBytesMax: inflightAppendBytesMax,
+  readsMax: raftReadsMax,
 };
 
 /** Asserts that options make sense together. */

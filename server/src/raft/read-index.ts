@@ -5,9 +5,7 @@
  * can make two reads look alike; reads that come between two Readys share a round.
  */
 import { assert } from '../base/assert.ts';
-
-/** Rounds under way that reads may begin; further reads share the round that follows. */
-const roundsMax = 8;
+import { readRoundsMax } from '../base/limits.ts';
 
 /** A read that may be served once the state machine has applied `index`. */
 export interface ReadState {
@@ -65,7 +63,7 @@ export class ReadQueue {
 
   /** Whether reads wait and may begin a round. */
   wantsRound(): boolean {
-    return this.#waiting.length > 0 && this.#rounds.length < roundsMax;
+    return this.#waiting.length > 0 && this.#rounds.length < readRoundsMax;
   }
 
   /**
@@ -76,7 +74,7 @@ export class ReadQueue {
   begin(index: number, readable: boolean, nowMs: number): number {
     this.#round += 1;
     assert(Number.isSafeInteger(this.#round), 'rounds are safe integers');
-    if (this.#rounds.length === roundsMax) {
+    if (this.#rounds.length === readRoundsMax) {
       this.#rounds.shift();
       this.#sentMs.shift();
     }

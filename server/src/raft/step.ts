@@ -8,6 +8,7 @@ import {
   campaign,
   handleVote,
   handleVoteAnswer,
+  hearCommitted,
   isKept,
   refuseOldPreVote,
 } from './election.ts';
@@ -28,6 +29,7 @@ import { transferLeader } from './transfer.ts';
 export function step(raft: RaftState, message: Message): void {
   // Forwarded requests have no term: they are for whoever leads.
   if (message.term !== 0 && !settleTerm(raft, message)) return;
+  if (message.commitTerm > 0) hearCommitted(raft, message);
   if (message.kind === MessageKind.vote || message.kind === MessageKind.preVote) {
     if (!isKept(raft, message)) handleVote(raft, message);
     return;
@@ -89,7 +91,6 @@ function answerOldTerm(raft: RaftState, message: Message): void {
     refuseOldPreVote(raft, message);
     return;
   }
-  if (!raft.options.checkQuorum && !raft.options.preVote) return;
   if (kind !== MessageKind.append && kind !== MessageKind.heartbeat) return;
   raft.send(new Message(MessageKind.appendAnswer, raft.id, from, raft.term));
 }

@@ -12,17 +12,6 @@ import type {
   TupleId,
 } from '../base/ids.ts';
 import { limits } from '../base/limits.ts';
-import type {
-  Command,
-  NewTuple,
-  OpenSessionCommand,
-  Operation,
-  ReceiptCommand,
-  RenewCommand,
-  ReplaceCommand,
-  SessionOperation,
-  WriteCommand,
-} from './command.ts';
 import {
   lengthTag,
   nextTag,
@@ -41,7 +30,18 @@ import {
   writePacked,
   writePresentNumber,
   writeString,
-} from './wire-fields.ts';
+} from '../base/wire-fields.ts';
+import type {
+  Command,
+  NewTuple,
+  OpenSessionCommand,
+  Operation,
+  ReceiptCommand,
+  RenewCommand,
+  ReplaceCommand,
+  SessionOperation,
+  WriteCommand,
+} from './command.ts';
 
 /** The field of each command in Entry. */
 export const commandFields: Readonly<Record<Command['kind'], number>> = {

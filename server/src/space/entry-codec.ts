@@ -6,9 +6,9 @@
 import { malformed, Reader, type Writer } from '@tuplet/proto';
 import { FormatError } from '../base/format-error.ts';
 import type { StampMs } from '../base/ids.ts';
+import { nextTag, openField, required, varintTag, writeNumber } from '../base/wire-fields.ts';
 import type { Command, Entry } from './command.ts';
 import { commandFields, readCommandField, writeCommand } from './command-codec.ts';
-import { nextTag, openField, required, varintTag, writeNumber } from './wire-fields.ts';
 
 /** The format that is written, and the only one that is read. */
 export const entryFormat = 2;

@@ -5,12 +5,12 @@
  */
 import { malformed } from '@tuplet/proto';
 import type { LogIndex, Slot, SpaceId, StampMs, TupleId } from '../base/ids.ts';
+import { required } from '../base/wire-fields.ts';
 import type { Room } from './byte-log.ts';
 import type { EventPlace, HistoryKind, SpaceEvent } from './history.ts';
 import type { StoredTuple } from './outcome.ts';
 import type { Row } from './rows.ts';
 import type { TupleStore } from './tuple-store.ts';
-import { required } from './wire-fields.ts';
 
 /** The numbers of the kinds of events on disk. */
 export const historyKinds = {

@@ -6,9 +6,6 @@
 import { Reader, Writer } from '@tuplet/proto';
 import { assert } from '../base/assert.ts';
 import type { SpaceId, StampMs } from '../base/ids.ts';
-import { ByteLog, type ByteLogCut } from './byte-log.ts';
-import type { RequestOperation } from './command.ts';
-import { type ChangeResult, readResult, writeResult } from './result-codec.ts';
 import {
   lengthTag,
   openField,
@@ -19,7 +16,10 @@ import {
   varintTag,
   writePresentNumber,
   writeString,
-} from './wire-fields.ts';
+} from '../base/wire-fields.ts';
+import { ByteLog, type ByteLogCut } from './byte-log.ts';
+import type { RequestOperation } from './command.ts';
+import { type ChangeResult, readResult, writeResult } from './result-codec.ts';
 
 /** How much is remembered. */
 export interface RequestResultLimits {

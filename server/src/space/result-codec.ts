@@ -2,7 +2,6 @@
 import { malformed, type Reader, type Writer } from '@tuplet/proto';
 import { assert, unreachable } from '../base/assert.ts';
 import type { LogIndex, StampMs, TupleId } from '../base/ids.ts';
-import type { Result, StoredTuple, WrittenTuple } from './outcome.ts';
 import {
   lengthTag,
   openField,
@@ -16,7 +15,8 @@ import {
   writeFlag,
   writeNumber,
   writePresentNumber,
-} from './wire-fields.ts';
+} from '../base/wire-fields.ts';
+import type { Result, StoredTuple, WrittenTuple } from './outcome.ts';
 
 /** What an operation remembers besides tuples handed over, which stay in their rows. */
 export type ChangeResult = Exclude<Result, { readonly kind: 'handed' }>;

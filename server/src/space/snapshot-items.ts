@@ -2,14 +2,6 @@
 import type { Writer } from '@tuplet/proto';
 import type { SessionId, StampMs, TupleId } from '../base/ids.ts';
 import { snapshotReturningMax } from '../base/limits.ts';
-import type { ByteRun } from './byte-log.ts';
-import { copyBytes } from './copy-bytes.ts';
-import { type ChangeResult, writeResult } from './result-codec.ts';
-import type { RowContent } from './rows.ts';
-import type { HomeRecord, KnownSession } from './sessions.ts';
-import type { Slabs } from './slabs.ts';
-import type { SpaceState } from './space-state.ts';
-import { tupleTags } from './tuple-load.ts';
 import {
   lengthTag,
   numberSize,
@@ -19,7 +11,15 @@ import {
   writeNumber,
   writePacked,
   writeString,
-} from './wire-fields.ts';
+} from '../base/wire-fields.ts';
+import type { ByteRun } from './byte-log.ts';
+import { copyBytes } from './copy-bytes.ts';
+import { type ChangeResult, writeResult } from './result-codec.ts';
+import type { RowContent } from './rows.ts';
+import type { HomeRecord, KnownSession } from './sessions.ts';
+import type { Slabs } from './slabs.ts';
+import type { SpaceState } from './space-state.ts';
+import { tupleTags } from './tuple-load.ts';
 
 /** The format that is written, and the only one that is read. */
 export const snapshotFormat = 4;

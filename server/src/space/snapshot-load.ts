@@ -13,13 +13,6 @@ import type {
   StampMs,
   TupleId,
 } from '../base/ids.ts';
-import { type ChangeResult, readResult, resultBytes } from './result-codec.ts';
-import { noRow, type Row } from './rows.ts';
-import type { KnownSession } from './sessions.ts';
-import { slotBuckets } from './slot-changes.ts';
-import { type ItemCounts, ItemField, noItems, snapshotFormat } from './snapshot-items.ts';
-import { type SpaceLimits, SpaceState } from './space-state.ts';
-import { LoadedTuple, readTuple } from './tuple-load.ts';
 import {
   lengthTag,
   positive,
@@ -29,7 +22,14 @@ import {
   readPacked,
   required,
   varintTag,
-} from './wire-fields.ts';
+} from '../base/wire-fields.ts';
+import { type ChangeResult, readResult, resultBytes } from './result-codec.ts';
+import { noRow, type Row } from './rows.ts';
+import type { KnownSession } from './sessions.ts';
+import { slotBuckets } from './slot-changes.ts';
+import { type ItemCounts, ItemField, noItems, snapshotFormat } from './snapshot-items.ts';
+import { type SpaceLimits, SpaceState } from './space-state.ts';
+import { LoadedTuple, readTuple } from './tuple-load.ts';
 
 const formatTag = varintTag(1);
 const countersPerPartition = 2 ** 44;

@@ -1,8 +1,15 @@
 /** A snapshot's tuples: there may be a million of them, so nothing is made for each. */
 import type { Reader } from '@tuplet/proto';
 import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
+import {
+  lengthTag,
+  nextTag,
+  positive,
+  readFlag,
+  unknownField,
+  varintTag,
+} from '../base/wire-fields.ts';
 import type { TupleColumns } from './rows.ts';
-import { lengthTag, nextTag, positive, readFlag, unknownField, varintTag } from './wire-fields.ts';
 
 type TupleField =
   | 'id'

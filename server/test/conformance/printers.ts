@@ -68,7 +68,8 @@ export function messageText(message: Message, indent = ''): string {
     `${indent}${from}->${to} ${messageNames[kind]} Term:${term} Log:${message.logTerm}/${message.index}`,
   ];
   if (message.reject) parts.push(`Rejected (Hint: ${message.hint})`);
-  if (message.commit !== 0) parts.push(`Commit:${message.commit}`);
+  // The public cases' votes say nothing of what is committed.
+  if (message.commit !== 0 && message.commitTerm === 0) parts.push(`Commit:${message.commit}`);
   return (
     parts.join(' ') + listText(message.entries, indent) + snapshotPart(message.snapshot, indent)
   );

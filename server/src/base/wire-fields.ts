@@ -11,6 +11,7 @@ import {
   WireType,
   type Writer,
 } from '@tuplet/proto';
+import { assert } from './assert.ts';
 
 /** A field of a message: reads its content and returns true, or false where it knows no such field. */
 export type FieldReader = (tag: number) => boolean;
@@ -157,7 +158,12 @@ export function writePacked(writer: Writer, field: number, values: readonly numb
 /** Writes a field that is a number, or a length, of up to 53 bits; its tag is one byte. Returns its end. */
 export function putNumber(target: Uint8Array, start: number, tag: number, value: number): number {
   target[start] = tag;
-  let at = start + 1;
+  return putVarint(target, start + 1, value);
+}
+
+/** Writes a number of up to 53 bits; returns its end. */
+export function putVarint(target: Uint8Array, start: number, value: number): number {
+  let at = start;
   let rest = value >>> 0;
   if (value > 0xffff_ffff) {
     // Storing keeps the lower eight bits alone.
@@ -175,6 +181,24 @@ export function putNumber(target: Uint8Array, start: number, tag: number, value:
   }
   target[at] = rest;
   return at + 1;
+}
+
+/** As `putNumber`, but a 0 is left out. */
+export function putUnlessZero(
+  target: Uint8Array,
+  start: number,
+  tag: number,
+  value: number,
+): number {
+  return value === 0 ? start : putNumber(target, start, tag, value);
+}
+
+/** Bytes that `putUnlessZero` writes. Asserts that the number can be written at all. */
+export function numberFieldSize(value: number): number {
+  if (value === 0) return 0;
+  assert(Number.isSafeInteger(value), 'a number on the wire is a safe integer');
+  assert(value > 0, 'a number on the wire has no sign');
+  return 1 + numberSize(value);
 }
 
 /** Bytes of a safe integer as a varint. */
