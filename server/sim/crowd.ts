@@ -2,7 +2,6 @@
 import { Prng } from '../src/base/prng.ts';
 import { SimClient } from './client.ts';
 import type { SimNetwork } from './network.ts';
-import { gatewayAddresses } from './node.ts';
 import { Follower } from './notify-client.ts';
 import type { RunRecord } from './run-record.ts';
 import { type Scheduler, SimProcess } from './scheduler.ts';
@@ -22,6 +21,8 @@ export interface CrowdPlace {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
   readonly record: RunRecord;
+  /** Where clients connect to. */
+  readonly addresses: readonly string[];
   /** How often the node has ended so far. */
   readonly restarts: () => number;
   /** A client has heard that an operation, surely, got nothing (I4). */
@@ -34,6 +35,7 @@ export class Crowd {
   readonly #scheduler: Scheduler;
   readonly #network: SimNetwork;
   readonly #record: RunRecord;
+  readonly #addresses: readonly string[];
   readonly #restarts: () => number;
   readonly #closed: (session: number, sequence: number) => void;
   readonly #clients: LiveClient[] = [];
@@ -42,11 +44,13 @@ export class Crowd {
   #followers = 0;
   #working = true;
 
-  constructor({ settings, scheduler, network, record, restarts, closed }: CrowdPlace) {
+  constructor(place: CrowdPlace) {
+    const { settings, scheduler, network, record, addresses, restarts, closed } = place;
     this.#settings = settings;
     this.#scheduler = scheduler;
     this.#network = network;
     this.#record = record;
+    this.#addresses = addresses;
     this.#restarts = restarts;
     this.#closed = closed;
   }
@@ -81,7 +85,7 @@ export class Crowd {
       net: this.#network.netOf(process),
       random: random.fork('engine'),
       recorder: this.#record.recorder,
-      address: () => random.pick(gatewayAddresses),
+      address: () => random.pick(this.#addresses),
       leaseMs: this.#settings.leaseMs,
       repliesHalvedMin: random.pick([2, 3, 48]),
       onHalved: () => this.#record.count('a message was heard in two turns'),
@@ -105,7 +109,7 @@ export class Crowd {
       net: this.#network.netOf(process),
       random,
       recorder: this.#record.recorder,
-      address: () => random.pick(gatewayAddresses),
+      address: () => random.pick(this.#addresses),
       space: random.pick(simSpaces).name,
       template: all ? null : [{ matchers: [{ actual: random.pick(['job', 'res']) }], rest: true }],
       kinds: random.chance(1, 2) ? [] : ['WRITTEN', 'TAKEN', 'RETURNED'],

@@ -3,11 +3,14 @@ import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { nodeCoverage } from './coverage.ts';
+import { type Coverage, nodeCoverage } from './coverage.ts';
+import { clusterCoverage } from './partition/coverage.ts';
+import { runClusterSeed } from './partition/world.ts';
 import { raftCoverage } from './raft/coverage.ts';
 import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
+import type { Line } from './check/history.ts';
 import { type Profile, profiles } from './settings.ts';
 import { runSeed } from './world.ts';
 
@@ -26,7 +29,8 @@ Usage: npm run sim -- [options]
                     without it, half of the seeds are mixed and the others draw one of the rest
   --history FILE    of a replay: writes the history as JSON lines (check/HISTORY.md)
   --world NAME      node: one node, two gateways, 16 partitions (default);
-                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories
+                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories;
+                    partition: a cluster of 1 to 7 nodes (partition/DESIGN.md), without profiles
   --hunt            stops at the first seed that fails, and says which checker complained
   --help            this
 
@@ -41,7 +45,7 @@ Examples:
   npm run sim -- --profile sessions --seeds 20        sessions that end, more than usual
 `;
 
-const worlds = ['node', 'raft'] as const;
+const worlds = ['node', 'raft', 'partition'] as const;
 type WorldName = (typeof worlds)[number];
 
 function isWorld(name: string): name is WorldName {
@@ -89,6 +93,9 @@ function readOptions(): Options {
   }
   if (world === 'raft' && (name ?? values.history) !== undefined) {
     throw new UsageError('the raft world has neither profiles nor histories');
+  }
+  if (world === 'partition' && name !== undefined) {
+    throw new UsageError('the partition world has no profiles');
   }
   return {
     help: values.help,
@@ -141,12 +148,19 @@ function wholeNumber(name: string, text: string): number {
   return value;
 }
 
+const coverages: Readonly<Record<WorldName, Coverage>> = {
+  node: nodeCoverage,
+  raft: raftCoverage,
+  partition: clusterCoverage,
+};
+
 async function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
-  return world === 'raft' ? runRaftSeed(seed) : await runSeed(seed, { profile });
+  if (world === 'raft') return runRaftSeed(seed);
+  return world === 'partition' ? await runClusterSeed(seed) : await runSeed(seed, { profile });
 }
 
 function totalsOf({ world, profile }: Pick<Choice, 'world' | 'profile'>): Totals {
-  return new Totals(profile !== undefined, world === 'raft' ? raftCoverage : nodeCoverage);
+  return new Totals(profile !== undefined, coverages[world]);
 }
 
 async function runSeeds(choice: Choice, each: (report: RunReport) => void): Promise<void> {
@@ -161,14 +175,16 @@ async function replay({ world, seed, history, profile }: Options): Promise<numbe
   const print = (line: string): void => {
     process.stdout.write(`${line}\n`);
   };
+  const listeners = {
+    print,
+    history: (line: Line): void => void file?.write(`${JSON.stringify(line)}\n`),
+  };
   const report =
     world === 'raft'
       ? runRaftSeed(seed, print)
-      : await runSeed(seed, {
-          profile,
-          print,
-          history: (line) => file?.write(`${JSON.stringify(line)}\n`),
-        });
+      : world === 'partition'
+        ? await runClusterSeed(seed, listeners)
+        : await runSeed(seed, { profile, ...listeners });
   file?.end();
   const totals = totalsOf({ world, profile: undefined });
   totals.add(report);

@@ -3,20 +3,18 @@
  * after life. Two gateways, each with a router of its own, stand before one host of partitions, so that
  * coordinators die while their clients live.
  */
-import { assert } from '../src/base/assert.ts';
+import { assert, present } from '../src/base/assert.ts';
 import type { PartitionId } from '../src/base/ids.ts';
 import type { Prng } from '../src/base/prng.ts';
-import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
-import { InFlight } from '../src/gateway/in-flight.ts';
-import { notifyHandler } from '../src/gateway/notify-handler.ts';
 import { hostChecksum } from '../src/host/checksum.ts';
 import { PartitionHost } from '../src/partition/partition-host.ts';
-import { Router } from '../src/router/router.ts';
+import type { Space } from '../src/space/space.ts';
 import { type BusOptions, type BusWatch, busFor } from './bus.ts';
 import type { SimDisk } from './disk.ts';
+import { SimGateway } from './gateway.ts';
 import type { SimNetwork } from './network.ts';
+import type { Seen } from './run-record.ts';
 import { type ClockSkew, type Scheduler, SimProcess } from './scheduler.ts';
-import { SimNotifyStream, SimStream } from './stream.ts';
 import type { Tap } from './tap.ts';
 import { simSpaces } from './workload.ts';
 
@@ -45,23 +43,11 @@ export interface NodeOptions {
 
 /** The gateways of a node, by address. */
 export const gatewayAddresses = ['gateway-1', 'gateway-2'] as const;
-/** Calls of one stream, and bytes of its replies, as `base/limits.ts` bounds them; smaller here. */
-const exchangeLimits = {
-  callsPerStreamMax: 4096,
-  replyBytesPause: 2 ** 18,
-  replyBytesMax: 2 ** 22,
-  replyMessageBytes: 2 ** 16,
-} as const;
-
-interface Gateway {
-  readonly process: SimProcess;
-  readonly router: Router;
-}
 
 /** See the top of the file. */
 export class SimNode {
   readonly #options: NodeOptions;
-  readonly #gateways = new Map<string, Gateway>();
+  readonly #gateways = new Map<string, SimGateway>();
   #process: SimProcess;
   #host: PartitionHost | undefined;
   #lives = 0;
@@ -114,9 +100,17 @@ export class SimNode {
     await this.#makeSpaces(host);
     if (!process.alive) return false;
     this.#host = host;
-    tap.attach(host, this.partitionIds());
+    tap.attach(host, present(this.seen(), 'it serves'));
     for (const address of gatewayAddresses) this.openGateway(address);
     return true;
+  }
+
+  /** What it serves; undefined while it does not. */
+  seen(): Seen | undefined {
+    const host = this.#host;
+    if (host === undefined) return undefined;
+    const spaceOf = (partition: PartitionId): Space => host.spaceOf(partition);
+    return { map: host.map.cluster, partitions: this.partitionIds(), spaceOf };
   }
 
   partitionIds(): PartitionId[] {
@@ -139,9 +133,7 @@ export class SimNode {
     const gateway = this.#gateways.get(address);
     if (gateway === undefined) return false;
     this.#gateways.delete(address);
-    gateway.process.kill();
-    this.#options.network.processGone(gateway.process);
-    gateway.router.close();
+    gateway.kill();
     return true;
   }
 
@@ -152,51 +144,15 @@ export class SimNode {
     const { network, random, bus, watch, onBug } = this.#options;
     const id = ++this.#routers;
     const process = this.#newProcess(`${address}/${id}`);
-    const { clock } = process;
-    const router = new Router({
-      id,
-      partitions: busFor(process, host, random.fork(`bus/${id}`), bus, watch),
-      clock,
-    });
-    this.#gateways.set(address, { process, router });
-    const inFlight = new InFlight(8192);
-    network.netOf(process).listen(address, (link, from) => {
-      const stream = new SimStream(link, from, (run) => clock.soon(run));
-      const exchange = new Exchange(stream as unknown as ExchangeStream, {
-        router,
-        inFlight,
-        soon: (run) => clock.soon(run),
-        failed: onBug,
-        limits: exchangeLimits,
-      });
-      exchange.start();
-      return stream.events;
-    });
-    const notify = notifyHandler({
-      spaces: router.spaces,
-      histories: {
-        clusterId: host.map.cluster.clusterId,
-        historyOf: (partition) => host.spaceOf(partition).history,
-        onApplied: (partition, run) => host.onApplied(partition, run),
-        nowMs: () => clock.monotonicMs(),
-      },
-      inFlight,
-      clock,
-      failed: onBug,
-    });
-    network.netOf(process).listen(`${address}/notify`, (link, from) => {
-      const soon = (run: () => void): void => clock.soon(run);
-      const stream: SimNotifyStream = new SimNotifyStream(link, from, soon, () => {
-        notify(stream as unknown as Parameters<typeof notify>[0]);
-      });
-      return stream.events;
-    });
+    const partitions = busFor(process, host, random.fork(`bus/${id}`), bus, watch);
+    const options = { address, id, process, network, partitions, host, onBug };
+    this.#gateways.set(address, new SimGateway(options));
   }
 
   /** The whole node stands still. */
   pause(forMs: number): void {
     this.#process.pause(forMs);
-    for (const { process } of this.#gateways.values()) process.pause(forMs);
+    for (const gateway of this.#gateways.values()) gateway.pause(forMs);
   }
 
   async #makeSpaces(host: PartitionHost): Promise<void> {

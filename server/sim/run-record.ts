@@ -1,9 +1,11 @@
 /** What one run writes down while it goes on, the judgement at its end, and what it gives back. */
+import type { PartitionId } from '../src/base/ids.ts';
+import type { ClusterMap } from '../src/cluster/cluster-map.ts';
+import type { Space } from '../src/space/space.ts';
 import { checkHistory } from './check/check.ts';
 import { type FoundJson, historyOf, type Line, type Violation } from './check/history.ts';
 import { Recorder } from './check/recorder.ts';
 import { bump, type Counts } from './coverage.ts';
-import type { SimNode } from './node.ts';
 import type { Tap } from './tap.ts';
 import { Trace } from './trace.ts';
 import type { PathWatch } from './watch.ts';
@@ -29,9 +31,17 @@ export interface RunListeners {
   readonly history?: (line: Line) => void;
 }
 
+/** The state of everything, as those who lead it see it. */
+export interface Seen {
+  readonly map: ClusterMap;
+  readonly partitions: readonly PartitionId[];
+  spaceOf(partition: PartitionId): Space;
+}
+
 /** What is looked at when everything has ended that can end. */
 export interface RunEnd {
-  readonly node: SimNode;
+  /** Undefined: something does not serve. */
+  readonly seen: Seen | undefined;
   readonly tap: Tap;
   readonly watch: PathWatch;
 }
@@ -70,17 +80,16 @@ export class RunRecord {
   /** Something threw that must not. */
   bug(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.#say('invariant', text);
+    this.say('invariant', text);
   }
 
   /** The survey of all spaces, and then what every checker says of the run. */
-  judge({ node, tap, watch }: RunEnd): void {
-    if (node.host === undefined) {
-      this.#say('liveness', 'the node does not serve at the end');
-    } else {
-      for (const partition of node.partitionIds()) node.host.spaceOf(partition).verify();
-      tap.compare(node.host, node.partitionIds());
-      for (const { name } of simSpaces) this.#survey(node, name);
+  judge({ seen, tap, watch }: RunEnd): void {
+    if (seen === undefined) this.say('liveness', 'not everything is served at the end');
+    else {
+      for (const partition of seen.partitions) seen.spaceOf(partition).verify();
+      tap.compare(seen);
+      for (const { name } of simSpaces) this.#survey(seen, name);
     }
     if (tap.isBlind) this.count('the observer was blind');
     this.#violations.push(...tap.violations, ...watch.violations);
@@ -103,14 +112,13 @@ export class RunRecord {
   }
 
   /** Everything in a space, from the partitions themselves. */
-  #survey(node: SimNode, space: string): void {
-    const { host } = node;
-    const record = host?.map.cluster.space(space);
-    if (host === undefined || record === undefined) return;
+  #survey(seen: Seen, space: string): void {
+    const record = seen.map.space(space);
+    if (record === undefined) return;
     const id = this.recorder.invoke('judge', 'survey', { space });
     const found: FoundJson[] = [];
-    for (const partition of node.partitionIds()) {
-      const state = host.spaceOf(partition);
+    for (const partition of seen.partitions) {
+      const state = seen.spaceOf(partition);
       for (let row = state.oldest(record.id); row >= 0; row = state.next(row)) {
         const stored = state.stored(row);
         found.push({
@@ -133,7 +141,13 @@ export class RunRecord {
     this.#onLine?.(line);
   }
 
-  #say(checker: string, message: string): void {
+  /** A checker of the world complains. */
+  say(checker: string, message: string): void {
     this.#violations.push({ checker, message, operations: [] });
+  }
+
+  /** Whether anything was complained of so far. */
+  get hasFailed(): boolean {
+    return this.#violations.length > 0;
   }
 }

@@ -6,11 +6,13 @@
 import { present } from '../src/base/assert.ts';
 import type { PartitionId, SpaceId } from '../src/base/ids.ts';
 import { limits } from '../src/base/limits.ts';
+import type { ClusterMap } from '../src/cluster/cluster-map.ts';
 import type { PartitionHost } from '../src/partition/partition-host.ts';
 import { comparePlaces, type EventPlace, type SpaceEvent } from '../src/space/history.ts';
 import type { StoredTuple } from '../src/space/outcome.ts';
 import type { EventJson, EventKindJson, Violation } from './check/history.ts';
 import type { Recorder } from './check/recorder.ts';
+import type { Seen } from './run-record.ts';
 import { tupleOf } from './wire.ts';
 
 /** Reads so many events at once. */
@@ -77,6 +79,7 @@ export class Tap {
   readonly #recorder: Recorder;
   readonly #streams: Map<string, number> = new Map();
   readonly #known: Map<PartitionId, Known> = new Map();
+  readonly #names: Map<SpaceId, string> = new Map();
   readonly #listener: TapListener;
   readonly #historyBytesMax: number;
 
@@ -86,6 +89,11 @@ export class Tap {
     this.#historyBytesMax = historyBytesMax;
   }
 
+  /** The names of spaces, before a replica applies events of them whose own map is behind. */
+  learn(map: ClusterMap): void {
+    for (const { id, name } of map.spaces()) this.#names.set(id, name);
+  }
+
   /** Observes a space of this name, from its first event on. */
   observe(space: string): void {
     const asked = { space, template: null, kinds: [], observer: true };
@@ -93,27 +101,40 @@ export class Tap {
   }
 
   /** Follows a node that has just begun to serve. */
-  attach(host: PartitionHost, partitions: readonly PartitionId[]): void {
-    for (const partition of partitions) {
+  attach(host: PartitionHost, seen: Seen): void {
+    for (const partition of seen.partitions) {
       this.#replayed(host, partition);
       this.#read(host, partition, true);
-      this.#compare(host, partition);
+      this.#compare(seen, partition);
       host.onApplied(partition, () => this.#read(host, partition, false));
     }
   }
 
-  /** What stands ready is what the events left ready: nothing came, changed or went beside them. */
-  compare(host: PartitionHost, partitions: readonly PartitionId[]): void {
-    for (const partition of partitions) this.#compare(host, partition);
+  /**
+   * Follows a replica of a partition, which may be behind others: what it applies is what they have applied,
+   * or what none has before it.
+   */
+  attachReplica(host: PartitionHost, partition: PartitionId): void {
+    let last = host.spaceOf(partition).history.cutPlace;
+    const read = (atStart: boolean): void => {
+      last = this.#readReplica(host, partition, { last, atStart });
+    };
+    read(true);
+    host.onApplied(partition, () => read(false));
   }
 
-  #compare(host: PartitionHost, partition: PartitionId): void {
+  /** What stands ready is what the events left ready: nothing came, changed or went beside them. */
+  compare(seen: Seen): void {
+    for (const partition of seen.partitions) this.#compare(seen, partition);
+  }
+
+  #compare(seen: Seen, partition: PartitionId): void {
     const { ready } = this.#knownOf(partition);
     if (ready === undefined) return;
-    const space = host.spaceOf(partition);
+    const space = seen.spaceOf(partition);
     let count = 0;
     for (const name of this.#streams.keys()) {
-      const id = host.map.cluster.space(name)?.id;
+      const id = seen.map.space(name)?.id;
       if (id === undefined) continue;
       for (let row = space.oldestReady(id); row >= 0; row = space.nextReady(row)) {
         count += 1;
@@ -171,30 +192,75 @@ export class Tap {
     known.ended = sessionCounts.ended;
     const events = history.read(known.last, readMax, readBytesMax);
     if (events === 'compacted') {
-      if (atStart || this.#historyBytesMax < limits.historyBytesMax) this.isBlind = true;
-      else this.#say(`partition ${partition} cut events before anybody could see them`);
-      known.last = history.cutPlace;
-      known.ready = undefined;
+      if (!atStart && this.#historyBytesMax >= limits.historyBytesMax) {
+        this.#say(`partition ${partition} cut events before anybody could see them`);
+      }
+      this.#lost(known, history.cutPlace);
       return;
     }
-    for (const event of events) {
-      known.last = event.place;
-      const space = nameOf(host, event.space);
-      const json = eventOf(partition, space, event);
-      const text = JSON.stringify(json);
-      known.events.set(keyOf(event.place), { atMs: event.stampMs, text });
-      const { id } = event.tuple;
-      if (readyAfter.has(event.kind)) known.ready?.set(id, formOf(event.tuple));
-      else known.ready?.delete(id);
-      const stream = this.#streams.get(space);
-      if (stream === undefined) continue;
-      this.#recorder.event(stream, 'observer', json);
-      this.#listener.event(json);
+    for (const event of events) this.#enter(host, partition, event);
+  }
+
+  /** Reads on from where this replica was; returns where it is now. */
+  #readReplica(
+    host: PartitionHost,
+    partition: PartitionId,
+    { last, atStart }: { readonly last: EventPlace; readonly atStart: boolean },
+  ): EventPlace {
+    const known = this.#knownOf(partition);
+    const { history, sessionCounts } = host.spaceOf(partition);
+    if (sessionCounts.ended > known.ended) this.#listener.sessionEnded();
+    known.ended = Math.max(known.ended, sessionCounts.ended);
+    const events = history.read(last, readMax, readBytesMax);
+    if (events === 'compacted') {
+      // A snapshot from the leader has led past events, or they were cut.
+      if (comparePlaces(known.last, history.cutPlace) < 0) this.#lost(known, history.cutPlace);
+      return this.#readReplica(host, partition, { last: history.cutPlace, atStart });
     }
+    for (const event of events) {
+      if (comparePlaces(event.place, known.last) > 0) this.#enter(host, partition, event);
+      else {
+        const key = keyOf(event.place);
+        const before = known.events.get(key)?.text;
+        if (before !== undefined && before !== this.#textOf(host, partition, event)) {
+          this.#say(`partition ${partition} applied ${key} differently on two replicas`);
+        }
+      }
+    }
+    return events[events.length - 1]?.place ?? last;
+  }
+
+  /** Events went before anybody had seen them. */
+  #lost(known: Known, cutPlace: EventPlace): void {
+    this.isBlind = true;
+    known.last = cutPlace;
+    known.ready = undefined;
+  }
+
+  /** An event that nobody has seen before. */
+  #enter(host: PartitionHost, partition: PartitionId, event: SpaceEvent): void {
+    const known = this.#knownOf(partition);
+    known.last = event.place;
+    const space = this.#nameOf(host, event.space);
+    const json = eventOf(partition, space, event);
+    const text = JSON.stringify(json);
+    known.events.set(keyOf(event.place), { atMs: event.stampMs, text });
+    const { id } = event.tuple;
+    if (readyAfter.has(event.kind)) known.ready?.set(id, formOf(event.tuple));
+    else known.ready?.delete(id);
+    const stream = this.#streams.get(space);
+    if (stream === undefined) return;
+    this.#recorder.event(stream, 'observer', json);
+    this.#listener.event(json);
   }
 
   #textOf(host: PartitionHost, partition: PartitionId, event: SpaceEvent): string {
-    return JSON.stringify(eventOf(partition, nameOf(host, event.space), event));
+    return JSON.stringify(eventOf(partition, this.#nameOf(host, event.space), event));
+  }
+
+  #nameOf(host: PartitionHost, space: SpaceId): string {
+    const name = host.map.cluster.spaceById(space)?.name ?? this.#names.get(space);
+    return present(name, 'an event is of a space');
   }
 
   #say(message: string): void {
@@ -209,8 +275,4 @@ function formOf({ revision, deliveries }: StoredTuple): string {
 
 function keyOf(place: EventPlace): string {
   return `${place.revision}.${place.position}`;
-}
-
-function nameOf(host: PartitionHost, space: SpaceId): string {
-  return present(host.map.cluster.spaceById(space), 'an event is of a space').name;
 }

@@ -71,6 +71,7 @@ export class World {
       scheduler: this.#scheduler,
       network: this.#network,
       record: this.#record,
+      addresses: gatewayAddresses,
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),
     });
@@ -106,7 +107,7 @@ export class World {
     const enough = (): boolean => this.#record.recorder.operations >= this.settings.operations;
     await this.#scheduler.run(untilUs, enough);
     await this.#settle();
-    this.#record.judge({ node: this.#node, tap: this.#tap, watch: this.#watch });
+    this.#record.judge({ seen: this.#node.seen(), tap: this.#tap, watch: this.#watch });
   }
 
   // What faults.ts does.

@@ -11,12 +11,12 @@ import { logEntryOf, type ReplicaStart } from './replica.ts';
 export interface Founding {
   /** The id of this node's first replica of each group. */
   readonly replica: number;
-  /** The ids of all founders' first replicas, this one's among them; ascending. */
-  readonly replicas: readonly number[];
+  /** The ids of all founders' first replicas of a group, ascending; the same on every founder. */
+  replicasOf(group: GroupId): readonly number[];
 }
 
 /** A node that is alone founds by itself. */
-export const lone: Founding = { replica: 1, replicas: [1] };
+export const lone: Founding = { replica: 1, replicasOf: () => [1] };
 
 /** The term of a group's first entries; nobody was elected in it. */
 const foundingTerm = 1 as Term;
@@ -31,7 +31,9 @@ function foundingEntries(replicas: readonly number[]): Entry[] {
 }
 
 /** What makes a founder's replica of a group durable, before its first answer. */
-export function foundingBatch(group: GroupId, { replica, replicas }: Founding): LogBatch {
+export function foundingBatch(group: GroupId, founding: Founding): LogBatch {
+  const { replica } = founding;
+  const replicas = founding.replicasOf(group);
   return {
     replicas: [{ group, replica, state: 'living' }],
     entries: foundingEntries(replicas).map((entry) => logEntryOf(group, entry)),
@@ -40,7 +42,9 @@ export function foundingBatch(group: GroupId, { replica, replicas }: Founding): 
 }
 
 /** A founder's replica, once that is durable and its state machine has passed the first entries. */
-export function foundingStart(group: GroupId, { replica, replicas }: Founding): ReplicaStart {
+export function foundingStart(group: GroupId, founding: Founding): ReplicaStart {
+  const { replica } = founding;
+  const replicas = founding.replicasOf(group);
   const configuration = configurationOf(replicas);
   const applied = replicas.length as LogIndex;
   return {

@@ -110,6 +110,8 @@ export interface MapPort {
 }
 
 const mapGroup = 0 as GroupId;
+/** Below every leadership's. */
+const noEpoch = 0 as Term;
 
 /** The host's own calls to leaders (dropping spaces) come from this coordinator. */
 const hostCoordinator: CoordinatorId = 0;
@@ -299,7 +301,7 @@ export class PartitionHost {
   /** A founder's state machines have nothing to do for a group's first entries. */
   #passFounding(group: MapGroup | PartitionGroup): void {
     const state = group instanceof MapGroup ? group.map : group.space;
-    for (const at of this.#founding.replicas.keys()) state.pass((at + 1) as LogIndex);
+    for (const at of this.#founding.replicasOf(group.id).keys()) state.pass((at + 1) as LogIndex);
   }
 
   /** The replicas that this node has of the cluster's partitions: recovered ones, and those it founds. */
@@ -310,7 +312,7 @@ export class PartitionHost {
     for (const partition of partitionIds(partitions)) {
       const start = replicas.get(partition);
       if (start !== undefined) this.#addPartition(start);
-      else if (!buried.has(partition) && this.#isFounder) founded.push(partition);
+      else if (!buried.has(partition) && this.#founds(partition)) founded.push(partition);
     }
     this.#startDrops(partitions);
     const batches = founded.map((partition) => foundingBatch(partition, this.#founding));
@@ -330,8 +332,8 @@ export class PartitionHost {
     });
   }
 
-  get #isFounder(): boolean {
-    return this.#founding.replicas.includes(this.#founding.replica);
+  #founds(group: GroupId): boolean {
+    return this.#founding.replicasOf(group).includes(this.#founding.replica);
   }
 
   #addPartition(start: ReplicaStart): PartitionGroup {
@@ -400,8 +402,9 @@ export class PartitionHost {
    * kind has no answer.
    */
   send(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
-    const group = this.#partition(to);
-    if (this.#state === 'serving' && group.epoch !== undefined) {
+    const group = this.#partitions.get(to);
+    if (group === undefined) this.#sayNotHere(to, from, message);
+    else if (this.#state === 'serving' && group.epoch !== undefined) {
       if (!beginsWork(message) || this.#hasRoom(group, 1)) group.inbox.push(from, message);
       else {
         this.#refusedMessages += 1;
@@ -473,6 +476,11 @@ export class PartitionHost {
     await this.#storage.bury(partition, group.replica.id);
   }
 
+  /** How often a partition's whole state was replaced by its leader's, in this life of its replica. */
+  installedCount(partition: PartitionId): number {
+    return this.#partition(partition).installedCount;
+  }
+
   /** What can be seen of a group's replica here. */
   replicaOf(group: GroupId): Replica | undefined {
     return this.#groupOf(group)?.replica;
@@ -489,7 +497,8 @@ export class PartitionHost {
 
   /** Whether a partition takes new work gladly; while false, routers should slow their callers. */
   ready(partition: PartitionId): boolean {
-    return this.#hasRoom(this.#partition(partition), inboxReadyShare);
+    const group = this.#partitions.get(partition);
+    return group === undefined || this.#hasRoom(group, inboxReadyShare);
   }
 
   /** Attaches a router, which hears at once of every leadership here. Cancel detaches it for ever. */
@@ -515,7 +524,7 @@ export class PartitionHost {
 
   /** The epoch in which a partition serves here. */
   epochOf(partition: PartitionId): Term | undefined {
-    return this.#partition(partition).epoch;
+    return this.#partitions.get(partition)?.epoch;
   }
 
   /** A partition's state, to be read between turns and never changed. */
@@ -624,6 +633,12 @@ export class PartitionHost {
         this.#lookWhetherServing();
       },
     };
+  }
+
+  /** No replica of that partition is here: whoever asked may ask the next leader. */
+  #sayNotHere(partition: PartitionId, to: CoordinatorId, { call }: ToLeader): void {
+    const epoch = noEpoch;
+    this.#routers.send(to, { kind: 'not-leader', definite: true, call, partition, epoch });
   }
 
   #sendLeader(to: PartitionId, message: BetweenLeaders): void {

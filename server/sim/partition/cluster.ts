@@ -1,0 +1,249 @@
+/** The nodes of a simulated cluster, what they say to each other, and what must always hold of their groups. */
+import type { GroupId, PartitionId } from '../../src/base/ids.ts';
+import type { Prng } from '../../src/base/prng.ts';
+import type { CoordinatorId, FromLeader } from '../../src/coordination/messages.ts';
+import type { Peers } from '../../src/partition/partition-host.ts';
+import { type Message, MessageKind } from '../../src/raft/message.ts';
+import type { Partitions } from '../../src/router/router.ts';
+import type { RunRecord } from '../run-record.ts';
+import type { PathWatch } from '../watch.ts';
+import type { ClusterNode } from './cluster-node.ts';
+import type { Wires } from './wires.ts';
+
+/** Messages that only the leader of a term sends. */
+const leaderKinds = new Set<number>([
+  MessageKind.append,
+  MessageKind.heartbeat,
+  MessageKind.snapshot,
+  MessageKind.timeoutNow,
+]);
+
+type Router = Parameters<Partitions['attach']>[0];
+
+/** A router somewhere, as all nodes know it. */
+interface RemoteRouter {
+  readonly at: ClusterNode;
+  readonly router: Router;
+  /** By partition: the newest leadership it has heard of, and whose it is. */
+  readonly leaders: Map<PartitionId, { readonly node: ClusterNode; readonly epoch: number }>;
+  readonly detach: Map<ClusterNode, () => void>;
+}
+
+/** See the top of the file. */
+export class Cluster {
+  readonly nodes: ClusterNode[] = [];
+  readonly #wires: Wires;
+  readonly #record: RunRecord;
+  readonly #watch: PathWatch;
+  readonly #random: Prng;
+  readonly #routers = new Map<CoordinatorId, RemoteRouter>();
+  /** Where each replica is or was: `group/replica`. */
+  readonly #places = new Map<string, ClusterNode>();
+  /** Election safety: who led in each term, by `group/term`. */
+  readonly #leaders = new Map<string, number>();
+  /** The highest term and commit index that each life of a replica was seen with. */
+  readonly #seen = new Map<string, { term: number; committed: number; applied: number }>();
+  /** Replicas that were removed, and say nothing any more: `group/replica`. */
+  readonly #buried = new Set<string>();
+  /** By partition: the newest epoch that anybody served in. */
+  readonly epochs: Map<PartitionId, number> = new Map();
+  onEpoch: (partition: PartitionId, epoch: number) => void = () => undefined;
+
+  constructor(options: { wires: Wires; record: RunRecord; watch: PathWatch; random: Prng }) {
+    this.#wires = options.wires;
+    this.#record = options.record;
+    this.#watch = options.watch;
+    this.#random = options.random;
+  }
+
+  /** A replica lives on a node from now on. */
+  place(group: GroupId, replica: number, node: ClusterNode): void {
+    this.#places.set(`${group}/${replica}`, node);
+  }
+
+  nodeOf(group: GroupId, replica: number): ClusterNode | undefined {
+    return this.#places.get(`${group}/${replica}`);
+  }
+
+  /** It is gone for good: whatever it says from now on is a lie. */
+  buried(group: GroupId, replica: number): void {
+    this.#buried.add(`${group}/${replica}`);
+  }
+
+  /** The node that serves a partition in the newest epoch, if it can be spoken to. */
+  leaderOf(group: GroupId): ClusterNode | undefined {
+    let found: ClusterNode | undefined;
+    let term = 0;
+    for (const node of this.nodes) {
+      const replica = node.host?.replicaOf(group);
+      if (replica === undefined || !replica.leads || replica.term <= term) continue;
+      found = node;
+      term = replica.term;
+    }
+    return found;
+  }
+
+  /** What one node's host needs of the others. */
+  peersOf(from: () => ClusterNode): Peers {
+    return {
+      send: (group, message) => this.#sendRaft(from(), group, message, (to) => {
+        return (copy) => to.host?.receiveRaft(group, copy);
+      }),
+      sendSnapshot: (group, message, chunks) => this.#sendRaft(from(), group, message, (to) => {
+        return (copy) => to.host?.receiveSnapshot(group, copy, chunks);
+      }),
+      sendLeader: (to, message) => {
+        const leader = this.leaderOf(to);
+        if (leader === undefined) return;
+        this.#wires.link(from(), leader, () => leader.host?.receiveLeader(to, message));
+      },
+    };
+  }
+
+  /** The partitions as a router on a node sees them. */
+  partitionsFor(at: ClusterNode): Partitions {
+    const host = at.host;
+    if (host === undefined) throw new Error('a gateway opens on a node that runs');
+    let own: RemoteRouter | undefined;
+    return {
+      map: host.map.cluster,
+      onMapChange: (run) => host.map.onChange(run),
+      ready: () => true,
+      epochOf: (partition) => own?.leaders.get(partition)?.epoch as never,
+      send: (to, from, message) => {
+        const leader = own?.leaders.get(to);
+        if (leader === undefined) return;
+        const { node } = leader;
+        this.#watch.toLeader(to, from, message);
+        this.#wires.link(at, node, () => node.host?.send(to, from, message));
+      },
+      attach: (router) => {
+        own = { at, router, leaders: new Map(), detach: new Map() };
+        const remote = own;
+        this.#routers.set(router.id, remote);
+        for (const node of this.nodes) if (node.host !== undefined) this.#attach(remote, node);
+        return () => {
+          this.#routers.delete(router.id);
+          for (const [node, detach] of remote.detach) {
+            // The connection ends when the other side hears of it.
+            this.#wires.link(at, node, detach);
+          }
+        };
+      },
+    };
+  }
+
+  /** A node runs: the routers of all nodes connect to it. */
+  running(node: ClusterNode): void {
+    for (const remote of this.#routers.values()) this.#attach(remote, node);
+  }
+
+  /** A node has ended: nobody is connected to it. */
+  ended(node: ClusterNode): void {
+    for (const remote of this.#routers.values()) {
+      remote.detach.delete(node);
+      for (const [partition, leader] of remote.leaders) {
+        if (leader.node === node) remote.leaders.delete(partition);
+      }
+    }
+  }
+
+  /** Invariants of every replica, and what it may not take back. */
+  verify(): void {
+    for (const node of this.nodes) {
+      if (node.host === undefined) continue;
+      for (const partition of [0 as PartitionId, ...node.partitionsHere()]) {
+        this.#verifyReplica(node, partition);
+      }
+    }
+  }
+
+  #verifyReplica(node: ClusterNode, group: GroupId): void {
+    const replica = node.host?.replicaOf(group);
+    if (replica === undefined) return;
+    replica.verify();
+    const { term, committed, applied } = replica.status();
+    const key = `${group}/${replica.id}/${node.lives}`;
+    const before = this.#seen.get(key) ?? { term: 0, committed: 0, applied: 0 };
+    if (term < before.term || committed < before.committed || applied < before.applied) {
+      const was = `${before.term} ${before.committed} ${before.applied}`;
+      this.#record.say('monotonic', `${key} was at ${was}, and is at ${term} ${committed} ${applied}`);
+    }
+    this.#seen.set(key, { term, committed, applied });
+  }
+
+  #attach(remote: RemoteRouter, node: ClusterNode): void {
+    const { at, router } = remote;
+    const { host } = node;
+    if (host === undefined || remote.detach.has(node) || !at.alive) return;
+    const life = node.lives;
+    const detach = host.attach({
+      id: router.id,
+      leadership: (partition, epoch) => {
+        if ((this.epochs.get(partition) ?? 0) < epoch) {
+          this.epochs.set(partition, epoch);
+          this.onEpoch(partition, epoch);
+        }
+        this.#wires.link(node, at, () => {
+          if ((remote.leaders.get(partition)?.epoch ?? 0) >= epoch || node.lives !== life) return;
+          remote.leaders.set(partition, { node, epoch });
+          if (this.#routers.has(router.id)) router.leadership(partition, epoch);
+        });
+      },
+      deliver: (messages) => {
+        for (const message of messages) this.#watch.fromLeader(router.id, message);
+        this.#wires.link(node, at, () => this.#deliver(remote, messages));
+      },
+    });
+    remote.detach.set(node, () => {
+      if (node.lives === life && node.alive) detach();
+    });
+  }
+
+  #deliver(remote: RemoteRouter, messages: readonly FromLeader[]): void {
+    if (this.#routers.has(remote.router.id)) remote.router.deliver(messages);
+  }
+
+  #sendRaft(
+    from: ClusterNode,
+    group: GroupId,
+    message: Message,
+    receiver: (to: ClusterNode) => (copy: Message) => void,
+  ): void {
+    this.#judge(group, message);
+    const to = this.nodeOf(group, message.to);
+    if (to === undefined) return;
+    const { wallMs } = message;
+    const arrive = receiver(to);
+    this.#wires.raft({ from, to, group }, message, (copy) => {
+      copy.wallMs = wallMs;
+      arrive(copy);
+    });
+  }
+
+  /** Election safety over all time (Raft §5.2), and that whoever was removed is silent. */
+  #judge(group: GroupId, { kind, from, term }: Message): void {
+    if (this.#buried.has(`${group}/${from}`)) {
+      this.#record.say('removed', `group ${group}: replica ${from} was buried, and speaks`);
+    }
+    if (!leaderKinds.has(kind)) return;
+    const key = `${group}/${term}`;
+    const leader = this.#leaders.get(key);
+    if (leader === undefined) this.#leaders.set(key, from);
+    else if (leader !== from) {
+      const message = `group ${group}: ${leader} and ${from} lead in term ${term}`;
+      this.#record.say('election safety', message);
+    }
+  }
+
+  /** Whether what one node says does not reach another, or the other way round. */
+  isCut(one: ClusterNode, other: ClusterNode): boolean {
+    return this.#wires.isCutBetween(one.id, other.id);
+  }
+
+  /** One of the nodes that are up; undefined: none is. */
+  pickAlive(): ClusterNode | undefined {
+    const alive = this.nodes.filter((node) => node.alive && node.host !== undefined);
+    return alive.length === 0 ? undefined : this.#random.pick(alive);
+  }
+}

@@ -1,0 +1,105 @@
+/** What a seed decides of a cluster, besides what it decides of clients and their work. */
+import { Prng } from '../../src/base/prng.ts';
+import type { RaftOptions } from '../../src/raft/options.ts';
+import type { NetworkOptions } from '../network.ts';
+import { type Settings, settingsOf } from '../settings.ts';
+import type { WireOptions } from './wires.ts';
+
+/** Virtual milliseconds of an election timeout: ten ticks of `raftTickMs`. */
+export const electionMs = 1_000;
+
+/** Things that are done to a cluster, each with its weight. */
+export const clusterFaultKinds = [
+  'crash',
+  'crash-leader',
+  'pause-node',
+  'split',
+  'cut one way',
+  'isolate leader',
+  'transfer',
+  'transfer under a split',
+  'change',
+  'slow-disk',
+  'full-disk',
+  'disk-error',
+  'kill-client',
+  'pause-client',
+  'pause-client-beyond-lease',
+  'break',
+  'stall',
+  'kill-gateway',
+  'cancel',
+] as const;
+export type ClusterFaultKind = (typeof clusterFaultKinds)[number];
+
+/** All that a run is set up with. */
+export interface ClusterSettings {
+  readonly base: Settings;
+  readonly nodes: number;
+  /** How many of them found the groups; the others get replicas later, if at all. */
+  readonly founders: number;
+  readonly partitions: number;
+  readonly wires: WireOptions;
+  readonly raft: Partial<RaftOptions>;
+  readonly faultEveryMs: number;
+  readonly faults: Readonly<Record<ClusterFaultKind, number>>;
+}
+
+/** Draws the settings of a seed. */
+export function clusterSettingsOf(seed: number): ClusterSettings {
+  const random = new Prng(seed, 'cluster');
+  const base = settingsOf(seed, 'mixed');
+  const founders = random.pick([1, 2, 3, 3, 3, 3, 5, 5, 7]);
+  const nodes = Math.min(7, founders + random.pick([0, 1, 2]));
+  const often = (low: number, high: number): number =>
+    random.chance(1, 4) ? 0 : random.between(low, high);
+  const network: NetworkOptions = { ...base.network, delayUsMax: random.pick([300, 2_000]) };
+  return {
+    base: {
+      ...base,
+      network,
+      bus: { lateOneIn: 0, lateMsMax: 1, twiceOneIn: 0 },
+      leaseMs: random.between(2_500, 6_000),
+      workMs: 60_000,
+      syncMsMax: random.pick([0.5, 5, 15]),
+    },
+    nodes,
+    founders,
+    partitions: random.between(1, 3),
+    wires: {
+      delayUsMin: 100,
+      delayUsMax: random.pick([500, 5_000, 20_000]),
+      lateOneIn: random.pick([0, 20, 100]),
+      lateUsMax: 400_000,
+      lostOneIn: random.pick([0, 10, 50, 200]),
+      twiceOneIn: random.pick([0, 10, 40]),
+      ghostOneIn: random.pick([0, 40, 200]),
+    },
+    // Small windows, so that they fill.
+    raft: random.chance(1, 3)
+      ? { inflightMessagesMax: 2, messageBytesMax: 400, inflightBytesMax: 800 }
+      : {},
+    faultEveryMs: random.pick([300, 700, 1_500]),
+    faults: {
+      crash: often(2, 6),
+      'crash-leader': often(1, 4),
+      'pause-node': often(1, 4),
+      split: often(1, 4),
+      'cut one way': often(1, 4),
+      'isolate leader': often(1, 3),
+      transfer: often(2, 5),
+      'transfer under a split': often(1, 2),
+      change: often(4, 10),
+      'slow-disk': often(1, 2),
+      'full-disk': often(0, 1),
+      'disk-error': often(0, 1),
+      'kill-client': often(1, 3),
+      'pause-client': often(1, 2),
+      'pause-client-beyond-lease': often(1, 2),
+      break: often(1, 4),
+      stall: often(1, 3),
+      'kill-gateway': often(1, 2),
+      cancel: random.between(6, 14),
+    },
+  };
+}

@@ -1,0 +1,443 @@
+/** One run of a cluster: its nodes and their clients, and what happens to them. DESIGN.md says what is in it. */
+import type { GroupId, PartitionId } from '../../src/base/ids.ts';
+import { Prng } from '../../src/base/prng.ts';
+import { isJoint, membersOf } from '../../src/raft/configuration.ts';
+import type { Space } from '../../src/space/space.ts';
+import { Crowd } from '../crowd.ts';
+import { SimDisk } from '../disk.ts';
+import { SimGateway } from '../gateway.ts';
+import { SimNetwork } from '../network.ts';
+import { type RunListeners, RunRecord, type RunReport, type Seen } from '../run-record.ts';
+import { Scheduler, SimProcess } from '../scheduler.ts';
+import { Tap } from '../tap.ts';
+import { PathWatch } from '../watch.ts';
+import { simSpaces } from '../workload.ts';
+import { Cluster } from './cluster.ts';
+import { ClusterNode } from './cluster-node.ts';
+import { inflict } from './faults.ts';
+import { Membership } from './membership.ts';
+import { type ClusterSettings, clusterSettingsOf } from './settings.ts';
+import { Wires } from './wires.ts';
+
+const segmentBytes = 65_536;
+/** Virtual time within which a new cluster must serve. */
+const foundingMs = 30_000;
+/** Faults have stopped for so long when everything is looked at: longer than any lease and back-off. */
+const settleMs = 20_000;
+/** Events between two looks at the invariants of all replicas. */
+const verifyEvery = 50;
+/** A leadership that changed disturbs whoever waits for so long. */
+const electionDisturbsMs = 6_000;
+
+/** See the top of the file. */
+export class ClusterWorld {
+  readonly settings: ClusterSettings;
+  readonly cluster: Cluster;
+  readonly wires: Wires;
+  readonly membership: Membership;
+  readonly record: RunRecord;
+  readonly crowd: Crowd;
+  readonly network: SimNetwork;
+  readonly random: Prng;
+  readonly #scheduler: Scheduler;
+  readonly #tap: Tap;
+  readonly #watch: PathWatch;
+  readonly #partitions: readonly PartitionId[];
+  readonly #gateways = new Map<ClusterNode, SimGateway>();
+  /** Replicas that the tap reads: node, life, partition, replica. */
+  readonly #tapped = new Set<string>();
+  readonly #installed = new Map<string, number>();
+  #routers = 0;
+  #restarts = 0;
+  #working = true;
+
+  constructor(seed: number, listeners: RunListeners = {}) {
+    const settings = clusterSettingsOf(seed);
+    this.settings = settings;
+    this.#scheduler = new Scheduler(seed);
+    this.random = new Prng(seed, 'cluster-world');
+    this.record = new RunRecord(listeners, () => this.#scheduler.nowUs * 1000);
+    this.#partitions = Array.from({ length: settings.partitions }, (_, at) => (at + 1) as PartitionId);
+    this.network = new SimNetwork(
+      this.#scheduler,
+      new Prng(seed, 'network'),
+      settings.base.network,
+      this.record.trace,
+    );
+    this.wires = new Wires({
+      scheduler: this.#scheduler,
+      random: new Prng(seed, 'wires'),
+      wires: settings.wires,
+      fault: (name) => this.record.count(name),
+    });
+    this.#watch = new PathWatch(
+      this.record.counts,
+      () => this.#scheduler.nowMs,
+      (partition) => this.cluster.epochs.get(partition),
+    );
+    this.#tap = new Tap(this.record.recorder, this.#watch, settings.base.historyBytesMax);
+    const { record, wires } = this;
+    const watch = this.#watch;
+    this.cluster = new Cluster({ wires, record, watch, random: new Prng(seed, 'picks') });
+    this.cluster.onEpoch = (partition, epoch) => {
+      record.note(`epoch ${partition} ${epoch}`);
+      record.count('a leadership began');
+      record.recorder.fault('leader changed', { forMs: electionDisturbsMs });
+    };
+    for (let id = 1; id <= settings.nodes; id += 1) this.#addNode(seed, id);
+    this.membership = new Membership({
+      cluster: this.cluster,
+      record,
+      scheduler: this.#scheduler,
+      random: new Prng(seed, 'membership'),
+      founders: settings.founders,
+      partitions: this.#partitions,
+    });
+    this.crowd = new Crowd({
+      settings: settings.base,
+      scheduler: this.#scheduler,
+      network: this.network,
+      record,
+      addresses: this.cluster.nodes.map(({ address }) => address),
+      restarts: () => this.#restarts,
+      closed: (session, sequence) => this.#watch.closed(session, sequence),
+    });
+  }
+
+  /** Runs it all. */
+  async run(): Promise<RunReport> {
+    const rejected = (error: unknown): void => this.record.bug(error);
+    process.on('unhandledRejection', rejected);
+    try {
+      await this.#course();
+    } catch (error) {
+      this.record.bug(error);
+    } finally {
+      process.off('unhandledRejection', rejected);
+    }
+    return this.record.report({
+      seed: this.settings.base.seed,
+      events: this.#scheduler.eventsRun,
+      virtualMs: this.#scheduler.nowMs,
+    });
+  }
+
+  get nowMs(): number {
+    return this.#scheduler.nowMs;
+  }
+
+  after(delayMs: number, run: () => void): void {
+    this.#scheduler.after(delayMs * 1000, run);
+  }
+
+  /** A node ends now and begins again after `downMs`. */
+  crash(node: ClusterNode, how: 'power' | 'process', downMs: number): void {
+    if (!node.alive) return;
+    const torn = node.disk.counts.tornWrites;
+    this.record.fault('node crashed', downMs + electionDisturbsMs);
+    node.crash(how === 'power');
+    this.#restarts += 1;
+    if (node.disk.counts.tornWrites > torn) this.record.count('crash with torn writes');
+    if (this.settings.base.wallJumps && this.random.chance(1, 4)) this.#jumpWall(node);
+    this.after(downMs, () => this.#boot(node));
+  }
+
+  /** The gateway of a node ends, with everything its router knew. */
+  killGateway(node: ClusterNode, downMs: number): void {
+    if (!this.#closeGateway(node)) return;
+    this.record.fault('gateway killed', downMs + 2_000);
+    this.after(downMs, () => this.#openGateway(node));
+  }
+
+  async #course(): Promise<void> {
+    const { base } = this.settings;
+    const { seed } = base;
+    this.record.recorder.start({ seed, partitions: this.settings.partitions, wayMs: this.#wayMs() });
+    for (const { name } of simSpaces) this.#tap.observe(name);
+    for (const node of this.cluster.nodes) this.#boot(node);
+    this.#scheduler.afterEvent = () => this.#afterEvent();
+    if (!(await this.#found())) {
+      this.record.say('liveness', `no cluster is there after ${foundingMs} ms`);
+      return;
+    }
+    for (let each = 0; each < base.clients; each++) this.crowd.addClient();
+    const isStill = this.settings.nodes === this.settings.founders && this.settings.faults.change === 0;
+    if (isStill) for (let each = 0; each < 2; each++) this.crowd.addFollower();
+    this.#scheduleFault();
+    this.#buryNowAndThen();
+    const untilUs = this.#scheduler.nowUs + base.workMs * 1000;
+    const enough = (): boolean =>
+      this.record.recorder.operations >= base.operations || this.record.hasFailed;
+    await this.#scheduler.run(untilUs, enough);
+    await this.#settle();
+    this.record.judge({ seen: this.#seen(), tap: this.#tap, watch: this.#watch });
+  }
+
+  /** The cluster founds itself; its spaces are made, and known to all. */
+  async #found(): Promise<boolean> {
+    const endUs = this.#scheduler.nowUs + foundingMs * 1000;
+    this.#makeSpaces();
+    const ready = (): boolean =>
+      this.cluster.nodes.every((node) => node.knowsSpaces) &&
+      this.#partitions.every((partition) => this.cluster.epochs.has(partition));
+    const outcome = await this.#scheduler.run(endUs, () => ready() || this.record.hasFailed);
+    const map = this.cluster.nodes[0]?.host?.map.cluster;
+    if (outcome !== 'done' || map === undefined || this.record.hasFailed) return false;
+    this.#tap.learn(map);
+    for (const node of this.cluster.nodes) this.#openGateway(node);
+    return true;
+  }
+
+  /** Asks whoever leads group 0, until every space is there. */
+  #makeSpaces(): void {
+    const host = this.cluster.leaderOf(0 as GroupId)?.host;
+    for (const { name, rule, like } of simSpaces) {
+      if (host === undefined || !host.map.cluster.founded) break;
+      if (host.map.cluster.space(name) !== undefined) continue;
+      const rules =
+        rule === undefined || like !== undefined
+          ? []
+          : [{ tag: rule.tag, spread: rule.spread, fields: rule.fields }];
+      const settings = { rules, like, tupleBytesMax: 65_536 } as never;
+      host.map.createSpace(name, settings, () => undefined);
+      break;
+    }
+    if (this.cluster.nodes.every((node) => node.knowsSpaces)) return;
+    this.after(50, () => this.#makeSpaces());
+  }
+
+  #addNode(seed: number, id: number): void {
+    const { base, founders, nodes, partitions, raft } = this.settings;
+    const all = Array.from({ length: nodes }, (_, at) => at + 1);
+    const random = new Prng(seed, `node/${id}`);
+    const node: ClusterNode = new ClusterNode({
+      id,
+      scheduler: this.#scheduler,
+      disk: this.#makeDisk(random),
+      random,
+      skew: {
+        driftPpm: random.between(0, 400) - 200,
+        wallOriginMs: 1_700_000_000_000 + random.below(2_000),
+      },
+      founding: {
+        replica: id,
+        // Everybody has the map; the partitions begin on some.
+        replicasOf: (group) => (group === 0 ? all : all.slice(0, founders)),
+      },
+      partitions,
+      raft,
+      snapshotTailBytes: base.snapshotTailBytes,
+      segmentBytes,
+      historyBytesMax: base.historyBytesMax,
+      batchTuplesMax: base.batchTuplesMax,
+      peers: this.cluster.peersOf(() => node),
+      onFatal: (failed, error) => {
+        this.record.note(`fatal ${failed.id} ${error.message}`);
+        this.crash(failed, 'process', this.random.between(5, 500));
+      },
+      onRunning: () => this.#running(node),
+      onEnded: () => {
+        this.#closeGateway(node);
+        this.network.processGone(node.process);
+        this.cluster.ended(node);
+      },
+      onWarning: (message) => this.record.note(`warning ${id} ${message}`),
+    });
+    this.cluster.nodes.push(node);
+    for (const group of [0, ...this.#partitions]) this.cluster.place(group as GroupId, id, node);
+  }
+
+  #makeDisk(random: Prng): SimDisk {
+    return new SimDisk({
+      schedule: (delayMs, run) => void this.#scheduler.after(delayMs * 1000, run),
+      random: random.fork('disk'),
+      delays: { writeMs: [0.01, 0.1], syncMs: [0.05, this.settings.base.syncMsMax] },
+    });
+  }
+
+  #running(node: ClusterNode): void {
+    this.record.note(`running ${node.id}`);
+    this.cluster.running(node);
+    this.#tapReplicas(node);
+    this.#openGateway(node);
+  }
+
+  #boot(node: ClusterNode): void {
+    if (node.alive) return;
+    this.record.note(`boot ${node.id}`);
+    node.boot().catch((error: unknown) => {
+      const name = error instanceof Error ? error.name : '';
+      if (name !== 'DiskError') {
+        this.record.bug(error);
+        return;
+      }
+      this.record.note(`boot failed ${node.id} ${String(error)}`);
+      node.crash(false);
+      this.after(300, () => this.#boot(node));
+    });
+  }
+
+  /** Clients are served where the node's own map has their spaces. */
+  #openGateway(node: ClusterNode): void {
+    const { host } = node;
+    if (host === undefined || this.#gateways.has(node)) return;
+    if (!node.knowsSpaces) {
+      this.after(100, () => this.#openGateway(node));
+      return;
+    }
+    const { address } = node;
+    const id = ++this.#routers;
+    const process = new SimProcess(this.#scheduler, `${address}/${id}`, node.skew);
+    const partitions = this.cluster.partitionsFor(node);
+    const gateway = new SimGateway({
+      address,
+      id,
+      process,
+      network: this.network,
+      partitions,
+      host,
+      onBug: (error) => this.record.bug(error),
+    });
+    this.#gateways.set(node, gateway);
+  }
+
+  #closeGateway(node: ClusterNode): boolean {
+    const gateway = this.#gateways.get(node);
+    if (gateway === undefined) return false;
+    this.#gateways.delete(node);
+    gateway.kill();
+    return true;
+  }
+
+  pauseNode(node: ClusterNode, forMs: number): void {
+    node.pause(forMs);
+    this.#gateways.get(node)?.pause(forMs);
+  }
+
+  #jumpWall(node: ClusterNode): void {
+    const byMs = this.random.between(1, this.random.pick([2_000, 3_600_000]));
+    node.skew.wallOriginMs += this.random.chance(1, 2) ? -byMs : byMs;
+    this.record.fault('wall clock jumped');
+  }
+
+  #afterEvent(): void {
+    if (this.#scheduler.eventsRun % verifyEvery !== 0) return;
+    for (const node of this.cluster.nodes) this.#tapReplicas(node);
+    this.cluster.verify();
+  }
+
+  /** Replicas come with the founding, with changes, and with each life. */
+  #tapReplicas(node: ClusterNode): void {
+    const { host } = node;
+    if (host === undefined) return;
+    for (const partition of node.partitionsHere()) {
+      const replica = host.replicaOf(partition);
+      const key = `${node.id}/${node.lives}/${partition}/${replica?.id}`;
+      this.#countInstalled(key, host.installedCount(partition), replica?.configuration);
+      if (this.#tapped.has(key)) continue;
+      this.#tapped.add(key);
+      this.#tap.attachReplica(host, partition);
+    }
+  }
+
+  #countInstalled(
+    key: string,
+    count: number,
+    configuration: Parameters<typeof isJoint>[0] | undefined,
+  ): void {
+    if (count === (this.#installed.get(key) ?? 0)) return;
+    this.#installed.set(key, count);
+    this.record.count('a snapshot was installed');
+    if (configuration !== undefined && isJoint(configuration)) {
+      this.record.count('a snapshot was installed during a joint change');
+    }
+  }
+
+  #scheduleFault(): void {
+    const { faultEveryMs } = this.settings;
+    this.after(this.random.between(1, 2 * faultEveryMs), () => {
+      if (!this.#working) return;
+      inflict(this);
+      this.#scheduleFault();
+    });
+  }
+
+  #buryNowAndThen(): void {
+    this.after(500, () => {
+      this.membership.bury();
+      if (this.#working) this.#buryNowAndThen();
+    });
+  }
+
+  /** Nothing new is asked and nothing breaks; what can end, ends, and all replicas come to agree. */
+  async #settle(): Promise<void> {
+    this.#working = false;
+    this.crowd.stop();
+    this.wires.calm();
+    this.record.note('settle');
+    for (const node of this.cluster.nodes) {
+      node.disk.capacityBytes = Number.POSITIVE_INFINITY;
+      node.disk.faults.slowSync = 0;
+    }
+    this.record.recorder.fault('settling', { forMs: electionDisturbsMs });
+    const end = this.#scheduler.nowUs + settleMs * 1000;
+    await this.#scheduler.run(end, () => this.record.hasFailed);
+    this.record.recorder.quiet();
+    await this.#scheduler.run(end + 1000);
+    if (!this.record.hasFailed) this.#judgeReplicas();
+  }
+
+  /** After the quiet phase every member has applied the same, and stands in the same state. */
+  #judgeReplicas(): void {
+    for (const partition of this.#partitions) {
+      const leader = this.cluster.leaderOf(partition);
+      const own = leader?.host?.replicaOf(partition);
+      if (leader?.host === undefined || own === undefined) continue;
+      const space = leader.host.spaceOf(partition);
+      if (isJoint(own.configuration)) {
+        this.record.say('liveness', `partition ${partition} is joint after the quiet phase`);
+      }
+      for (const member of membersOf(own.configuration)) {
+        const other = this.cluster.nodeOf(partition, member)?.host;
+        if (other?.replicaOf(partition)?.id !== member) {
+          this.record.say('liveness', `partition ${partition}: member ${member} is not there`);
+          continue;
+        }
+        const state = other.spaceOf(partition);
+        if (state.appliedIndex !== space.appliedIndex) {
+          const message = `partition ${partition}: replica ${member} has applied ${state.appliedIndex} of ${space.appliedIndex}`;
+          this.record.say('liveness', message);
+        } else if (state.stateHash() !== space.stateHash()) {
+          const message = `partition ${partition}: replicas ${own.id} and ${member} differ at ${state.appliedIndex}`;
+          this.record.say('replicas equal', message);
+        }
+      }
+    }
+  }
+
+  #seen(): Seen | undefined {
+    const map = this.cluster.leaderOf(0 as GroupId)?.host?.map.cluster;
+    const spaces = new Map<PartitionId, Space>();
+    for (const partition of this.#partitions) {
+      const host = this.cluster.leaderOf(partition)?.host;
+      if (host?.epochOf(partition) === undefined) return undefined;
+      spaces.set(partition, host.spaceOf(partition));
+    }
+    if (map === undefined) return undefined;
+    const spaceOf = (partition: PartitionId): Space => spaces.get(partition) as Space;
+    return { map, partitions: this.#partitions, spaceOf };
+  }
+
+  /** How long a call may take that nothing disturbs: some late messages, some syncs, on three nodes. */
+  #wayMs(): number {
+    const { base, wires } = this.settings;
+    const lateMs = wires.lateOneIn === 0 ? 0 : wires.lateUsMax / 1000;
+    const roundMs = (4 * wires.delayUsMax) / 1000;
+    return 400 + 6 * (lateMs + roundMs) + 20 * base.syncMsMax + (2 * base.network.lateUsMax) / 1000;
+  }
+}
+
+/** Runs one seed. */
+export function runClusterSeed(seed: number, listeners: RunListeners = {}): Promise<RunReport> {
+  return new ClusterWorld(seed, listeners).run();
+}
