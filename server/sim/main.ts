@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import type { Line } from './check/history.ts';
 import { type Coverage, nodeCoverage } from './coverage.ts';
 import { clusterCoverage } from './partition/coverage.ts';
 import { runClusterSeed } from './partition/world.ts';
@@ -10,7 +11,6 @@ import { raftCoverage } from './raft/coverage.ts';
 import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
-import type { Line } from './check/history.ts';
 import { type Profile, profiles } from './settings.ts';
 import { runSeed } from './world.ts';
 

@@ -64,6 +64,7 @@ function leasesOf(history: History): Map<number, Lease[]> {
 /** What may part a partition's clock from everybody's time, or hold up what it says. */
 const clockFaults = new Set([
   'crash',
+  'leader changed',
   'restart',
   'node paused',
   'wall clock jumped',

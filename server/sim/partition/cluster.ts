@@ -86,12 +86,14 @@ export class Cluster {
   /** What one node's host needs of the others. */
   peersOf(from: () => ClusterNode): Peers {
     return {
-      send: (group, message) => this.#sendRaft(from(), group, message, (to) => {
-        return (copy) => to.host?.receiveRaft(group, copy);
-      }),
-      sendSnapshot: (group, message, chunks) => this.#sendRaft(from(), group, message, (to) => {
-        return (copy) => to.host?.receiveSnapshot(group, copy, chunks);
-      }),
+      send: (group, message) =>
+        this.#sendRaft(from(), group, message, (to) => {
+          return (copy) => to.host?.receiveRaft(group, copy);
+        }),
+      sendSnapshot: (group, message, chunks) =>
+        this.#sendRaft(from(), group, message, (to) => {
+          return (copy) => to.host?.receiveSnapshot(group, copy, chunks);
+        }),
       sendLeader: (to, message) => {
         const leader = this.leaderOf(to);
         if (leader === undefined) return;
@@ -167,7 +169,10 @@ export class Cluster {
     const before = this.#seen.get(key) ?? { term: 0, committed: 0, applied: 0 };
     if (term < before.term || committed < before.committed || applied < before.applied) {
       const was = `${before.term} ${before.committed} ${before.applied}`;
-      this.#record.say('monotonic', `${key} was at ${was}, and is at ${term} ${committed} ${applied}`);
+      this.#record.say(
+        'monotonic',
+        `${key} was at ${was}, and is at ${term} ${committed} ${applied}`,
+      );
     }
     this.#seen.set(key, { term, committed, applied });
   }

@@ -25,6 +25,8 @@ export class Membership {
   readonly #joined = new Set<string>();
   readonly #buriedAt = new Set<string>();
   #burying = false;
+  /** Whether a group may have had a single voter at some time. */
+  hasShrunk = false;
 
   constructor(options: {
     cluster: Cluster;
@@ -174,6 +176,7 @@ export class Membership {
     const going = this.#random.pick(voters);
     if (!isVoter(configuration, going)) return;
     if (!this.#propose(leader, partition, [{ kind: StepKind.remove, replica: going }])) return;
+    if (voters.length <= 2) this.hasShrunk = true;
     this.#record.count('a voter was removed');
     this.#removed(leader, partition, { going, own });
   }

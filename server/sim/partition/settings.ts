@@ -8,6 +8,9 @@ import type { WireOptions } from './wires.ts';
 /** Virtual milliseconds of an election timeout: ten ticks of `raftTickMs`. */
 export const electionMs = 1_000;
 
+/** By how much the wall clocks of two nodes differ, but for jumps. */
+export const skewMsMax = 200;
+
 /** Things that are done to a cluster, each with its weight. */
 export const clusterFaultKinds = [
   'crash',

@@ -16,7 +16,7 @@ import { Cluster } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { inflict } from './faults.ts';
 import { Membership } from './membership.ts';
-import { type ClusterSettings, clusterSettingsOf } from './settings.ts';
+import { type ClusterSettings, clusterSettingsOf, skewMsMax } from './settings.ts';
 import { Wires } from './wires.ts';
 
 const segmentBytes = 65_536;
@@ -26,6 +26,7 @@ const foundingMs = 30_000;
 const settleMs = 20_000;
 /** Events between two looks at the invariants of all replicas. */
 const verifyEvery = 50;
+const wallOriginMs = 1_700_000_000_000;
 /** A leadership that changed disturbs whoever waits for so long. */
 const electionDisturbsMs = 6_000;
 
@@ -47,6 +48,8 @@ export class ClusterWorld {
   /** Replicas that the tap reads: node, life, partition, replica. */
   readonly #tapped = new Set<string>();
   readonly #installed = new Map<string, number>();
+  /** Nodes whose wall clock has jumped. */
+  readonly #jumped = new Set<ClusterNode>();
   #routers = 0;
   #restarts = 0;
   #working = true;
@@ -57,7 +60,10 @@ export class ClusterWorld {
     this.#scheduler = new Scheduler(seed);
     this.random = new Prng(seed, 'cluster-world');
     this.record = new RunRecord(listeners, () => this.#scheduler.nowUs * 1000);
-    this.#partitions = Array.from({ length: settings.partitions }, (_, at) => (at + 1) as PartitionId);
+    this.#partitions = Array.from(
+      { length: settings.partitions },
+      (_, at) => (at + 1) as PartitionId,
+    );
     this.network = new SimNetwork(
       this.#scheduler,
       new Prng(seed, 'network'),
@@ -152,7 +158,11 @@ export class ClusterWorld {
   async #course(): Promise<void> {
     const { base } = this.settings;
     const { seed } = base;
-    this.record.recorder.start({ seed, partitions: this.settings.partitions, wayMs: this.#wayMs() });
+    this.record.recorder.start({
+      seed,
+      partitions: this.settings.partitions,
+      wayMs: this.#wayMs(),
+    });
     for (const { name } of simSpaces) this.#tap.observe(name);
     for (const node of this.cluster.nodes) this.#boot(node);
     this.#scheduler.afterEvent = () => this.#afterEvent();
@@ -161,7 +171,8 @@ export class ClusterWorld {
       return;
     }
     for (let each = 0; each < base.clients; each++) this.crowd.addClient();
-    const isStill = this.settings.nodes === this.settings.founders && this.settings.faults.change === 0;
+    const isStill =
+      this.settings.nodes === this.settings.founders && this.settings.faults.change === 0;
     if (isStill) for (let each = 0; each < 2; each++) this.crowd.addFollower();
     this.#scheduleFault();
     this.#buryNowAndThen();
@@ -217,7 +228,7 @@ export class ClusterWorld {
       random,
       skew: {
         driftPpm: random.between(0, 400) - 200,
-        wallOriginMs: 1_700_000_000_000 + random.below(2_000),
+        wallOriginMs: wallOriginMs + random.below(skewMsMax),
       },
       founding: {
         replica: id,
@@ -317,6 +328,7 @@ export class ClusterWorld {
   #jumpWall(node: ClusterNode): void {
     const byMs = this.random.between(1, this.random.pick([2_000, 3_600_000]));
     node.skew.wallOriginMs += this.random.chance(1, 2) ? -byMs : byMs;
+    this.#jumped.add(node);
     this.record.fault('wall clock jumped');
   }
 
@@ -394,6 +406,7 @@ export class ClusterWorld {
       const own = leader?.host?.replicaOf(partition);
       if (leader?.host === undefined || own === undefined) continue;
       const space = leader.host.spaceOf(partition);
+      this.#judgeClock(partition, space);
       if (isJoint(own.configuration)) {
         this.record.say('liveness', `partition ${partition} is joint after the quiet phase`);
       }
@@ -413,6 +426,16 @@ export class ClusterWorld {
         }
       }
     }
+  }
+
+  /** SPEC §4: no single clock can jump a partition's; where there were always two voters or more. */
+  #judgeClock(partition: PartitionId, space: Space): void {
+    if (this.#jumped.size > 1 || this.settings.founders < 2 || this.membership.hasShrunk) return;
+    const driftMs = skewMsMax + this.#scheduler.nowMs * 0.001;
+    const latest = wallOriginMs + this.#scheduler.nowMs + driftMs;
+    if (space.stampMs <= latest) return;
+    const message = `partition ${partition} is at ${space.stampMs}, and one clock jumped; it is ${latest} at most`;
+    this.record.say('one clock', message);
   }
 
   #seen(): Seen | undefined {

@@ -95,7 +95,15 @@ export class PartitionGroup extends Group<Command> {
   /** Whether `drain` could do something. */
   get wantsDrain(): boolean {
     if (this.inbox.size === 0 && this.#fromLeaders.size === 0) return false;
-    return this.takesWork && !this.#pipelineFull();
+    return this.takesWork && !this.#isBehind && !this.#pipelineFull();
+  }
+
+  /**
+   * Whether others may have applied, and shown, what is not applied here: a majority may have an entry before
+   * the leader's own disk. Nothing is looked for meanwhile, or it would be missed (I5).
+   */
+  get #isBehind(): boolean {
+    return !this.replica.isAlone && this.replica.committed > this.appliedIndex;
   }
 
   /** Messages that wait, of either kind. */
@@ -104,16 +112,30 @@ export class PartitionGroup extends Group<Command> {
   }
 
   /** Says something about a call without asking the leader. */
-  answer(to: CoordinatorId, call: CallId, answer: Answer): void {
+  #answer(to: CoordinatorId, call: CallId, answer: Answer): void {
     const { partition, replica } = this;
     this.#hooks.send(to, { ...answer, call, partition, epoch: replica.term });
+  }
+
+  /** A message that no leader here has seen; in the name of the leadership that it was meant for, or a later one. */
+  sayNotLeader(to: CoordinatorId, message: ToLeader): void {
+    const { partition, replica } = this;
+    const asked = 'epoch' in message ? message.epoch : 0;
+    const epoch = Math.max(asked, replica.term) as Term;
+    this.#hooks.send(to, {
+      kind: 'not-leader',
+      definite: true,
+      call: message.call,
+      partition,
+      epoch,
+    });
   }
 
   /** Refuses a message that begins work, for want of room; a copy of an earlier one is passed over. */
   turnAway(from: CoordinatorId, message: ToLeader, text: string): void {
     const kept = this.#leader?.turnAway(message) ?? 'in-doubt';
     if (kept === 'known') return;
-    this.answer(from, message.call, {
+    this.#answer(from, message.call, {
       kind: 'refused',
       reason: 'TOO_MANY_IN_FLIGHT',
       message: text,
@@ -130,7 +152,7 @@ export class PartitionGroup extends Group<Command> {
   /** Gives waiting messages to the leader until none is left, the slice is over or the log is full. */
   drain(slice: Slice, countMax: number): void {
     const leader = this.#leader;
-    if (leader === undefined || !this.takesWork) return;
+    if (leader === undefined || !this.takesWork || this.#isBehind) return;
     for (let count = 0; count < countMax && !this.#pipelineFull() && !slice.over(); count += 1) {
       this.#nowMs = slice.nowMs;
       const between = this.#fromLeaders.shift();
@@ -219,8 +241,7 @@ export class PartitionGroup extends Group<Command> {
     this.#fromLeaders.clear();
     for (let next = this.inbox.shift(); next !== undefined; next = this.inbox.shift()) {
       const { from, message } = next;
-      if (message === undefined) continue;
-      this.answer(from, message.call, { kind: 'not-leader', definite: true });
+      if (message !== undefined) this.sayNotLeader(from, message);
     }
   }
 

@@ -412,7 +412,7 @@ export class PartitionHost {
         group.turnAway(from, message, text);
       }
     } else if (this.#state === 'failed' || this.#state === 'closed') return;
-    else group.answer(from, message.call, { kind: 'not-leader', definite: true });
+    else group.sayNotLeader(from, message);
     this.#loop.wake();
   }
 
@@ -636,8 +636,9 @@ export class PartitionHost {
   }
 
   /** No replica of that partition is here: whoever asked may ask the next leader. */
-  #sayNotHere(partition: PartitionId, to: CoordinatorId, { call }: ToLeader): void {
-    const epoch = noEpoch;
+  #sayNotHere(partition: PartitionId, to: CoordinatorId, message: ToLeader): void {
+    const { call } = message;
+    const epoch = 'epoch' in message ? message.epoch : noEpoch;
     this.#routers.send(to, { kind: 'not-leader', definite: true, call, partition, epoch });
   }
 

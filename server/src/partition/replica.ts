@@ -122,6 +122,11 @@ export class Replica {
     return this.#configuration;
   }
 
+  /** Up to where the log is known to be committed, durable here or not. */
+  get committed(): LogIndex {
+    return this.#raft.committed as LogIndex;
+  }
+
   /** Whether nobody else belongs to its group. */
   get isAlone(): boolean {
     return this.#isAlone;
@@ -170,7 +175,7 @@ export class Replica {
 
   /** A tick's time has passed. One that leads alone needs none. */
   tick(): void {
-    if (this.leads && this.#raft.confirmsAlone) return;
+    if (this.leads && this.#isAlone) return;
     this.#raft.tick();
     this.#ports.stirred();
   }

@@ -287,6 +287,8 @@ export class TurnLoop {
     if (this.#stopped) return;
     const nowMs = this.#clock.monotonicMs();
     this.#tickReplicas(nowMs);
+    // A tick, or what came since the last turn, may have ended a leadership.
+    this.#settleRoles(nowMs);
     for (const group of this.#partitions) group.tick(nowMs);
     this.#onTick(nowMs);
     const busy = this.#busySinceTick;

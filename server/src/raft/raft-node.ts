@@ -156,6 +156,11 @@ export class RaftNode {
     return applyChangeEntry(this.#raft, entry);
   }
 
+  /** Up to where the log is known to be committed. */
+  get committed(): number {
+    return this.#raft.log.committed;
+  }
+
   /** Whether a proposal would be logged, but for the bound of the uncommitted log. */
   get admitsProposals(): boolean {
     return this.#raft.role === Role.leader && proposalsStopped(this.#raft) === undefined;

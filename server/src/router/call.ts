@@ -36,3 +36,16 @@ export interface Call {
   /** Nobody listens any more: leaders are told where that saves them work. Nothing is answered. */
   abandon(): void;
 }
+
+/**
+ * The leadership to ask when one has said that it does not lead (undefined: nobody has): a newer one than who
+ * says so and than the one that was asked. Any other would say the same again, at once and for ever.
+ */
+export function leadershipAfter(
+  present: Term | undefined,
+  asked: Term | undefined,
+  refusedBy: Term | undefined,
+): Term | undefined {
+  if (present === undefined || refusedBy === undefined) return present;
+  return present > Math.max(asked ?? 0, refusedBy) ? present : undefined;
+}

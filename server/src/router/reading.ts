@@ -2,7 +2,7 @@ import type { Template } from '@tuplet/proto';
 import type { PartitionId, SpaceId, Term } from '../base/ids.ts';
 import type { CallId, FromLeader, Query } from '../coordination/messages.ts';
 import type { StoredTuple } from '../space/outcome.ts';
-import type { Call, CallPorts } from './call.ts';
+import { type Call, type CallPorts, leadershipAfter } from './call.ts';
 import { type Failure, noLeader, outcomeUnknown, refusedBy } from './failure.ts';
 import type { States } from './request.ts';
 
@@ -319,10 +319,10 @@ export class CountCall implements Call {
 
   /** Asks the partition's leadership, if it is another than the one that refused. */
   #ask(partition: PartitionId, refusedBy: Term | undefined): void {
-    const epoch = this.#ports.epochOf(partition);
-    const other = epoch !== undefined && epoch !== refusedBy;
-    this.#open.set(partition, other ? epoch : undefined);
-    if (!other) return;
+    const asked = this.#open.get(partition);
+    const epoch = leadershipAfter(this.#ports.epochOf(partition), asked, refusedBy);
+    this.#open.set(partition, epoch);
+    if (epoch === undefined) return;
     this.#ports.send(partition, {
       kind: 'count',
       call: this.#number,

@@ -6,7 +6,7 @@ import {
   type Term,
 } from '../base/ids.ts';
 import type { CallId, FromLeader, ToLeader } from '../coordination/messages.ts';
-import type { Call, CallPorts } from './call.ts';
+import { type Call, type CallPorts, leadershipAfter } from './call.ts';
 import { type Failure, noLeader, outcomeUnknown, refusedBy, stopped } from './failure.ts';
 import type { Receipt } from './request.ts';
 
@@ -114,10 +114,10 @@ export class AcknowledgeCall implements Call {
   }
 
   #send(partition: PartitionId, refusedBy: Term | undefined): void {
-    const epoch = this.#ports.epochOf(partition);
-    const other = epoch !== undefined && epoch !== refusedBy;
-    this.#open.set(partition, other ? epoch : undefined);
-    if (!other) return;
+    const asked = this.#open.get(partition);
+    const epoch = leadershipAfter(this.#ports.epochOf(partition), asked, refusedBy);
+    this.#open.set(partition, epoch);
+    if (epoch === undefined) return;
     this.#ports.send(partition, {
       kind: 'acknowledge',
       call: this.#number,
@@ -213,8 +213,8 @@ export class HomeCall implements Call {
   }
 
   #send(refusedBy: Term | undefined): void {
-    const epoch = this.#ports.epochOf(this.#home);
-    this.#sentTo = epoch === refusedBy ? undefined : epoch;
+    const present = this.#ports.epochOf(this.#home);
+    this.#sentTo = leadershipAfter(present, this.#sentTo, refusedBy);
     if (this.#sentTo === undefined) return;
     const message: ToLeader = { call: this.#number, ...this.#question };
     this.#ports.send(this.#home, message);
