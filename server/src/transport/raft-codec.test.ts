@@ -292,6 +292,12 @@ test('another format, an unknown field, a field twice and one out of order are r
   inside(0x10, 8, 0x20, 12);
   inside(0x10, 8, 0x18, 11);
   inside(0x08, 0x81, 0x02, ...least);
+  const state = [0x7a, 9, 0x08, 1, 0x10, 1, 0x1a, 3, 0x0a, 1, 1];
+  const carries = [0x10, 10, 0x18, 11, 0x20, 12, ...state];
+  t.notThrows(() => readRaftBatch(Uint8Array.from([...good.slice(0, 6), 0x22, 17, ...carries])));
+  inside(...carries, ...state);
+  inside(...carries.slice(0, 6), 0x7a, 8, 0x08, 1, 0x10, 1, 0x1a, 2, 0x0a, 0);
+  inside(...carries.slice(0, 6), 0x7a, 4, 0x08, 1, 0x10, 1);
 });
 
 test('a message whose content is not of its kind is refused', (t) => {
