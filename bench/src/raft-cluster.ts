@@ -3,6 +3,7 @@ import {
   type GroupMessage,
   type Message,
   type NodeId,
+  PayloadMemory,
   RaftBatchWriter,
   readRaftBatch,
 } from 'tuplet/internal';
@@ -55,6 +56,7 @@ class EncodedLink implements Link {
 class BenchNode {
   readonly replicas: readonly BenchReplica[];
   readonly #links: ReadonlyMap<number, Link>;
+  readonly #memory: PayloadMemory = new PayloadMemory();
   #parcels: Parcel[] = [];
   /** Replicas that may have something to do. */
   #queue: BenchReplica[] = [];
@@ -114,7 +116,8 @@ class BenchNode {
   }
 
   #open(parcel: Parcel): void {
-    const messages = parcel instanceof Uint8Array ? readRaftBatch(parcel).messages : parcel;
+    const messages =
+      parcel instanceof Uint8Array ? readRaftBatch(parcel, this.#memory).messages : parcel;
     for (const { group, message } of messages) {
       const replica = this.replicas[group];
       if (replica === undefined) throw new Error(`no group ${group}`);

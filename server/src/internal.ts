@@ -7,4 +7,5 @@ export { type Message, noBytes } from './raft/message.ts';
 export { raftDefaults } from './raft/options.ts';
 export { RaftNode } from './raft/raft-node.ts';
 export type { AppendWork } from './raft/ready.ts';
+export { PayloadMemory } from './transport/payload-memory.ts';
 export { type GroupMessage, RaftBatchWriter, readRaftBatch } from './transport/raft-codec.ts';
