@@ -14,27 +14,32 @@ import {
 import { connect as connectSocket, createServer } from 'node:net';
 import { join } from 'node:path';
 
-export interface Calibration {
-  /** Rounds of a fixed integer loop in a second, in millions. */
-  readonly cpuMops: number;
-  /** Share of the wall clock for which that loop had a CPU: below 1, others were at work. */
-  readonly cpuShare: number;
+export interface Calibration extends CpuSpeed {
   /** fdatasyncs a second of 8 KiB writes in a preallocated file, one after the other. */
   readonly syncs: number;
   /** Echoes of 100 bytes a second over loopback, one after the other. */
   readonly echoes: number;
 }
 
+/** How fast a fixed integer loop ran. */
+export interface CpuSpeed {
+  /** Its rounds in a second, in millions. */
+  readonly cpuMops: number;
+  /** Share of the wall clock for which it had a CPU: below 1, others were at work. */
+  readonly cpuShare: number;
+}
+
 /** Measures for about 3 × `windowMs`; `folder` must lie on the disk that the run uses. */
 export async function calibrate(folder: string, windowMs = 300): Promise<Calibration> {
   return {
-    ...cpu(windowMs),
+    ...cpuSpeed(windowMs),
     syncs: syncs(folder, windowMs),
     echoes: await echoes(windowMs),
   };
 }
 
-function cpu(windowMs: number): Pick<Calibration, 'cpuMops' | 'cpuShare'> {
+/** Runs the loop for so long. */
+export function cpuSpeed(windowMs: number): CpuSpeed {
   const { user } = process.cpuUsage();
   const began = performance.now();
   let rounds = 0;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { compare } from './comparison.ts';
 import { memory } from './memory.ts';
+import { raftCore } from './raft-core.ts';
 import { calibrated, machine } from './report.ts';
 import { restart } from './restart.ts';
 import { cases } from './rounds.ts';
@@ -56,6 +57,11 @@ const inspections: readonly Inspection[] = [
     says: 'bytes a blocked take, what a write costs among them, races that conserve every tuple',
     run: (folder, options) => waiters(folder, options),
   },
+  {
+    name: 'raft-core',
+    says: 'CPU of a proposal in a Raft group of three, and of an idle tick of 256 groups; no server',
+    run: (_folder, { rounds }) => Promise.resolve(raftCore(rounds)),
+  },
 ];
 
 const listed = [...cases, ...inspections]
@@ -77,6 +83,7 @@ Examples:
   $ npm run bench -- write-64 read-key-64 --floor
   $ npm run bench -- unary-echo                        # the unary door beside a bare echo
   $ npm run bench -- memory --tuples 100000
+  $ npm run bench -- raft-core
   $ npm run bench -- --json bench/results/today.json`;
 
 const program = new Command('bench')

@@ -187,6 +187,12 @@ export const raftBatchMessagesMax = 4_096;
  */
 export const raftBatchBytesMax: number = 8 * mebibyte;
 
+/** Bytes of the chunks in which payloads that were received lie, until the last of them is let go. */
+export const raftPayloadChunkBytes: number = 16 * kibibyte;
+/** Bytes up to which a message's payloads lie beside those of others; beyond, an array of their own pays. */
+export const raftPayloadSharedMax: number = 2 * kibibyte;
+
+assert(raftPayloadSharedMax < raftPayloadChunkBytes, 'some messages share a chunk');
 assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
 assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
 

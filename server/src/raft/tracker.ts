@@ -102,18 +102,24 @@ export class Tracker {
   }
 
   #matchOf(half: readonly Progress[]): number {
-    const scratch = this.#scratch;
-    scratch.length = 0;
-    for (const member of half) scratch.push(member.match);
+    const scratch = this.#scratchFor(half.length);
+    for (let at = 0; at < half.length; at += 1) scratch[at] = (half[at] as Progress).match;
     return majorityReached(scratch);
   }
 
   #roundOf(half: readonly Progress[]): number {
     if (half.length === 0) return everything;
-    const scratch = this.#scratch;
-    scratch.length = 0;
-    for (const member of half) scratch.push(member.round);
+    const scratch = this.#scratchFor(half.length);
+    for (let at = 0; at < half.length; at += 1) scratch[at] = (half[at] as Progress).round;
     return majorityReached(scratch);
+  }
+
+  /** Emptied and filled again, an array would get memory anew each time. */
+  #scratchFor(count: number): number[] {
+    const scratch = this.#scratch;
+    while (scratch.length < count) scratch.push(0);
+    while (scratch.length > count) scratch.pop();
+    return scratch;
   }
 
   #newProgress(id: number, next: number): Progress {

@@ -10,6 +10,7 @@ import type { GroupId, NodeId } from '../base/ids.ts';
 import { raftBatchBytesMax, raftBatchMessagesMax } from '../base/limits.ts';
 import type { Configuration } from '../raft/configuration.ts';
 import { Entry, EntryKind, Message, MessageKind, type Snapshot } from '../raft/message.ts';
+import { PayloadMemory } from './payload-memory.ts';
 import { type GroupMessage, type RaftBatch, RaftBatchWriter, readRaftBatch } from './raft-codec.ts';
 
 /** The loader's codecs are those of the protobufjs runtime. */
@@ -98,6 +99,9 @@ const batch: fc.Arbitrary<RaftBatch> = fc.record(
   plain,
 );
 
+const memory = new PayloadMemory();
+const read = (bytes: Uint8Array): RaftBatch => readRaftBatch(bytes, memory);
+
 function encode({ from, to, messages }: RaftBatch): Uint8Array {
   const writer = new RaftBatchWriter(from, to);
   for (const each of messages) if (!writer.add(each.group, each.message)) throw new Error('full');
@@ -108,7 +112,7 @@ for (const [name, kind] of kinds) {
   test(`a message of kind ${name} comes back as it was written`, (t) => {
     const property = fc.property(group, messageOf(kind), (id, message) => {
       const value = { from: 1 as NodeId, to: 2 as NodeId, messages: [{ group: id, message }] };
-      deepStrictEqual(readRaftBatch(encode(value)), value);
+      deepStrictEqual(read(encode(value)), value);
     });
     fc.assert(property, { numRuns: 200 });
     t.pass();
@@ -122,7 +126,7 @@ test('the protobufjs runtime reads what we write, and writes it back byte for by
     deepStrictEqual(runtime.serialize(said), Buffer.from(ours));
     deepStrictEqual(said.fromNode, value.from);
     deepStrictEqual(said.messages?.length ?? 0, value.messages.length);
-    deepStrictEqual(readRaftBatch(ours), value);
+    deepStrictEqual(read(ours), value);
   });
   fc.assert(property, { numRuns: 2_000 });
   t.pass();
@@ -220,16 +224,16 @@ test('a batch that is cut off is refused, or has fewer messages', (t) => {
     (value, at) => {
       const whole = encode(value);
       const part = whole.subarray(0, Math.floor(whole.length * at));
-      let read: RaftBatch;
+      let found: RaftBatch;
       try {
-        read = readRaftBatch(part);
+        found = read(part);
       } catch (error) {
         match((error as Error).name, /^DecodeError$/);
         return;
       }
       // Whoever carries batches says how long they are: the end of a message ends a batch as well.
-      deepStrictEqual(read.messages, value.messages.slice(0, read.messages.length));
-      deepStrictEqual(read.messages.length < value.messages.length, true);
+      deepStrictEqual(found.messages, value.messages.slice(0, found.messages.length));
+      deepStrictEqual(found.messages.length < value.messages.length, true);
     },
   );
   fc.assert(property, { numRuns: 1_000 });
@@ -245,15 +249,15 @@ test('changed bytes are refused or read as another batch that is written the sam
       const changed = encode(value);
       const i = at % changed.length;
       changed[i] = (changed[i] as number) ^ by;
-      let read: RaftBatch;
+      let found: RaftBatch;
       try {
-        read = readRaftBatch(changed);
+        found = read(changed);
       } catch (error) {
         match((error as Error).name, /^(Decode|Format)Error$/);
         return;
       }
       // A varint may have been made longer than it need be; what it says must survive.
-      deepStrictEqual(readRaftBatch(encode(read)), read);
+      deepStrictEqual(read(encode(found)), found);
     },
   );
   fc.assert(property, { numRuns: 3_000 });
@@ -267,8 +271,8 @@ test('another format, an unknown field, a field twice and one out of order are r
     [0x08, 1, 0x10, 1, 0x18, 2, 0x22, 10, 0x08, 7, 0x10, 12, 0x18, 11, 0x20, 12, 0x28, 13],
   );
   const refused = (...raw: number[]) =>
-    t.throws(() => readRaftBatch(Uint8Array.from(raw)), { instanceOf: DecodeError });
-  const other = t.throws(() => readRaftBatch(Uint8Array.from([0x08, 2, ...good.slice(2)])), {
+    t.throws(() => read(Uint8Array.from(raw)), { instanceOf: DecodeError });
+  const other = t.throws(() => read(Uint8Array.from([0x08, 2, ...good.slice(2)])), {
     instanceOf: FormatError,
   });
   t.deepEqual(other?.format, { what: 'batch of Raft messages', found: 2, read: 1 });
@@ -281,7 +285,7 @@ test('another format, an unknown field, a field twice and one out of order are r
   refused(...good, 0x28, 1);
   const inside = (...raw: number[]) => refused(0x08, 1, 0x10, 1, 0x18, 2, 0x22, raw.length, ...raw);
   const least = [0x10, 8, 0x18, 11, 0x20, 12];
-  t.notThrows(() => readRaftBatch(Uint8Array.from([...good.slice(0, 6), 0x22, 6, ...least])));
+  t.notThrows(() => read(Uint8Array.from([...good.slice(0, 6), 0x22, 6, ...least])));
   inside(...least, 0x10, 8);
   inside(...least, 0x28, 1, 0x28, 1);
   inside(...least, 0x38, 1, 0x30, 1);
@@ -292,11 +296,17 @@ test('another format, an unknown field, a field twice and one out of order are r
   inside(0x10, 8, 0x20, 12);
   inside(0x10, 8, 0x18, 11);
   inside(0x08, 0x81, 0x02, ...least);
+  const state = [0x7a, 9, 0x08, 1, 0x10, 1, 0x1a, 3, 0x0a, 1, 1];
+  const carries = [0x10, 10, 0x18, 11, 0x20, 12, ...state];
+  t.notThrows(() => read(Uint8Array.from([...good.slice(0, 6), 0x22, 17, ...carries])));
+  inside(...carries, ...state);
+  inside(...carries.slice(0, 6), 0x7a, 8, 0x08, 1, 0x10, 1, 0x1a, 2, 0x0a, 0);
+  inside(...carries.slice(0, 6), 0x7a, 4, 0x08, 1, 0x10, 1);
 });
 
 test('a message whose content is not of its kind is refused', (t) => {
   const refused = (value: RaftBatch) =>
-    throws(() => readRaftBatch(encode(value)), DecodeError, JSON.stringify(value));
+    throws(() => read(encode(value)), DecodeError, JSON.stringify(value));
   const entry = new Entry(2, 6, EntryKind.normal, new Uint8Array(1));
   const next = new Entry(2, 8, EntryKind.normal, new Uint8Array(1));
   const given = new Entry(0, 0, EntryKind.normal, new Uint8Array(1));
@@ -325,7 +335,7 @@ test('a message whose content is not of its kind is refused', (t) => {
     const learners = { ...good, learners: bad };
     refused(one(MessageKind.snapshot, { snapshot: { ...state, configuration: learners } }));
   }
-  t.notThrows(() => readRaftBatch(encode(one(MessageKind.snapshot, { snapshot: state }))));
+  t.notThrows(() => read(encode(one(MessageKind.snapshot, { snapshot: state }))));
 });
 
 test('a number that the wire does not hold exactly is a broken promise of the sender', (t) => {
@@ -340,14 +350,30 @@ test('what is read shares no memory with the batch, and what is kept of a messag
   const payloads = [new Uint8Array(100).fill(1), new Uint8Array(3).fill(2)];
   const entries = payloads.map((payload, at) => new Entry(1, 6 + at, EntryKind.normal, payload));
   const source = Buffer.from(encode(one(MessageKind.append, { index: 5, entries })));
-  const read = readRaftBatch(source).messages[0]?.message;
+  const message = read(source).messages[0]?.message;
   source.fill(0xff);
   t.deepEqual(
-    read?.entries.map(({ payload }) => payload),
+    message?.entries.map(({ payload }) => payload),
     payloads,
   );
-  const [first, second] = read?.entries ?? [];
+  const [first, second] = message?.entries ?? [];
   t.is(first?.payload.buffer, second?.payload.buffer);
+});
+
+test('payloads of small messages share memory, those of a large one have their own', (t) => {
+  const payloadOf = (bytes: number): Uint8Array | undefined => {
+    const entries = [new Entry(1, 6, EntryKind.normal, new Uint8Array(bytes).fill(7))];
+    const source = encode(one(MessageKind.append, { index: 5, entries }));
+    return read(source).messages[0]?.message.entries[0]?.payload;
+  };
+  const some = Array.from({ length: 300 }, () => payloadOf(100));
+  for (const payload of some) t.deepEqual(payload, new Uint8Array(100).fill(7));
+  const buffers = new Set(some.map((payload) => payload?.buffer));
+  t.true(buffers.size > 1);
+  t.true(buffers.size < 10);
+  const large = payloadOf(3_000);
+  t.is(large?.length, 3_000);
+  t.true((large?.buffer.byteLength ?? 0) < 3_100);
 });
 
 test('a batch is full at a number of messages, and at a number of bytes', (t) => {
@@ -356,9 +382,9 @@ test('a batch is full at a number of messages, and at a number of bytes', (t) =>
   for (let at = 0; at < raftBatchMessagesMax; at += 1) t.true(writer.add(1 as GroupId, heartbeat));
   t.false(writer.add(1 as GroupId, heartbeat));
   const full = writer.finish();
-  t.is(readRaftBatch(full).messages.length, raftBatchMessagesMax);
+  t.is(read(full).messages.length, raftBatchMessagesMax);
   const beyond = Uint8Array.from([...full, 0x22, 6, 0x10, 8, 0x18, 11, 0x20, 12]);
-  t.throws(() => readRaftBatch(beyond), { instanceOf: DecodeError });
+  t.throws(() => read(beyond), { instanceOf: DecodeError });
 
   const large = new Message(MessageKind.append, 1, 2, 3);
   large.entries = [new Entry(1, 1, EntryKind.normal, new Uint8Array(raftBatchBytesMax / 2 - 100))];
@@ -366,9 +392,9 @@ test('a batch is full at a number of messages, and at a number of bytes', (t) =>
   t.true(writer.add(1 as GroupId, large));
   t.false(writer.add(1 as GroupId, large));
   t.is(writer.count, 2);
-  t.is(readRaftBatch(writer.finish()).messages.length, 2);
+  t.is(read(writer.finish()).messages.length, 2);
   t.is(writer.count, 0);
-  t.throws(() => readRaftBatch(new Uint8Array(raftBatchBytesMax + 1)), {
+  t.throws(() => read(new Uint8Array(raftBatchBytesMax + 1)), {
     instanceOf: DecodeError,
     message: /too many bytes/,
   });

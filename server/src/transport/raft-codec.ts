@@ -32,6 +32,7 @@ import {
   noEntries,
   type Snapshot,
 } from '../raft/message.ts';
+import type { PayloadMemory } from './payload-memory.ts';
 import { putSnapshot, readSnapshot, snapshotSize } from './raft-snapshot-codec.ts';
 
 /** The format that is written, and the only one that is read. */
@@ -128,8 +129,9 @@ export class RaftBatchWriter {
   }
 
   /** The batch, which is the caller's. Begins the next. */
-  finish(): Uint8Array {
-    const bytes = new Uint8Array(this.#bytes);
+  finish(): Buffer {
+    // Small ones share memory, which is soon let go.
+    const bytes = Buffer.allocUnsafe(this.#bytes);
     let at = putNumber(bytes, 0, batchTags.format, raftBatchFormat);
     at = putNumber(bytes, at, batchTags.from, this.#from);
     at = putNumber(bytes, at, batchTags.to, this.#to);
@@ -147,10 +149,10 @@ export class RaftBatchWriter {
 }
 
 /**
- * A batch from its bytes, which it shares nothing with. Throws FormatError for one of another format,
+ * A batch from its bytes, with which it shares nothing: payloads go to `memory`. Throws FormatError for one of another format,
  * DecodeError for anything else that no RaftBatchWriter writes.
  */
-export function readRaftBatch(bytes: Uint8Array): RaftBatch {
+export function readRaftBatch(bytes: Uint8Array, memory: PayloadMemory): RaftBatch {
   if (bytes.length > raftBatchBytesMax) throw malformed('a batch has too many bytes');
   const reader = new Reader(bytes);
   // Before anything else: what follows may mean something else in another format.
@@ -167,7 +169,7 @@ export function readRaftBatch(bytes: Uint8Array): RaftBatch {
     tag = nextTagAmong(reader, tag, batchTags.messages);
     if (tag === batchTags.from) from = reader.uint64();
     else if (tag === batchTags.to) to = reader.uint64();
-    else if (tag === batchTags.messages) messages.push(readNested(reader, readMessage));
+    else if (tag === batchTags.messages) messages.push(readMessage(reader, memory));
     else throw unknownField();
     if (messages.length > raftBatchMessagesMax) throw malformed('a batch has too many messages');
   }
@@ -244,9 +246,12 @@ function putEntry(target: Uint8Array, start: number, entry: Entry): number {
   return at + length;
 }
 
-/** Reads a message up to the reader's end. */
-function readMessage(source: Reader): GroupMessage {
-  let reader = source;
+/** Reads a message with its length before it. */
+function readMessage(batch: Reader, memory: PayloadMemory): GroupMessage {
+  const size = batch.length();
+  const { end } = batch;
+  batch.end = batch.position + size;
+  let reader = batch;
   let group = 0;
   let kind = 0;
   let from = 0;
@@ -279,13 +284,14 @@ function readMessage(source: Reader): GroupMessage {
     else if (tag === messageTags.forced) forced = readFlag(reader);
     else if (tag === messageTags.entries || tag === messageTags.snapshot) {
       // From here on there are payloads, which are kept.
-      if (reader === source) reader = copyOfRest(source);
+      if (reader === batch) reader = memory.copyOfRest(batch);
       if (tag === messageTags.snapshot) snapshot = readNested(reader, readSnapshot);
       else if (entries === undefined) entries = [readNested(reader, readEntry)];
       else entries.push(readNested(reader, readEntry));
     } else throw unknownField();
   }
-  source.position = source.end;
+  batch.position = batch.end;
+  batch.end = end;
   if (group > groupMax) throw malformed('there is no such group');
   const message = new Message(kindOf(kind), positive(from), positive(to), term);
   message.logTerm = logTerm;
@@ -300,13 +306,6 @@ function readMessage(source: Reader): GroupMessage {
   message.snapshot = snapshot;
   checkContent(message);
   return { group: group as GroupId, message };
-}
-
-/** A reader of a copy of what is left of a message: its payloads lie side by side in memory of their own. */
-function copyOfRest({ bytes, position, end }: Reader): Reader {
-  const copy = new Uint8Array(end - position);
-  copyBytes(copy, 0, bytes, position, end);
-  return new Reader(copy);
 }
 
 /** The kind that a number of the wire means. */
