@@ -218,12 +218,7 @@ export class Cluster {
     this.#judge(group, message);
     const to = this.nodeOf(group, message.to);
     if (to === undefined) return;
-    const { wallMs } = message;
-    const arrive = receiver(to);
-    this.#wires.raft({ from, to, group }, message, (copy) => {
-      copy.wallMs = wallMs;
-      arrive(copy);
-    });
+    this.#wires.raft({ from, to, group }, message, receiver(to));
   }
 
   /** Election safety over all time (Raft §5.2), and that whoever was removed is silent. */

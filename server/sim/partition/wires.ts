@@ -7,6 +7,7 @@ import type { GroupId, NodeId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
 import { RaftBatchWriter, readRaftBatch } from '../../src/transport/raft-codec.ts';
+import { PayloadMemory } from '../../src/transport/payload-memory.ts';
 import type { Scheduler, SimProcess } from '../scheduler.ts';
 
 /** How the network between nodes behaves; one message in so many, 0: none. */
@@ -40,6 +41,7 @@ export class Wires {
   readonly #fault: WireFault;
   /** `from>to`, with the time at which it heals, in µs. */
   readonly #cuts = new Map<string, number>();
+  readonly #memory = new PayloadMemory();
   #isCalm = false;
 
   constructor(options: {
@@ -97,7 +99,7 @@ export class Wires {
     const bytes = writer.finish();
     const deliver = (): void => {
       if (!to.process.alive) return;
-      const [one] = readRaftBatch(bytes).messages;
+      const [one] = readRaftBatch(bytes, this.#memory).messages;
       if (one !== undefined) arrive(one.message);
     };
     this.#later(this.#delayUs(), to, deliver);

@@ -649,7 +649,7 @@ export class PartitionHost {
 
   #sendToPeer(group: AnyGroup, message: Message): void {
     const { peers, clock } = this.#options;
-    if (message.kind === MessageKind.voteAnswer) message.wallMs = clock.wallMs();
+    if (message.kind === MessageKind.voteAnswer) message.wallMs = Math.floor(clock.wallMs());
     if (message.snapshot === null) peers?.send(group.id, message);
     else void this.#sendSnapshot(group, message);
   }

@@ -65,6 +65,7 @@ function messageOf(kind: MessageKind): fc.Arbitrary<Message> {
       hint: orZero,
       context: orZero,
       forced: fc.boolean(),
+      wallMs: orZero,
       content,
       snapshot,
     })
@@ -147,6 +148,7 @@ test('each field has the name that raft.proto gives it', (t) => {
     hint: 18,
     context: 19,
     forced: true,
+    wallMs: 21,
     entries: [new Entry(20, 16, EntryKind.change, new Uint8Array([1, 2]))],
   });
   t.deepEqual(runtime.deserialize(Buffer.from(encode(append))) as object, {
@@ -171,6 +173,7 @@ test('each field has the name that raft.proto gives it', (t) => {
         entries: [
           { term: 20, index: 16, kind: 'RAFT_ENTRY_KIND_CHANGE', payload: Buffer.from([1, 2]) },
         ],
+        wallMs: 21,
       },
     ],
   });

@@ -18,6 +18,7 @@ import {
   positive,
   putNumber,
   putUnlessZero,
+  putVarint,
   readFlag,
   readNested,
   unknownField,
@@ -75,6 +76,8 @@ const messageTags = {
   forced: varintTag(13),
   entries: lengthTag(14),
   snapshot: lengthTag(15),
+  /** Of two bytes: only votes have it. */
+  wallMs: varintTag(16),
 } as const;
 
 const entryTags = {
@@ -202,6 +205,7 @@ function messageSize(group: GroupId, message: Message): number {
     const bytes = snapshotSize(snapshot);
     size += 1 + numberSize(bytes) + bytes;
   }
+  if (message.wallMs > 0) size += 1 + numberFieldSize(message.wallMs);
   return size;
 }
 
@@ -221,9 +225,12 @@ function putMessage(target: Uint8Array, start: number, group: GroupId, message: 
   at = putUnlessZero(target, at, messageTags.context, message.context);
   if (message.forced) at = putNumber(target, at, messageTags.forced, 1);
   for (let i = 0; i < entries.length; i += 1) at = putEntry(target, at, entries[i] as Entry);
-  if (snapshot === null) return at;
-  at = putNumber(target, at, messageTags.snapshot, snapshotSize(snapshot));
-  return putSnapshot(target, at, snapshot);
+  if (snapshot !== null) {
+    at = putNumber(target, at, messageTags.snapshot, snapshotSize(snapshot));
+    at = putSnapshot(target, at, snapshot);
+  }
+  if (message.wallMs === 0) return at;
+  return putVarint(target, putVarint(target, at, messageTags.wallMs), message.wallMs);
 }
 
 /** Bytes of an entry without its tag and length. */
@@ -267,6 +274,7 @@ function readMessage(batch: Reader, memory: PayloadMemory): GroupMessage {
   let forced = false;
   let entries: Entry[] | undefined;
   let snapshot: Snapshot | null = null;
+  let wallMs = 0;
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTagAmong(reader, tag, messageTags.entries);
     if (tag === messageTags.group) group = reader.uint64();
@@ -282,6 +290,7 @@ function readMessage(batch: Reader, memory: PayloadMemory): GroupMessage {
     else if (tag === messageTags.hint) hint = reader.uint64();
     else if (tag === messageTags.context) context = reader.uint64();
     else if (tag === messageTags.forced) forced = readFlag(reader);
+    else if (tag === messageTags.wallMs) wallMs = reader.uint64();
     else if (tag === messageTags.entries || tag === messageTags.snapshot) {
       // From here on there are payloads, which are kept.
       if (reader === batch) reader = memory.copyOfRest(batch);
@@ -304,6 +313,7 @@ function readMessage(batch: Reader, memory: PayloadMemory): GroupMessage {
   message.context = context;
   message.forced = forced;
   message.snapshot = snapshot;
+  message.wallMs = wallMs;
   checkContent(message);
   return { group: group as GroupId, message };
 }
