@@ -86,11 +86,14 @@ export class GroupState {
       this.#terms.shift();
   }
 
-  /** Whether a replica's record may come: numbers rise, and nothing belongs to nobody. */
+  /**
+   * Whether a replica's record may come: numbers rise, each replica begins after the end of the one
+   * before it, and nothing belongs to nobody.
+   */
   admitsReplica({ replica, state }: ReplicaRecord): boolean {
     const known = this.replica?.replica ?? 0;
     if (state === 'removed') return replica >= known;
-    return replica > known && (known > 0 || this.#isEmpty());
+    return replica > known && (known > 0 ? !this.isLiving : this.#isEmpty());
   }
 
   /** From a replica's beginning, and from its end on, the group has nothing. */

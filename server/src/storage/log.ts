@@ -210,7 +210,8 @@ export class WriteAheadLog {
       if (mark !== undefined && base > 0 && base !== state.mark.index) {
         this.#recorder.mark(this.#frameFor(stateBytes), mark);
       }
-      if (hardState.commit !== state.hardState.commit) {
+      const { term, commit } = state.hardState;
+      if (hardState.term !== term || hardState.commit !== commit) {
         this.#recorder.hardState(this.#frameFor(stateBytes), hardState);
       }
     }

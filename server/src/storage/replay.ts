@@ -1,9 +1,10 @@
 /** Takes in the records of a log in order, and says what each group is afterwards. */
 import { unreachable } from '../base/assert.ts';
-import type { GroupId, LogIndex } from '../base/ids.ts';
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import { LogContents } from './contents.ts';
 import { type DamagePlace, LogDamaged } from './damage.ts';
 import {
+  type HardState,
   indexZero,
   type LogEntry,
   type RecoveredGroup,
@@ -77,11 +78,13 @@ export class Replay {
         `entries ${base.index + 1} to ${first - 1} are not in it or a usable snapshot`,
       );
     }
-    // What is in a snapshot is committed.
-    const commit = Math.min(Math.max(hardState.commit, base.index), lastIndex) as LogIndex;
     return {
       replica,
-      hardState: { ...hardState, commit },
+      hardState: hardStateFor(hardState, {
+        base: base.index,
+        lastIndex,
+        lastTerm: replaced ? base.term : state.lastTerm,
+      }),
       snapshotMark: mark,
       base: base.index,
       entries,
@@ -177,6 +180,19 @@ export class Replay {
     if (entries === undefined || first === undefined) return;
     entries.splice(0, Math.max(0, index + 1 - first.index));
   }
+}
+
+/**
+ * A hard state that fits its log. What is in a snapshot is committed, and what is not there is not. A
+ * snapshot from elsewhere may be of a term that was not written yet; nobody has had a vote in it then.
+ */
+function hardStateFor(
+  hardState: HardState,
+  log: { base: LogIndex; lastIndex: LogIndex; lastTerm: Term | 0 },
+): HardState {
+  const commit = Math.min(Math.max(hardState.commit, log.base), log.lastIndex) as LogIndex;
+  if (log.lastTerm <= hardState.term) return { ...hardState, commit };
+  return { ...hardState, term: log.lastTerm, vote: 0, commit };
 }
 
 function missing(group: GroupId, what: string): LogDamaged {
