@@ -70,16 +70,15 @@ export class GroupState {
 
   /**
    * A mark above the newest follows it; one at the same index gives the older up; one below says that
-   * the newer snapshot is of no use. One that replaces the log leaves nothing for an older snapshot to
-   * go on with.
+   * the newer snapshot is of no use.
    */
   seeMark(mark: SnapshotMark, resets: boolean): void {
     if (resets) {
-      this.previousMark = mark;
       this.lastIndex = mark.index;
       this.lastTerm = mark.term;
       this.#terms = [{ from: mark.index, term: mark.term }];
-    } else if (mark.index >= this.mark.index) this.previousMark = this.mark;
+    }
+    if (mark.index >= this.mark.index) this.previousMark = this.mark;
     else if (mark.index < this.previousMark.index) this.previousMark = mark;
     this.mark = mark;
     while ((this.#terms[1]?.from ?? Number.POSITIVE_INFINITY) <= mark.index + 1)

@@ -115,6 +115,29 @@ test('entries that follow a snapshot from elsewhere come in the same write', asy
   t.deepEqual(opened, { lastIndex: 22, entries: show(entries), state: stateOf(6, 21) });
 });
 
+test('a snapshot against what came after another one replaces that, after a start too', async (t) => {
+  for (const starts of [false, true]) {
+    const world = new World();
+    let storage = await withFile(world, markOf(1, 20, 5));
+    const entries = [21, 22, 23].map((index) => entryOf(1, index, 5));
+    await append(world, storage, {
+      entries,
+      hardStates: [stateOf(5, 20)],
+      marks: [markOf(1, 20, 5)],
+    });
+    if (starts) {
+      world.crash();
+      ({ storage } = await world.openStorage());
+    }
+    const writer = await world.time.until(storage.snapshots.begin(markOf(1, 22, 9)));
+    await world.time.until(writer.finish(1n));
+    await append(world, storage, { hardStates: [stateOf(9, 22)], marks: [markOf(1, 22, 9)] });
+    world.crash();
+    const { lastIndex, entries: left } = found(await world.openStorage());
+    t.deepEqual([lastIndex, left], [22, []]);
+  }
+});
+
 test('a replaced log leaves nothing to an older snapshot, and holds no segment', async (t) => {
   const world = new World();
   const { storage } = await world.openStorage();

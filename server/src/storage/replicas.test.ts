@@ -200,25 +200,29 @@ test('a power cut at any moment of a burial brings back all of the replica or no
   ]);
 });
 
-test('snapshots of an earlier replica that came back with the power are not loaded', async (t) => {
-  const world = new World();
-  const { storage } = await world.openStorage();
-  const entries = [1, 2, 3].map((index) => entryOf(1, index));
-  await append(world, storage.log, { replicas: [living(4)], entries });
-  await snapshot(world, storage, markOf(1, 3), 4);
-  const name = snapshotName(markOf(1, 3));
-  const bytes = world.disk.contents(name) ?? new Uint8Array();
-  await world.time.until(storage.bury(group, 4));
-  await append(world, storage.log, { replicas: [living(5)], entries: [entryOf(1, 1, 9)] });
-  await world.time.until(storage.close());
-  const file = await world.time.until(world.disk.create(name));
-  await world.time.until(file.write(0, bytes));
-  const { recovered, storage: next } = await world.openStorage();
-  t.is(recovered[0]?.base, 0 as LogIndex);
-  t.deepEqual(show(recovered[0]?.entries ?? []), show([entryOf(1, 1, 9)]));
-  t.is(next.snapshots.newest(group), undefined);
-  t.false(world.disk.files().includes(name));
-});
+for (const snapshots of [0, 1]) {
+  const what = snapshots === 0 ? 'no snapshot' : 'one';
+  test(`snapshots of an earlier replica that came back with the power are not loaded; the living has ${what}`, async (t) => {
+    const world = new World();
+    const { storage } = await world.openStorage();
+    const entries = [1, 2, 3].map((index) => entryOf(1, index));
+    await append(world, storage.log, { replicas: [living(4)], entries });
+    await snapshot(world, storage, markOf(1, 3), 4);
+    const name = snapshotName(markOf(1, 3));
+    const bytes = world.disk.contents(name) ?? new Uint8Array();
+    await world.time.until(storage.bury(group, 4));
+    await append(world, storage.log, { replicas: [living(5)], entries: [entryOf(1, 1, 9)] });
+    if (snapshots > 0) await snapshot(world, storage, markOf(1, 1, 9), 5);
+    await world.time.until(storage.close());
+    const file = await world.time.until(world.disk.create(name));
+    await world.time.until(file.write(0, bytes));
+    const { recovered, storage: next } = await world.openStorage();
+    t.is(recovered[0]?.base, snapshots as LogIndex);
+    t.is(recovered[0]?.lastIndex, 1 as LogIndex);
+    t.is(next.snapshots.newest(group)?.replica, snapshots > 0 ? 5 : undefined);
+    t.false(world.disk.files().includes(name));
+  });
+}
 
 test('a snapshot of a replica that the log does not know is damage', async (t) => {
   const world = new World();
