@@ -44,6 +44,7 @@ export class StorageModel {
   #states: (readonly string[])[] = [];
   #acknowledged = 0;
   #installation: Installation | undefined;
+  readonly #highest = new Map<GroupId, number>();
   /** What the last start found; the model goes on from it when asked. */
   #found: ReadonlyMap<GroupId, ModelGroup> = new Map();
 
@@ -58,6 +59,14 @@ export class StorageModel {
 
   lastIndex(group: GroupId): number {
     return this.of(group).chain.length - 1;
+  }
+
+  /** What groups came to by snapshots from elsewhere alone, without what was written with their marks. */
+  readonly snapshotTexts: string[] = [];
+
+  /** The highest index that anything of a group was ever noted at, replaced since or not. */
+  highest(group: GroupId): number {
+    return this.#highest.get(group) ?? 0;
   }
 
   /** Whether all that was noted is acknowledged. */
@@ -95,6 +104,9 @@ export class StorageModel {
   /** Notes a batch that is appended now; returns what `acknowledge` wants to hear of it. */
   note(batch: LogBatch): number {
     const installed = batch.marks?.length ?? 0;
+    for (const { group, index } of [...batch.entries, ...(batch.marks ?? [])]) {
+      this.#highest.set(group, Math.max(this.highest(group), index));
+    }
     if (bytesOf(batch) <= wholeBytesMax) {
       this.#apply(batch);
       this.#noteState();
@@ -116,6 +128,7 @@ export class StorageModel {
     install(state, mark, chain);
     const from = Number.POSITIVE_INFINITY;
     this.#installation = { mark, chain, text: textOf(state), isDurable: false, from };
+    this.snapshotTexts.push(textOf(state));
   }
 
   /** Its file and name are durable. */
