@@ -3,12 +3,14 @@ import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { nodeCoverage } from './coverage.ts';
+import { type Coverage, nodeCoverage } from './coverage.ts';
 import { raftCoverage } from './raft/coverage.ts';
 import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
 import { type Profile, profiles } from './settings.ts';
+import { storageCoverage } from './storage-coverage.ts';
+import { runStorageSeed } from './storage-world.ts';
 import { runSeed } from './world.ts';
 
 /** Processes that run seeds beside each other. */
@@ -26,7 +28,8 @@ Usage: npm run sim -- [options]
                     without it, half of the seeds are mixed and the others draw one of the rest
   --history FILE    of a replay: writes the history as JSON lines (check/HISTORY.md)
   --world NAME      node: one node, two gateways, 16 partitions (default);
-                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories
+                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories;
+                    storage: a node's log and snapshots alone, likewise
   --hunt            stops at the first seed that fails, and says which checker complained
   --help            this
 
@@ -41,8 +44,14 @@ Examples:
   npm run sim -- --profile sessions --seeds 20        sessions that end, more than usual
 `;
 
-const worlds = ['node', 'raft'] as const;
+const worlds = ['node', 'raft', 'storage'] as const;
 type WorldName = (typeof worlds)[number];
+
+const coverages: Readonly<Record<WorldName, Coverage>> = {
+  node: nodeCoverage,
+  raft: raftCoverage,
+  storage: storageCoverage,
+};
 
 function isWorld(name: string): name is WorldName {
   return worlds.some((each) => each === name);
@@ -87,8 +96,8 @@ function readOptions(): Options {
   if (name !== undefined && profile === undefined) {
     throw new UsageError(`there is no profile '${name}'; there are: ${profiles.join(', ')}`);
   }
-  if (world === 'raft' && (name ?? values.history) !== undefined) {
-    throw new UsageError('the raft world has neither profiles nor histories');
+  if (world !== 'node' && (name ?? values.history) !== undefined) {
+    throw new UsageError(`the ${world} world has neither profiles nor histories`);
   }
   return {
     help: values.help,
@@ -142,11 +151,12 @@ function wholeNumber(name: string, text: string): number {
 }
 
 async function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
+  if (world === 'storage') return await runStorageSeed(seed);
   return world === 'raft' ? runRaftSeed(seed) : await runSeed(seed, { profile });
 }
 
 function totalsOf({ world, profile }: Pick<Choice, 'world' | 'profile'>): Totals {
-  return new Totals(profile !== undefined, world === 'raft' ? raftCoverage : nodeCoverage);
+  return new Totals(profile !== undefined, coverages[world]);
 }
 
 async function runSeeds(choice: Choice, each: (report: RunReport) => void): Promise<void> {
@@ -162,13 +172,15 @@ async function replay({ world, seed, history, profile }: Options): Promise<numbe
     process.stdout.write(`${line}\n`);
   };
   const report =
-    world === 'raft'
-      ? runRaftSeed(seed, print)
-      : await runSeed(seed, {
-          profile,
-          print,
-          history: (line) => file?.write(`${JSON.stringify(line)}\n`),
-        });
+    world === 'storage'
+      ? await runStorageSeed(seed, print)
+      : world === 'raft'
+        ? runRaftSeed(seed, print)
+        : await runSeed(seed, {
+            profile,
+            print,
+            history: (line) => file?.write(`${JSON.stringify(line)}\n`),
+          });
   file?.end();
   const totals = totalsOf({ world, profile: undefined });
   totals.add(report);

@@ -168,6 +168,18 @@ test('a group whose newest snapshot is damaged goes back to the older, if that l
   t.is((await world.openStorage()).recovered[0]?.lastIndex, 11 as LogIndex);
 });
 
+test('an older snapshot that is damaged is told of', async (t) => {
+  const world = await confirmed();
+  world.disk.flipBit(snapshotName(markOf(1, 10)), 50, 1);
+  const found = await look(world);
+  t.is(found.verdict, 'whole');
+  t.deepEqual(
+    found.damagedSnapshots.map(({ mark }) => mark),
+    [markOf(1, 10)],
+  );
+  t.is(found.wholeSnapshots.length, 3);
+});
+
 test('where no snapshot of a group is whole, or no frame is left, nothing is given up', async (t) => {
   const both = await confirmed();
   for (const index of [10, 20]) both.disk.flipBit(snapshotName(markOf(1, index)), 50, 1);
@@ -222,11 +234,13 @@ async function repairRandom(t: ExecutionContext, seed: number): Promise<Survey['
   }
   await t.throwsAsync(world.openStorage(), { instanceOf: LogDamaged }, `seed ${seed}`);
   // The power may fail meanwhile: then it is begun again.
-  for (let rest = found; rest.verdict === 'loss'; rest = await look(world)) {
+  let rest = found;
+  for (let attempt = 0; attempt < 30 && rest.verdict === 'loss'; attempt++) {
     acceptLoss(world, rest).catch(() => undefined);
     const steps = below(3) === 0 ? 10_000 : below(60);
     for (let step = 0; step < steps; step++) await world.time.step();
     world.crash();
+    rest = await look(world);
   }
   const opened = await world.openStorage();
   const kept = await world.time.until(model.found(opened, world.disk.files()));
