@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Profile } from '../settings.ts';
-import { type Mutant, mutants } from './table.ts';
+import { type Mutant, mutants, type World } from './table.ts';
 
 /** The repository: this file runs from server/dist/sim/mutants. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
@@ -81,30 +81,35 @@ class Copy {
     }
   }
 
-  async #run({ profile, seeds = seedsMax }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
-    const found = await hunt(this.folder, { seed: 1, seeds, profile });
+  async #run({
+    world = 'node',
+    profile,
+    seeds = seedsMax,
+  }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
+    const found = await hunt(this.folder, { world, seed: 1, seeds, profile });
     if (found.outcome !== 'killed') return found;
     // What the checkers say of the build as it is kills nothing.
     const { seed, checker } = found;
-    if (await isSound(seed, profile)) return found;
+    if (await isSound({ world, seed, seeds: 1, profile })) return found;
     return { ...found, outcome: 'broken', message: `seed ${seed}, ${checker}: without it, too` };
   }
 }
 
 interface Hunt {
+  readonly world: World;
   readonly seed: number;
   readonly seeds: number;
   readonly profile: Profile | undefined;
 }
 
-/** By profile and seed: whether the build as it is passes. */
+/** By world, profile and seed: whether the build as it is passes. */
 const sound = new Map<string, Promise<boolean>>();
 
-function isSound(seed: number, profile: Profile | undefined): Promise<boolean> {
-  const key = `${profile} ${seed}`;
+function isSound(choice: Hunt): Promise<boolean> {
+  const key = `${choice.world} ${choice.profile} ${choice.seed}`;
   const known = sound.get(key);
   if (known !== undefined) return known;
-  const fresh = hunt(root, { seed, seeds: 1, profile }).then(({ outcome }) => outcome === 'alive');
+  const fresh = hunt(root, choice).then(({ outcome }) => outcome === 'alive');
   sound.set(key, fresh);
   return fresh;
 }
@@ -112,10 +117,18 @@ function isSound(seed: number, profile: Profile | undefined): Promise<boolean> {
 /** Runs seeds of the build in a folder until one fails. */
 async function hunt(
   folder: string,
-  { seed, seeds, profile }: Hunt,
+  { world, seed, seeds, profile }: Hunt,
 ): Promise<Omit<Verdict, 'mutant'>> {
   const main = join(folder, 'server/dist/sim/main.js');
-  const args = ['--max-semi-space-size=64', main, '--hunt', '--seed', String(seed)];
+  const args = [
+    '--max-semi-space-size=64',
+    main,
+    '--hunt',
+    '--world',
+    world,
+    '--seed',
+    String(seed),
+  ];
   args.push('--seeds', String(seeds), '--minutes', String(secondsMax / 60));
   if (profile !== undefined) args.push('--profile', profile);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
