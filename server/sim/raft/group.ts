@@ -9,7 +9,13 @@ import {
   isMember,
   isVoter,
 } from '../../src/raft/configuration.ts';
-import { type Entry, type Message, MessageKind, noBytes } from '../../src/raft/message.ts';
+import {
+  type Entry,
+  type Message,
+  MessageKind,
+  noBytes,
+  noReplica,
+} from '../../src/raft/message.ts';
 import type { AppendWork, Ready } from '../../src/raft/ready.ts';
 import { Role } from '../../src/raft/state.ts';
 import type { Violation } from '../check/history.ts';
@@ -17,6 +23,7 @@ import { bump, type Counts } from '../coverage.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Trace } from '../trace.ts';
 import { Commitment } from './commitment.ts';
+import { Conduct, majoritiesOverlap } from './conduct.ts';
 import type { RaftPath } from './coverage.ts';
 import { type Claim, Ledger, type RaftChecker } from './ledger.ts';
 import { type Inbox, RaftNetwork } from './network.ts';
@@ -34,6 +41,7 @@ export class RaftGroup implements Host, Inbox {
   readonly ledger: Ledger;
   readonly commitment: Commitment;
   readonly promises: Promises;
+  readonly conduct: Conduct;
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
   readonly #around: Surroundings;
@@ -60,6 +68,7 @@ export class RaftGroup implements Host, Inbox {
     this.ledger = new Ledger(accuse);
     this.commitment = new Commitment(accuse, start);
     this.promises = new Promises(accuse);
+    this.conduct = new Conduct(accuse, settings.options);
     this.network = new RaftNetwork(scheduler, random.fork('network'), settings, this);
     this.#around = { scheduler, settings, random, host: this };
     this.configuration = configuration;
@@ -147,13 +156,20 @@ export class RaftGroup implements Host, Inbox {
 
   // The host of its replicas.
 
-  wrote(replica: RaftReplica, { entries }: Ready): void {
+  wrote(replica: RaftReplica, { entries, append }: Ready): void {
+    // What this very turn commits is not what it had committed.
+    const committed = this.ledger.lastClaim(replica)?.committed ?? 0;
+    if (append !== null) this.conduct.answered(replica, committed, append.responses);
     if (entries.length === 0) return;
     const claim = replica.claim();
     const replaced = this.ledger.wrote(replica, claim, entries);
+    // Whoever leads is told by nobody what to write.
+    if (claim.role === Role.leader) {
+      const handsOver = replica.node.status().transferTarget !== noReplica;
+      this.conduct.added(replica, claim, handsOver, entries);
+    }
     if (replaced.length > 0) this.count('a log was cut back');
-    // What this very turn commits is not what it had committed.
-    this.commitment.replaced(replica, this.ledger.lastClaim(replica)?.committed ?? 0, replaced);
+    this.commitment.replaced(replica, committed, replaced);
   }
 
   send(replica: RaftReplica, message: Message): void {
@@ -227,6 +243,7 @@ export class RaftGroup implements Host, Inbox {
   #step(replica: RaftReplica, message: Message): void {
     const { node } = replica;
     const { kind, term } = message;
+    this.conduct.heard(replica, message);
     // Checks of the quorum keep to a leader; where none is known, only a promise does.
     const asks = kind === MessageKind.vote || kind === MessageKind.preVote;
     const may = asks && !message.forced && term > node.term && node.lead === 0;
@@ -243,6 +260,7 @@ export class RaftGroup implements Host, Inbox {
     const prior = this.commitment.last;
     this.ledger.claimed(replica, claim);
     const fresh = this.commitment.claimed(replica, before, claim);
+    this.conduct.claimed(replica, before, claim);
     this.#recognise(replica, before, claim);
     if (fresh > 0 && (replica.log.term(prior + 1) ?? claim.term) < claim.term) {
       this.count('an entry of a prior term was committed');
@@ -269,6 +287,10 @@ export class RaftGroup implements Host, Inbox {
   }
 
   #changed(before: Configuration, after: Configuration): void {
+    if (!majoritiesOverlap(before, after)) {
+      const [left, right] = [before, after].map(({ voters, outgoing }) => `${voters}|${outgoing}`);
+      this.accuse('majorities overlap', `after voters ${left} come ${right}`);
+    }
     if (isJoint(before)) {
       this.count(
         before.autoLeave ? 'a joint change left by itself' : 'a joint change left when asked',

@@ -93,8 +93,10 @@ export class RaftReplica implements Suspect {
     return this.alive && this.#node.role === Role.leader;
   }
 
+  /** The configuration is the state machine's: what the node takes to be in force is judged by it. */
   claim(): Claim {
-    return this.#node.status();
+    const { term, role, committed, applied } = this.#node.status();
+    return { term, role, committed, applied, configuration: this.configuration };
   }
 
   /** Up to where a start would apply the log without hearing of anybody. */

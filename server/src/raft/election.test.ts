@@ -53,6 +53,25 @@ test('an answer to a pre-vote is no vote', (t) => {
   t.is(one.node.role, Role.candidate);
 });
 
+test('a late consent to the term that a pre-candidate is in does not count for the next', (t) => {
+  const group = new TestGroup(3);
+  const one = group.replica(1);
+  one.node.campaign();
+  one.run();
+  const late = voteAnswer(one, 2, true);
+  const append = new Message(MessageKind.append, 3, 1, late.term);
+  [append.logTerm, append.index] = [1, 1];
+  one.node.step(append);
+  one.run();
+  one.node.campaign();
+  one.run();
+  t.deepEqual([one.node.role, one.node.term], [Role.preCandidate, late.term]);
+  one.node.step(late);
+  t.is(one.node.role, Role.preCandidate);
+  one.node.step(voteAnswer(one, 2, true));
+  t.is(one.node.role, Role.candidate);
+});
+
 test('a vote that was asked for in an earlier life does not count', (t) => {
   const group = new TestGroup(3, { preVote: false });
   const one = group.replica(1);

@@ -128,8 +128,10 @@ function stepCandidate(raft: RaftState, message: Message): void {
       if (raft.role === Role.candidate) handleVoteAnswer(raft, message);
       return;
     case MessageKind.preVoteAnswer:
-      // A candidate may still get answers to its pre-vote; they are no votes.
-      if (raft.role === Role.preCandidate) handleVoteAnswer(raft, message);
+      // A candidate may still get answers to its pre-vote, which are no votes, and a pre-candidate a late
+      // consent to the term that it is in.
+      if (raft.role !== Role.preCandidate) return;
+      if (message.reject || message.term > raft.term) handleVoteAnswer(raft, message);
       return;
     default:
       return;
