@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { nodeCoverage } from './coverage.ts';
 import { raftCoverage } from './raft/coverage.ts';
+import { type RaftProfile, raftProfiles } from './raft/settings.ts';
 import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
@@ -23,10 +24,11 @@ Usage: npm run sim -- [options]
   --seeds N         runs seeds S to S+N-1 and prints what they reached
   --minutes M       begins no seed after M minutes; without --seeds, seeds until then
   --profile NAME    ${profiles.join(', ')};
+                    of the raft world: ${raftProfiles.join(', ')};
                     without it, half of the seeds are mixed and the others draw one of the rest
   --history FILE    of a replay: writes the history as JSON lines (check/HISTORY.md)
   --world NAME      node: one node, two gateways, 16 partitions (default);
-                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories
+                    raft: a bare Raft group (raft/DESIGN.md), without histories
   --hunt            stops at the first seed that fails, and says which checker complained
   --help            this
 
@@ -56,6 +58,7 @@ interface Choice {
   readonly untilMs: number;
   readonly step: number;
   readonly profile: Profile | undefined;
+  readonly raftProfile: RaftProfile | undefined;
 }
 
 interface Options {
@@ -65,6 +68,7 @@ interface Options {
   readonly seeds: number | undefined;
   readonly minutes: number | undefined;
   readonly profile: Profile | undefined;
+  readonly raftProfile: RaftProfile | undefined;
   readonly history: string | undefined;
   readonly step: number;
   readonly worker: boolean;
@@ -83,12 +87,12 @@ function readOptions(): Options {
   if (!isWorld(world)) {
     throw new UsageError(`there is no world '${world}'; there are: ${worlds.join(', ')}`);
   }
-  const profile = profiles.find((each) => each === name);
-  if (name !== undefined && profile === undefined) {
-    throw new UsageError(`there is no profile '${name}'; there are: ${profiles.join(', ')}`);
+  const names: readonly string[] = world === 'raft' ? raftProfiles : profiles;
+  if (name !== undefined && !names.includes(name)) {
+    throw new UsageError(`there is no profile '${name}'; there are: ${names.join(', ')}`);
   }
-  if (world === 'raft' && (name ?? values.history) !== undefined) {
-    throw new UsageError('the raft world has neither profiles nor histories');
+  if (world === 'raft' && values.history !== undefined) {
+    throw new UsageError('the raft world has no histories');
   }
   return {
     help: values.help,
@@ -96,7 +100,8 @@ function readOptions(): Options {
     seed: wholeNumber('seed', values.seed),
     seeds: values.seeds === undefined ? undefined : wholeNumber('seeds', values.seeds),
     minutes: values.minutes === undefined ? undefined : positive('minutes', values.minutes),
-    profile,
+    profile: world === 'node' ? profiles.find((each) => each === name) : undefined,
+    raftProfile: world === 'raft' ? raftProfiles.find((each) => each === name) : undefined,
     history: values.history,
     step: wholeNumber('step', values.step),
     worker: values.worker,
@@ -141,12 +146,14 @@ function wholeNumber(name: string, text: string): number {
   return value;
 }
 
-async function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
-  return world === 'raft' ? runRaftSeed(seed) : await runSeed(seed, { profile });
+async function runOne(seed: number, { world, profile, raftProfile }: Choice): Promise<RunReport> {
+  if (world === 'raft') return runRaftSeed(seed, { profile: raftProfile });
+  return await runSeed(seed, { profile });
 }
 
-function totalsOf({ world, profile }: Pick<Choice, 'world' | 'profile'>): Totals {
-  return new Totals(profile !== undefined, world === 'raft' ? raftCoverage : nodeCoverage);
+function totalsOf({ world, profile, raftProfile }: Options): Totals {
+  const isPartial = (profile ?? raftProfile) !== undefined;
+  return new Totals(isPartial, world === 'raft' ? raftCoverage : nodeCoverage);
 }
 
 async function runSeeds(choice: Choice, each: (report: RunReport) => void): Promise<void> {
@@ -156,21 +163,22 @@ async function runSeeds(choice: Choice, each: (report: RunReport) => void): Prom
   }
 }
 
-async function replay({ world, seed, history, profile }: Options): Promise<number> {
+async function replay(options: Options): Promise<number> {
+  const { world, seed, history, profile, raftProfile } = options;
   const file = history === undefined ? undefined : createWriteStream(history);
   const print = (line: string): void => {
     process.stdout.write(`${line}\n`);
   };
   const report =
     world === 'raft'
-      ? runRaftSeed(seed, print)
+      ? runRaftSeed(seed, { profile: raftProfile, print })
       : await runSeed(seed, {
           profile,
           print,
           history: (line) => file?.write(`${JSON.stringify(line)}\n`),
         });
   file?.end();
-  const totals = totalsOf({ world, profile: undefined });
+  const totals = totalsOf(options);
   totals.add(report);
   process.stdout.write(`${totals.text(0)}seed ${seed} hash ${report.hash}\n`);
   return report.violations.length === 0 ? 0 : 1;
@@ -201,7 +209,8 @@ function startWorker(choice: Choice, add: (report: RunReport) => void): Promise<
   if (Number.isFinite(choice.untilMs)) {
     args.push('--minutes', String((choice.untilMs - Date.now()) / 60_000));
   }
-  if (choice.profile !== undefined) args.push('--profile', choice.profile);
+  const profile = choice.profile ?? choice.raftProfile;
+  if (profile !== undefined) args.push('--profile', profile);
   const child = fork(fileURLToPath(import.meta.url), args, {
     serialization: 'advanced',
     // A seed makes much that is soon garbage: a larger nursery lets it die young.
@@ -229,25 +238,24 @@ async function main(): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const { world, seed, seeds, minutes, step, profile } = options;
+  const { world, seed, seeds, minutes, step, profile, raftProfile } = options;
   if (seeds === undefined && minutes === undefined) return await replay(options);
   const begunMs = Date.now();
   const untilMs = minutes === undefined ? Number.POSITIVE_INFINITY : begunMs + minutes * 60_000;
   const all = seeds ?? Number.POSITIVE_INFINITY;
-  if (options.hunt) return await hunt({ world, first: seed, seeds: all, untilMs, step, profile });
+  const chosen = { world, first: seed, seeds: all, untilMs, step, profile, raftProfile };
+  if (options.hunt) return await hunt(chosen);
   if (options.worker) {
-    await runSeeds({ world, first: seed, seeds: all, untilMs, step, profile }, (report) =>
-      process.send?.(report),
-    );
+    await runSeeds(chosen, (report) => process.send?.(report));
     process.disconnect();
     return 0;
   }
-  const totals = totalsOf({ world, profile });
+  const totals = totalsOf(options);
   const workers = Math.min(processes, all);
   await Promise.all(
     Array.from({ length: workers }, (_, at) => {
       const share = Number.isFinite(all) ? Math.ceil((all - at) / workers) : all;
-      const choice = { world, first: seed + at, seeds: share, untilMs, step: workers, profile };
+      const choice = { ...chosen, first: seed + at, seeds: share, step: workers };
       return startWorker(choice, (report) => {
         totals.add(report);
         showProgress(totals, begunMs);

@@ -75,6 +75,7 @@ export class RaftGroup implements Host, Inbox {
     this.configurationIndex = startIndex;
     this.#nextId = ids.length + 1;
     for (const id of ids) this.#enlist(new RaftReplica(id, start, this.#around));
+    if (settings.driftPpm > 0) this.count('clocks that drift');
   }
 
   accuse(checker: string, message: string): void {

@@ -1,4 +1,5 @@
 /** What the seed does to a group while faults are on, and how it makes them stop. */
+import { InvariantError } from '../../src/base/assert.ts';
 import type { Prng } from '../../src/base/prng.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { RaftGroup } from './group.ts';
@@ -11,6 +12,22 @@ function payloadOf(number: number, bytes: number): Uint8Array {
   const payload = new Uint8Array(8 + bytes);
   new DataView(payload.buffer).setUint32(0, number);
   return payload;
+}
+
+/** One of some names, each as often as its weight says. */
+function drawn<Weights extends Readonly<Record<keyof Weights, number>>>(
+  random: Prng,
+  weights: Weights,
+): keyof Weights {
+  const names = Object.keys(weights) as (keyof Weights)[];
+  let all = 0;
+  for (const name of names) all += weights[name];
+  let left = random.below(all);
+  for (const name of names) {
+    left -= weights[name];
+    if (left < 0) return name;
+  }
+  throw new InvariantError('weights add up');
 }
 
 /** See the top of the file. */
@@ -62,15 +79,28 @@ export class Schedule {
     const leader = leaders.length > 0 && random.chance(5, 6) ? random.pick(leaders) : undefined;
     const replica = leader ?? group.pick(random);
     if (!replica.alive || replica.isPaused) return;
-    const what = random.below(100);
-    if (what < 50) this.#propose(replica);
-    else if (what < 75) group.askRead(replica);
-    else if (what < 82) replica.cutSnapshot(() => group.count('a log was compacted'));
-    else if (what < 90) {
-      if (leader !== undefined) this.membership.changeAt(leader);
-    } else if (what < 93) this.#transfer(replica);
-    else if (what < 98) this.#recall();
-    else this.membership.bury();
+    switch (drawn(random, group.settings.work)) {
+      case 'propose':
+        this.#propose(replica);
+        return;
+      case 'read':
+        group.askRead(replica);
+        return;
+      case 'cut':
+        replica.cutSnapshot(() => group.count('a log was compacted'));
+        return;
+      case 'change':
+        if (leader !== undefined) this.membership.changeAt(leader);
+        return;
+      case 'transfer':
+        this.#transfer(replica);
+        return;
+      case 'recall':
+        this.#recall();
+        return;
+      default:
+        this.membership.bury();
+    }
   }
 
   #propose(replica: RaftReplica): void {
@@ -118,25 +148,30 @@ export class Schedule {
     const group = this.#group;
     const leader = group.leaders()[0];
     const replica = leader !== undefined && random.chance(1, 3) ? leader : group.pick(random);
-    switch (random.below(8)) {
-      case 0:
-      case 1:
+    switch (drawn(random, group.settings.faults)) {
+      case 'crash':
         this.#crash(replica);
         return;
-      case 2:
+      case 'crash-leader':
+        this.#crash(leader ?? replica);
+        return;
+      case 'pause':
         this.#pause(replica);
         return;
-      case 3:
+      case 'slow-sync':
         group.count('slow sync');
         replica.slowUntilMs = this.#scheduler.nowMs + random.between(100, 2_000);
         return;
-      case 4:
+      case 'split':
         this.#split();
         return;
-      case 5:
+      case 'one-way':
         this.#cutOneWay(replica);
         return;
-      case 6:
+      case 'one-link':
+        this.#cutLink(leader ?? replica);
+        return;
+      case 'isolate':
         this.#isolate(leader ?? replica);
         return;
       default:
@@ -156,6 +191,7 @@ export class Schedule {
     const forMs = this.#random.pick([50, 300, electionMs, 2 * electionMs, 5 * electionMs]);
     this.#group.count('replica paused');
     if (forMs > electionMs) this.#group.count('replica paused beyond an election timeout');
+    if (forMs === 5 * electionMs) this.#group.count('replica paused for five election timeouts');
     replica.pause(forMs);
   }
 
@@ -179,6 +215,16 @@ export class Schedule {
       else this.#group.network.cut(replica.id, other.id);
     }
     this.#group.count('one-way split');
+    this.#healLater();
+  }
+
+  /** One of the others and this replica no longer hear each other. */
+  #cutLink(replica: RaftReplica): void {
+    const other = this.#group.pick(this.#random);
+    if (other === replica) return;
+    this.#group.network.cut(other.id, replica.id);
+    this.#group.network.cut(replica.id, other.id);
+    this.#group.count('one link cut');
     this.#healLater();
   }
 
