@@ -4,7 +4,12 @@
  * product; a mutant that no longer applies fails the run.
  */
 
+import type { RaftProfile } from '../raft/settings.ts';
 import type { Profile } from '../settings.ts';
+
+/** The simulator's worlds, by the names that `npm run sim -- --world` takes. */
+export const worlds = ['node', 'raft'] as const;
+export type World = (typeof worlds)[number];
 
 /** One place that a bug changes. */
 export interface Edit {
@@ -16,12 +21,14 @@ export interface Edit {
 
 /** One bug. */
 export interface Mutant {
+  /** Where it is looked for; undefined: `node`. */
+  readonly world?: World;
   /** What is wrong; where PROTOCOL §10 lists it, in its words. */
   readonly name: string;
   /** Several where one wall stands behind another. */
   readonly edits: readonly Edit[];
   /** The profile that dwells on what it breaks; undefined: what each seed draws. */
-  readonly profile?: Profile;
+  readonly profile?: Profile | RaftProfile;
   /** Seeds within which it must be killed; undefined: `seedsMax` of run.ts. */
   readonly seeds?: number;
 }

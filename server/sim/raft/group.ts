@@ -205,8 +205,10 @@ export class RaftGroup implements Host, Inbox {
     }
   }
 
-  applied({ id, state }: RaftReplica, { index }: Entry): void {
+  applied({ id, state, storage }: RaftReplica, { index }: Entry): void {
     this.commitment.applied(id, index, state);
+    if (index <= storage.lastIndex()) return;
+    this.accuse('state machine safety', `${id} applies ${index}, which its disk does not have`);
   }
 
   configured(replica: RaftReplica, index: number): void {
