@@ -194,7 +194,7 @@ async function hunt(choice: Choice): Promise<number> {
     seeds += 1;
     if (first === undefined) continue;
     const message = first.message.split('\n')[0];
-    process.stdout.write(`HUNT ${seed} ${first.checker} ${message}\n`);
+    process.stdout.write(`HUNT ${seed} ${first.checker}: ${message}\n`);
     return 1;
   }
   process.stdout.write(`HUNT none in ${seeds} seeds\n`);

@@ -130,11 +130,16 @@ const entries: readonly Mutant[] = [
     'raft.send(answer);\n    return true;',
     'raft.send(answer);\n    raft.self()?.maybeUpdate(answer.index);\n    return true;',
   ),
-  one(
+  several(
     'stale completion marks newer entries stable',
-    node,
-    'if (term === raft.term && index > 0)',
-    'if (index > 0)',
+    [
+      { file: node, find: 'if (term === raft.term && index > 0)', replace: 'if (index > 0)' },
+      {
+        file: 'server/dist/src/raft/unstable.js',
+        find: 'if (index < this.#offset || this.term(index) !== term)',
+        replace: 'if (index < this.#offset || this.term(index) === 0)',
+      },
+    ],
     'crashes',
   ),
   one(
@@ -142,13 +147,6 @@ const entries: readonly Mutant[] = [
     log,
     'return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);',
     'return this.committed;',
-  ),
-  one(
-    'commits what an append did not compare',
-    log,
-    'this.commitTo(Math.min(leaderCommit, last));',
-    'this.commitTo(Math.min(leaderCommit, this.lastIndex()));',
-    'crashes',
   ),
   one(
     'a heartbeat tells a commit index beyond the match',
@@ -351,7 +349,7 @@ const readers: readonly Mutant[] = [
     state,
     'this.nextReadNumber = drawNumber(options.random);',
     'this.nextReadNumber = 1;',
-    'crashes',
+    'leases',
   ),
   one(
     'a read is answered without asking anybody',

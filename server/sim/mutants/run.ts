@@ -144,7 +144,7 @@ async function hunt(
   const stop = setTimeout(() => child.kill('SIGKILL'), (secondsMax + 60) * 1000);
   await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(stop);
-  const found = /^HUNT (\d+) (\S+) (.*)$/m.exec(output);
+  const found = /^HUNT (\d+) ([^:]+): (.*)$/m.exec(output);
   if (found !== null) {
     const [, killing, checker = '', message = ''] = found;
     return { outcome: 'killed', seed: Number(killing), checker, message };
@@ -155,7 +155,7 @@ async function hunt(
 }
 
 function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
-  const killer = `seed ${String(seed).padEnd(4)} ${checker.padEnd(13)} ${message.slice(0, 70)}`;
+  const killer = `seed ${String(seed).padEnd(4)} ${checker.padEnd(24)} ${message.slice(0, 60)}`;
   const what = outcome === 'killed' ? killer : `${outcome} ${message}`;
   return `  ${mutant.name.padEnd(60)}${what}\n`;
 }

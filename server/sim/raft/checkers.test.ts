@@ -355,3 +355,20 @@ test('majorities overlap from one voter to another, not two, but for a joint con
   t.true(majoritiesOverlap(joint, configurationOf([4, 5])));
   t.false(majoritiesOverlap(joint, configurationOf([1, 2, 6])));
 });
+
+test('earlier life: who leads by votes that another life asked for is seen', (t) => {
+  const elect = (askedIn: number): readonly RaftChecker[] => {
+    const court = new Court();
+    const suspect = { ...suspectOf(1, []), life: 2 };
+    const request = new Message(MessageKind.vote, 1, 2, 3);
+    request.context = 77;
+    court.conduct.sent({ ...suspect, life: askedIn }, request);
+    const answer = granted(2, 1, 3);
+    answer.context = 77;
+    court.conduct.heard(suspect, answer);
+    court.conduct.claimed(suspect, undefined, claimOf({ term: 3, role: Role.leader }));
+    return court.said;
+  };
+  t.deepEqual(elect(2), []);
+  t.deepEqual(elect(1), ['earlier life']);
+});

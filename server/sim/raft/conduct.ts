@@ -15,11 +15,14 @@ import type { RaftOptions } from '../../src/raft/options.ts';
 import { Role } from '../../src/raft/state.ts';
 import type { Accuse, Claim, Suspect } from './ledger.ts';
 
-/** What a replica was told in one life that lets it begin a term. */
+/** What a replica was told in one life that lets it begin a term, and lead it. */
 interface Licence {
   readonly life: number;
   /** Who consented, by the term that was asked for. */
   readonly consents: Map<number, Set<number>>;
+  /** The numbers that its requests for votes carried, and who voted for it in answer to them. */
+  readonly requests: Set<number>;
+  readonly votes: Map<number, Set<number>>;
   /** Terms that a leader asked it to begin. */
   readonly asked: Set<number>;
 }
@@ -35,20 +38,26 @@ export class Conduct {
     this.#options = options;
   }
 
+  /** A message leaves a replica. */
+  sent({ id, life }: Suspect, { kind, context }: Message): void {
+    if (kind === MessageKind.vote) this.#licenceOf(id, life).requests.add(context);
+  }
+
   /** A message reaches a replica. */
-  heard({ id, life }: Suspect, { kind, from, term, reject }: Message): void {
+  heard({ id, life }: Suspect, { kind, from, term, reject, context }: Message): void {
     if (kind === MessageKind.timeoutNow) {
       this.#licenceOf(id, life).asked.add(term + 1);
     } else if (kind === MessageKind.preVoteAnswer && !reject) {
-      const { consents } = this.#licenceOf(id, life);
-      const known = consents.get(term) ?? new Set();
-      known.add(from);
-      consents.set(term, known);
+      note(this.#licenceOf(id, life).consents, term, from);
+    } else if (kind === MessageKind.voteAnswer && !reject) {
+      const { requests, votes } = this.#licenceOf(id, life);
+      if (requests.has(context)) note(votes, term, from);
     }
   }
 
   /** After each event of a replica, with what it claimed before in this life. */
   claimed(suspect: Suspect, before: Claim | undefined, claim: Claim): void {
+    if (claim.role === Role.leader && before?.role !== Role.leader) this.#isElected(suspect, claim);
     if (claim.role !== Role.candidate) return;
     if (before?.role === Role.candidate && before.term === claim.term) return;
     if (this.#options.preVote) this.#isAllowed(suspect, claim);
@@ -97,13 +106,34 @@ export class Conduct {
     this.#accuse('pre-vote', `${id} begins term ${term} with the consent of ${[...from]}`);
   }
 
+  #isElected({ id, life }: Suspect, { term, configuration }: Claim): void {
+    const from = new Set(this.#licenceOf(id, life).votes.get(term)).add(id);
+    if (isMajority(configuration, (voter) => from.has(voter))) return;
+    this.#accuse(
+      'earlier life',
+      `${id} leads ${term} by the votes of ${[...from]} in life ${life}`,
+    );
+  }
+
   #licenceOf(id: number, life: number): Licence {
     const known = this.#licences.get(id);
     if (known?.life === life) return known;
-    const fresh = { life, consents: new Map(), asked: new Set<number>() };
+    const fresh = {
+      life,
+      consents: new Map(),
+      requests: new Set<number>(),
+      votes: new Map(),
+      asked: new Set<number>(),
+    };
     this.#licences.set(id, fresh);
     return fresh;
   }
+}
+
+function note(voters: Map<number, Set<number>>, term: number, from: number): void {
+  const known = voters.get(term) ?? new Set();
+  known.add(from);
+  voters.set(term, known);
 }
 
 /** Whether some voters are a majority, of both halves where there are two. */

@@ -17,6 +17,8 @@ const faultNames = [
   'one-way split',
   'one link cut',
   'leader cut off',
+  'an election nobody waited for',
+  'a voter restarted under a candidate',
   'message lost',
   'message repeated',
   'message overtaken',

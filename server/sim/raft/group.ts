@@ -31,6 +31,9 @@ import { Promises } from './promises.ts';
 import { type Host, RaftReplica, type Surroundings } from './replica.ts';
 import type { RaftSettings } from './settings.ts';
 
+/** How long after an election those are read from who led before, and may not know that it is over. */
+const staleReadsMs = [0, 100, 300, 700];
+
 /** See the top of the file. */
 export class RaftGroup implements Host, Inbox {
   readonly settings: RaftSettings;
@@ -55,6 +58,8 @@ export class RaftGroup implements Host, Inbox {
   /** The read asked in this very turn by a leader; 0: none. */
   #asking = 0;
   operations = 0;
+  /** Told of each election. */
+  elected: (leader: RaftReplica) => void = () => undefined;
 
   constructor(settings: RaftSettings, scheduler: Scheduler, random: Prng, trace: Trace) {
     this.settings = settings;
@@ -175,6 +180,7 @@ export class RaftGroup implements Host, Inbox {
 
   send(replica: RaftReplica, message: Message): void {
     this.promises.sent(replica, replica.disk.hardState, message);
+    this.conduct.sent(replica, message);
     if (message.reject && message.kind === MessageKind.voteAnswer) {
       this.count('a vote refused for a shorter log');
     }
@@ -205,9 +211,9 @@ export class RaftGroup implements Host, Inbox {
     }
   }
 
-  applied({ id, state, storage }: RaftReplica, { index }: Entry): void {
+  applied({ id, state, storage }: RaftReplica, { index, term }: Entry): void {
     this.commitment.applied(id, index, state);
-    if (index <= storage.lastIndex()) return;
+    if (index < storage.firstIndex() || storage.term(index) === term) return;
     this.accuse('state machine safety', `${id} applies ${index}, which its disk does not have`);
   }
 
@@ -279,11 +285,16 @@ export class RaftGroup implements Host, Inbox {
     if (led && !leads && before.term === claim.term)
       this.count('a leader stepped down in its term');
     if (led || !leads) return;
+    this.elected(replica);
     if (isJoint(claim.configuration)) this.count('an election during a joint change');
     const others = this.replicas.filter((other) => other.isLeading && other !== replica);
     if (others.length > 0) this.count('two leaders at once');
     // Somebody reads from those who do not know yet that they no longer lead.
-    for (const other of others) this.#scheduler.after(0, () => this.#readStale(other));
+    for (const other of others) {
+      for (const ms of staleReadsMs) {
+        this.#scheduler.after(ms * 1_000, () => this.#readStale(other));
+      }
+    }
     if (others.some(({ node }) => node.status().transferTarget === replica.id)) {
       this.count('a transfer that succeeded');
     }

@@ -26,6 +26,7 @@ export type RaftChecker =
   | 'linearizable read'
   | 'lease'
   | 'pre-vote'
+  | 'earlier life'
   | 'transfer'
   | 'bounded log'
   | 'steady leader'

@@ -11,12 +11,11 @@ import type { RaftReplica } from './replica.ts';
 import type { Schedule } from './schedule.ts';
 import { electionMs } from './settings.ts';
 
-/** The bound of agreement: who was elected by chance meanwhile has long settled. */
+/** Within so long, and a round trip for each entry that somebody lacks, all agree: elections have long settled. */
 const quietMs = 60 * electionMs;
 const lookMs = 250;
-/** Longer than any election timeout. */
-const pauseMs = 2.5 * electionMs;
-const steadyMs = 2 * pauseMs;
+/** Longer than any election timeout, by the slowest clock too. */
+const pauseMs = 3 * electionMs;
 
 /** See the top of the file. */
 export class Quiet {
@@ -52,7 +51,8 @@ export class Quiet {
   /** The leader when all agree; undefined after a violation. */
   #settle(): RaftReplica | undefined {
     const group = this.#group;
-    const endMs = this.#scheduler.nowMs + quietMs;
+    const boundMs = quietMs + this.#backlogMs();
+    const endMs = this.#scheduler.nowMs + boundMs;
     for (;;) {
       this.#pass(lookMs);
       if (this.#failed) return undefined;
@@ -60,9 +60,17 @@ export class Quiet {
       const leader = group.leaders()[0];
       if (leader !== undefined && !leader.isPaused && this.#leads(leader)) return leader;
       if (this.#scheduler.nowMs < endMs) continue;
-      group.accuse('liveness', `no agreement ${quietMs} ms after the last fault: ${told(group)}`);
+      group.accuse('liveness', `no agreement ${boundMs} ms after the last fault: ${told(group)}`);
       return undefined;
     }
+  }
+
+  /** What it takes at most to send entries one by one, write and apply them. */
+  #backlogMs(): number {
+    const { settings, replicas } = this.#group;
+    const last = Math.max(...replicas.map(({ log }) => log.lastIndex));
+    const least = Math.min(...replicas.map(({ appliedIndex }) => appliedIndex));
+    return (last - least) * (2 * settings.delayMs + settings.syncMs + settings.applyMs);
   }
 
   /** Whether all agree with a leader; else it does what is left to do. */
@@ -89,11 +97,6 @@ export class Quiet {
   #stay(leader: RaftReplica): void {
     const group = this.#group;
     const { term } = leader.node;
-    const endMs = this.#scheduler.nowMs + steadyMs;
-    for (const replica of group.replicas) {
-      if (this.#random.chance(1, 2)) replica.slowUntilMs = endMs;
-    }
-    if (leader.slowUntilMs === endMs) group.count('a steady leader with a slow disk');
     const { voters, learners } = leader.configuration;
     // With two voters the leader needs the other one.
     const others = [...learners, ...(voters.length > 2 ? voters : [])].filter(
@@ -102,12 +105,24 @@ export class Quiet {
     if (others.length > 0) {
       group.find(this.#random.pick(others))?.pause(pauseMs);
       group.count('a steady leader whose follower stood still');
+      this.#steady(leader, term, [250, 250, 250, 250, pauseMs]);
     }
-    while (this.#scheduler.nowMs < endMs && !this.#failed) {
+    // Nothing but heartbeats tells of a leader that waits for its disk.
+    leader.stallMs = pauseMs;
+    group.count('a steady leader with a slow disk');
+    this.#steady(leader, term, [pauseMs, lookMs]);
+  }
+
+  #steady(leader: RaftReplica, term: number, pauses: readonly number[]): void {
+    for (const pause of pauses) {
+      if (this.#failed) return;
       this.#propose(leader);
-      this.#pass(lookMs);
+      this.#pass(pause);
       if (leader.isLeading && leader.node.term === term) continue;
-      group.accuse('steady leader', `${leader.id} no longer leads term ${term}: ${told(group)}`);
+      this.#group.accuse(
+        'steady leader',
+        `${leader.id} no longer leads term ${term}: ${told(this.#group)}`,
+      );
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Prng } from '../../src/base/prng.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { RaftGroup } from './group.ts';
 import { Membership } from './membership.ts';
+import type { Link } from './network.ts';
 import type { RaftReplica } from './replica.ts';
 import { electionMs } from './settings.ts';
 
@@ -44,6 +45,7 @@ export class Schedule {
     this.#scheduler = scheduler;
     this.#random = random;
     this.membership = new Membership(group, random);
+    group.elected = (leader) => this.#elected(leader);
     this.#work();
     this.#fault();
   }
@@ -84,7 +86,7 @@ export class Schedule {
         this.#propose(replica);
         return;
       case 'read':
-        group.askRead(replica);
+        this.#read(replica, group.pick(random));
         return;
       case 'cut':
         replica.cutSnapshot(() => group.count('a log was compacted'));
@@ -101,6 +103,12 @@ export class Schedule {
       default:
         this.membership.bury();
     }
+  }
+
+  /** Reads come to whoever leads, and to those who pass them on. */
+  #read(replica: RaftReplica, other: RaftReplica): void {
+    const passedOn = other.alive && !other.isPaused && this.#random.chance(1, 3);
+    this.#group.askRead(passedOn ? other : replica);
   }
 
   #propose(replica: RaftReplica): void {
@@ -129,8 +137,8 @@ export class Schedule {
     });
   }
 
-  #recall(): void {
-    const message = this.#group.network.recall();
+  #recall(to?: number): void {
+    const message = this.#group.network.recall(to);
     if (message === undefined) return;
     const lives = [message.from, message.to].map((id) => this.#group.find(id)?.life ?? 0);
     if (lives.some((life) => life !== 1)) this.#group.count('message of an earlier life');
@@ -171,6 +179,12 @@ export class Schedule {
       case 'one-link':
         this.#cutLink(leader ?? replica);
         return;
+      case 'campaign':
+        this.#campaign(group.pick(random));
+        return;
+      case 'restart-voter':
+        this.#restartVoter(leader);
+        return;
       case 'isolate':
         this.#isolate(leader ?? replica);
         return;
@@ -179,11 +193,59 @@ export class Schedule {
     }
   }
 
+  /** Some leaders do not come to see anything of theirs committed, or leave their own disk. */
+  #elected(leader: RaftReplica): void {
+    const random = this.#random;
+    const { strikeNewPercent, delayMs, syncMs } = this.#group.settings;
+    if (!random.chance(strikeNewPercent, 100)) return;
+    const { life } = leader;
+    const isCrash = random.chance(1, 2);
+    this.#after(random.pick([1, delayMs, delayMs + syncMs]), () => {
+      if (leader.life !== life) return;
+      if (isCrash) this.#crash(leader);
+      else this.#isolate(leader);
+    });
+  }
+
+  #campaign(replica: RaftReplica): void {
+    if (!replica.alive || replica.isPaused) return;
+    this.#group.count('an election nobody waited for');
+    replica.now((node) => node.campaign());
+  }
+
   #crash(replica: RaftReplica): void {
     if (!replica.alive) return;
     this.#group.crash(replica);
     this.#after(this.#random.pick([20, 300, 1_500]), () => {
-      if (!replica.alive) this.#group.start(replica);
+      if (replica.alive) return;
+      this.#group.start(replica);
+      if (this.#random.chance(1, 2)) this.#haunt(replica);
+    });
+  }
+
+  /** What an earlier life was told comes again while the new one begins to ask. */
+  #haunt(replica: RaftReplica): void {
+    for (let times = 0; times < 6; times += 1) {
+      this.#after(electionMs / 6, () => this.#recall(replica.id));
+      this.#after(electionMs / 6, () => {
+        if (replica.alive && !replica.isPaused) this.#group.askRead(replica);
+      });
+    }
+  }
+
+  /** A leader and a follower lose each other; when it campaigns, one whose vote it needs has just begun anew. */
+  #restartVoter(leader: RaftReplica | undefined): void {
+    const group = this.#group;
+    const candidate = group.pick(this.#random);
+    const voter = group.pick(this.#random);
+    if (leader === undefined || new Set([leader, candidate, voter]).size < 3) return;
+    group.count('a voter restarted under a candidate');
+    this.#cut(bothWays(leader, candidate));
+    this.#scheduler.after(1_000 * this.#random.between(electionMs, 2 * electionMs), () => {
+      if (!this.#on || !voter.alive || voter.isPaused) return;
+      group.crash(voter);
+      group.start(voter);
+      this.#campaign(candidate);
     });
   }
 
@@ -197,45 +259,43 @@ export class Schedule {
 
   #split(): void {
     const random = this.#random;
-    const { replicas, network } = this.#group;
+    const { replicas } = this.#group;
     const left = new Set(replicas.filter(() => random.chance(1, 2)));
+    const links: Link[] = [];
     for (const from of replicas) {
-      for (const to of replicas) if (left.has(from) !== left.has(to)) network.cut(from.id, to.id);
+      for (const to of replicas) {
+        if (left.has(from) !== left.has(to)) links.push({ from: from.id, to: to.id });
+      }
     }
     this.#group.count('group split');
-    this.#healLater();
+    this.#cut(links);
   }
 
   #cutOneWay(replica: RaftReplica): void {
     const random = this.#random;
     const inward = random.chance(1, 2);
+    const links: Link[] = [];
     for (const other of this.#group.replicas) {
       if (other === replica || random.chance(1, 3)) continue;
-      if (inward) this.#group.network.cut(other.id, replica.id);
-      else this.#group.network.cut(replica.id, other.id);
+      const [from, to] = inward ? [other.id, replica.id] : [replica.id, other.id];
+      links.push({ from, to });
     }
     this.#group.count('one-way split');
-    this.#healLater();
+    this.#cut(links);
   }
 
   /** One of the others and this replica no longer hear each other. */
   #cutLink(replica: RaftReplica): void {
     const other = this.#group.pick(this.#random);
     if (other === replica) return;
-    this.#group.network.cut(other.id, replica.id);
-    this.#group.network.cut(replica.id, other.id);
     this.#group.count('one link cut');
-    this.#healLater();
+    this.#cut(bothWays(replica, other));
   }
 
   #isolate(leader: RaftReplica): void {
-    for (const other of this.#group.replicas) {
-      if (other === leader) continue;
-      this.#group.network.cut(other.id, leader.id);
-      this.#group.network.cut(leader.id, other.id);
-    }
+    const others = this.#group.replicas.filter((other) => other !== leader);
     this.#group.count('leader cut off');
-    this.#healLater();
+    this.#cut(others.flatMap((other) => bothWays(leader, other)));
   }
 
   /** The leader proposes to go, and soon after, maybe before that is committed, is cut off. */
@@ -248,7 +308,19 @@ export class Schedule {
     });
   }
 
-  #healLater(): void {
-    this.#after(this.#random.pick([200, 1_000, 2_500]), () => this.#group.network.heal());
+  /** Cuts links, and mends them a while later; others that were cut meanwhile stay so. */
+  #cut(links: readonly Link[]): void {
+    const { network } = this.#group;
+    for (const link of links) network.cut(link);
+    this.#after(this.#random.pick([200, 1_000, 2_500]), () => {
+      for (const link of links) network.mend(link);
+    });
   }
+}
+
+function bothWays({ id }: RaftReplica, other: RaftReplica): Link[] {
+  return [
+    { from: id, to: other.id },
+    { from: other.id, to: id },
+  ];
 }

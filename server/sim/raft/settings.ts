@@ -38,6 +38,9 @@ export interface RaftFaultWeights {
   readonly 'one-link': number;
   readonly isolate: number;
   readonly 'remove-leader': number;
+  readonly 'restart-voter': number;
+  /** An election that nobody waits a timeout for: safety never rests on them. */
+  readonly campaign: number;
 }
 
 /** What a run is made with. Delays in milliseconds; `oneIn`: every so-manieth time. */
@@ -64,6 +67,8 @@ export interface RaftSettings {
   readonly syncMs: number;
   readonly applyMs: number;
   readonly faultEveryMs: number;
+  /** How many of a hundred leaders crash, or are cut off, soon after they were elected. */
+  readonly strikeNewPercent: number;
   readonly workEveryMs: number;
   readonly payloadBytesMax: number;
 }
@@ -95,6 +100,8 @@ function mixed(seed: number): RaftSettings {
       'one-link': 2,
       isolate: 3,
       'remove-leader': 3,
+      'restart-voter': 1,
+      campaign: 1,
     },
     voters: prng.pick([1, 2, 3, 3, 3, 4, 5, 5, 6, 7]),
     learners: prng.pick([0, 0, 1, 2]),
@@ -117,6 +124,7 @@ function mixed(seed: number): RaftSettings {
     syncMs: prng.pick([1, 5, 30, 150]),
     applyMs: prng.pick([1, 10, 100]),
     faultEveryMs: prng.pick([300, 700, 1_500]),
+    strikeNewPercent: 0,
     workEveryMs: prng.pick([20, 50, 100]),
     payloadBytesMax: isNarrow ? 200 : 64,
     driftPpm: leases ? leaseDriftPpm : prng.pick([0, 50_000, 200_000]),
@@ -151,8 +159,9 @@ const shapes: Readonly<Record<RaftProfile, Shape>> = {
       checkQuorum: base.leases || prng.chance(1, 3),
     },
     work: { ...base.work, propose: 80, read: 8, change: 1 },
-    faults: { ...base.faults, crash: 6, 'crash-leader': 16, isolate: 6, 'remove-leader': 0 },
+    faults: { ...base.faults, 'crash-leader': 6, 'remove-leader': 0, pause: 1, campaign: 20 },
     faultEveryMs: prng.pick([150, 400]),
+    strikeNewPercent: prng.pick([40, 80]),
     syncMs: prng.pick([5, 30, 150]),
   }),
   // Leaders are left behind while they hold a lease: by some of their voters, who start again at once.
@@ -161,9 +170,10 @@ const shapes: Readonly<Record<RaftProfile, Shape>> = {
     driftPpm: leaseDriftPpm,
     voters: prng.pick([3, 3, 4, 5]),
     options: { ...base.options, checkQuorum: true, preVote: prng.chance(1, 2) },
-    work: { ...base.work, propose: 25, read: 45, transfer: 10 },
-    faults: { ...base.faults, crash: 8, 'one-link': 10, 'one-way': 6, pause: 6 },
+    work: { ...base.work, propose: prng.pick([1, 25]), read: 45, change: 1, transfer: 5 },
+    faults: { ...base.faults, crash: 8, 'one-way': 6, campaign: 6, 'restart-voter': 10 },
     faultEveryMs: prng.pick([150, 400]),
+    lateOneIn: prng.pick([3, 10, 40]),
     syncMs: prng.pick([1, 5, 30]),
   }),
   membership: (base, prng) => ({
