@@ -130,17 +130,11 @@ const entries: readonly Mutant[] = [
     'raft.send(answer);\n    return true;',
     'raft.send(answer);\n    raft.self()?.maybeUpdate(answer.index);\n    return true;',
   ),
-  several(
+  one(
     'stale completion marks newer entries stable',
-    [
-      { file: node, find: 'if (term === raft.term && index > 0)', replace: 'if (index > 0)' },
-      {
-        file: 'server/dist/src/raft/unstable.js',
-        find: 'if (index < this.#offset || this.term(index) !== term)',
-        replace: 'if (index < this.#offset || this.term(index) === 0)',
-      },
-    ],
-    'crashes',
+    node,
+    'for (const response of work.responses) {\n            if (response.to === raft.id)',
+    'for (const response of [work, ...this.#appends].flatMap((each) => each.responses)) {\n            if (response.to === raft.id)',
   ),
   one(
     'applied before it is durable here',

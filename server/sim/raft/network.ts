@@ -93,7 +93,8 @@ export class RaftNetwork {
 
   /** A message of any age comes once more; `to`: to one replica. */
   recall(to?: number): Message | undefined {
-    const known = this.#remembered.filter((message) => message.to === (to ?? message.to));
+    const known =
+      to === undefined ? this.#remembered : this.#remembered.filter((each) => each.to === to);
     if (known.length === 0) return undefined;
     const message = this.#random.pick(known);
     this.#schedule(message);

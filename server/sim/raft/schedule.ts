@@ -211,6 +211,10 @@ export class Schedule {
     if (!replica.alive || replica.isPaused) return;
     this.#group.count('an election nobody waited for');
     replica.now((node) => node.campaign());
+    if (!this.#random.chance(1, 4)) return;
+    // Before its own vote is durable, maybe: then it campaigns in the same term once more.
+    const { delayMs, syncMs } = this.#group.settings;
+    this.#after(delayMs + syncMs, () => this.#crash(replica));
   }
 
   #crash(replica: RaftReplica): void {
@@ -231,6 +235,7 @@ export class Schedule {
         if (replica.alive && !replica.isPaused) this.#group.askRead(replica);
       });
     }
+    if (this.#random.chance(1, 2)) this.#after(electionMs / 6, () => this.#campaign(replica));
   }
 
   /** A leader and a follower lose each other; when it campaigns, one whose vote it needs has just begun anew. */

@@ -124,6 +124,23 @@ test('a leader of an earlier term learns of the later one, whatever votes are ch
   }
 });
 
+test('a candidate of an earlier term learns the later one of a voter that does not know it', (t) => {
+  // Two counts by another configuration, so it never tells one its term by asking for a vote.
+  const group = new TestGroup(2, { preVote: false });
+  const [one, two] = [group.replica(1), group.replica(2)];
+  for (let times = 0; times < 3; times += 1) {
+    two.node.campaign();
+    two.run();
+  }
+  two.sent = [];
+  one.node.campaign();
+  group.settle();
+  t.is(one.node.term, two.node.term);
+  one.node.campaign();
+  group.settle();
+  t.is(one.node.role, Role.leader);
+});
+
 test('a pre-vote moves neither terms nor votes (thesis 9.6)', (t) => {
   const group = new TestGroup(3);
   group.elect(1);

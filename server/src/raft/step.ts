@@ -10,7 +10,7 @@ import {
   handleVoteAnswer,
   hearCommitted,
   isKept,
-  refuseOldPreVote,
+  refuseOldVote,
 } from './election.ts';
 import { handleSnapshot } from './membership.ts';
 import { Message, MessageKind, noReplica } from './message.ts';
@@ -87,8 +87,8 @@ function settleTerm(raft: RaftState, message: Message): boolean {
  */
 function answerOldTerm(raft: RaftState, message: Message): void {
   const { kind, from } = message;
-  if (kind === MessageKind.preVote) {
-    refuseOldPreVote(raft, message);
+  if (kind === MessageKind.vote || kind === MessageKind.preVote) {
+    refuseOldVote(raft, message);
     return;
   }
   if (kind !== MessageKind.append && kind !== MessageKind.heartbeat) return;
