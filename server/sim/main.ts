@@ -10,7 +10,8 @@ import { type WorldName, worldNames, worldOf } from './worlds.ts';
 /** Processes that run seeds beside each other. */
 const processes = 2;
 
-const help = (): string => `Simulates a node with its clients: real code, virtual time, seeded faults. What clients
+const help =
+  (): string => `Simulates a node with its clients: real code, virtual time, seeded faults. What clients
 saw is judged by checkers; the same seed gives the same run, whatever the machine.
 
 Usage: npm run sim -- [options]

@@ -24,12 +24,19 @@ export interface SimWorld {
   run(seed: number, profile: string | undefined, listeners?: RunListeners): Promise<RunReport>;
 }
 
-function oneOf<Name extends string>(names: readonly Name[], name: string | undefined): Name | undefined {
+function oneOf<Name extends string>(
+  names: readonly Name[],
+  name: string | undefined,
+): Name | undefined {
   return names.find((each) => each === name);
 }
 
-/** See the top of the file. */
-export const worlds = {
+/** The names of all worlds. */
+export const worldNames = ['node', 'raft', 'partition', 'storage'] as const;
+/** The name of a world. */
+export type WorldName = (typeof worldNames)[number];
+
+const worlds: Readonly<Record<WorldName, SimWorld>> = {
   node: {
     about: 'one node, two gateways, 16 partitions (default)',
     profiles,
@@ -44,7 +51,10 @@ export const worlds = {
     hasHistories: false,
     coverage: raftCoverage,
     run: async (seed, profile, { print } = {}) =>
-      runRaftSeed(seed, { profile: oneOf(raftProfiles, profile), print }),
+      runRaftSeed(seed, {
+        profile: oneOf(raftProfiles, profile),
+        ...(print === undefined ? {} : { print }),
+      }),
   },
   partition: {
     about: 'a cluster of 1 to 7 nodes with its clients (partition/DESIGN.md)',
@@ -60,13 +70,7 @@ export const worlds = {
     coverage: storageCoverage,
     run: (seed, _profile, { print } = {}) => runStorageSeed(seed, print),
   },
-} as const satisfies Readonly<Record<string, SimWorld>>;
-
-/** The name of a world. */
-export type WorldName = keyof typeof worlds;
-
-/** The names of all worlds. */
-export const worldNames: readonly WorldName[] = Object.keys(worlds) as WorldName[];
+};
 
 /** A world by its name. */
 export function worldOf(name: WorldName): SimWorld {

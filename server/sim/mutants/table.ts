@@ -4,11 +4,9 @@
  * product; a mutant that no longer applies fails the run.
  */
 
+import type { RaftProfile } from '../raft/settings.ts';
 import type { Profile } from '../settings.ts';
-
-/** The simulator's worlds, by the names that `npm run sim -- --world` takes. */
-export const worlds = ['node', 'raft', 'storage'] as const;
-export type World = (typeof worlds)[number];
+import type { WorldName } from '../worlds.ts';
 
 /** One place that a bug changes. */
 export interface Edit {
@@ -21,13 +19,13 @@ export interface Edit {
 /** One bug. */
 export interface Mutant {
   /** Where it is looked for; undefined: `node`. */
-  readonly world?: World;
+  readonly world?: WorldName;
   /** What is wrong; where PROTOCOL §10 lists it, in its words. */
   readonly name: string;
   /** Several where one wall stands behind another. */
   readonly edits: readonly Edit[];
   /** The profile that dwells on what it breaks; undefined: what each seed draws. */
-  readonly profile?: Profile;
+  readonly profile?: Profile | RaftProfile;
   /** Seeds within which it must be killed; undefined: `seedsMax` of run.ts. */
   readonly seeds?: number;
 }
