@@ -475,6 +475,8 @@ export class PartitionHost {
     this.#partitions.delete(partition);
     this.#partitionList.splice(this.#partitionList.indexOf(group), 1);
     this.#recovered.forget(partition);
+    await this.#snapshotter.idle();
+    await this.#installer.drop(partition);
     await this.#storage.bury(partition, group.replica.id);
   }
 
