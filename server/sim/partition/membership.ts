@@ -63,7 +63,7 @@ export class Membership {
     );
     const learner = configuration.learners.find((id) => this.#isUp(partition, id));
     if (learner !== undefined) this.#promote(leader, partition, configuration, learner);
-    else if (free.length > 0 && this.#random.chance(3, 4)) {
+    else if (free.length > 0 && this.#random.chance(4, 5)) {
       this.#addLearner(leader, partition, this.#random.pick(free));
     } else this.#remove(leader, partition, configuration);
   }
@@ -158,7 +158,7 @@ export class Membership {
       this.#record.count('a partition came back to a node that had buried one');
     }
     // Now and then as a voter at once, through a joint configuration in which it is behind.
-    const votes = this.#random.chance(1, 3);
+    const votes = this.#random.chance(1, 2);
     node.host?.createReplica(partition, replica, () => {
       const kind = votes ? StepKind.voter : StepKind.learner;
       const transition = votes ? Transition.explicit : Transition.auto;
@@ -177,7 +177,7 @@ export class Membership {
     const voter = { kind: StepKind.voter, replica };
     const own = leader.host?.replicaOf(partition)?.id;
     const transition = this.#random.pick([Transition.auto, Transition.explicit]);
-    if (voters.length < 2 || this.#random.chance(1, 3)) {
+    if (voters.length < 2 || this.#random.chance(1, 4)) {
       if (voters.length >= 7) return;
       if (this.#propose(leader, partition, [voter], transition)) {
         this.#record.count('a voter was added');

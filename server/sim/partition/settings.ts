@@ -92,7 +92,7 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       'isolate leader': often(1, 3),
       transfer: often(2, 5),
       'transfer under a split': often(1, 2),
-      change: often(4, 10),
+      change: random.chance(1, 4) ? 0 : random.between(6, 20),
       'slow-disk': often(1, 2),
       'full-disk': often(0, 1),
       'disk-error': often(0, 1),

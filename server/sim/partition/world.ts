@@ -355,22 +355,19 @@ export class ClusterWorld {
     for (const partition of node.partitionsHere()) {
       const replica = host.replicaOf(partition);
       const key = `${node.id}/${node.lives}/${partition}/${replica?.id}`;
-      this.#countInstalled(key, host.installedCount(partition), replica?.configuration);
+      this.#countInstalled(key, partition, host.installedCount(partition));
       if (this.#tapped.has(key)) continue;
       this.#tapped.add(key);
       this.#tap.attachReplica(host, partition);
     }
   }
 
-  #countInstalled(
-    key: string,
-    count: number,
-    configuration: Parameters<typeof isJoint>[0] | undefined,
-  ): void {
+  #countInstalled(key: string, partition: PartitionId, count: number): void {
     if (count === (this.#installed.get(key) ?? 0)) return;
     this.#installed.set(key, count);
     this.record.count('a snapshot was installed');
-    if (configuration !== undefined && isJoint(configuration)) {
+    const leader = this.cluster.leaderOf(partition)?.host?.replicaOf(partition);
+    if (leader !== undefined && isJoint(leader.configuration)) {
       this.record.count('a snapshot was installed during a joint change');
     }
   }
