@@ -19,6 +19,7 @@ const faultNames = [
   'leader cut off',
   'an election nobody waited for',
   'a voter restarted under a candidate',
+  'a leader crashed as another heard that it had left',
   'message lost',
   'message repeated',
   'message overtaken',

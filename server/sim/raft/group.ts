@@ -60,6 +60,8 @@ export class RaftGroup implements Host, Inbox {
   operations = 0;
   /** Told of each election. */
   elected: (leader: RaftReplica) => void = () => undefined;
+  /** Told of who applies its own removal. */
+  left: (replica: RaftReplica) => void = () => undefined;
 
   constructor(settings: RaftSettings, scheduler: Scheduler, random: Prng, trace: Trace) {
     this.settings = settings;
@@ -219,11 +221,14 @@ export class RaftGroup implements Host, Inbox {
 
   configured(replica: RaftReplica, index: number): void {
     this.#judge(replica);
-    if (index <= this.configurationIndex) return;
-    const before = this.configuration;
-    this.configuration = replica.configuration;
-    this.configurationIndex = index;
-    this.#changed(before, this.configuration);
+    if (index > this.configurationIndex) {
+      const before = this.configuration;
+      this.configuration = replica.configuration;
+      this.configurationIndex = index;
+      this.#changed(before, this.configuration);
+    }
+    const { id, configuration } = replica;
+    if (this.removedAt.has(id) && !isMember(configuration, id)) this.left(replica);
   }
 
   done(replica: RaftReplica): void {

@@ -46,6 +46,7 @@ export class Schedule {
     this.#random = random;
     this.membership = new Membership(group, random);
     group.elected = (leader) => this.#elected(leader);
+    group.left = (replica) => this.#left(replica);
     this.#work();
     this.#fault();
   }
@@ -205,6 +206,16 @@ export class Schedule {
       if (isCrash) this.#crash(leader);
       else this.#isolate(leader);
     });
+  }
+
+  /** Some leaders crash when others hear from them who has left, before their own disk has it. */
+  #left(replica: RaftReplica): void {
+    const { strikeLeftPercent } = this.#group.settings;
+    const leader = this.#group.leaders()[0];
+    if (leader === undefined || leader === replica) return;
+    if (!this.#random.chance(strikeLeftPercent, 100)) return;
+    this.#group.count('a leader crashed as another heard that it had left');
+    this.#after(1, () => this.#crash(leader));
   }
 
   #campaign(replica: RaftReplica): void {

@@ -69,6 +69,8 @@ export interface RaftSettings {
   readonly faultEveryMs: number;
   /** How many of a hundred leaders crash, or are cut off, soon after they were elected. */
   readonly strikeNewPercent: number;
+  /** How many of a hundred crash when another one hears that it was removed. */
+  readonly strikeLeftPercent: number;
   readonly workEveryMs: number;
   readonly payloadBytesMax: number;
 }
@@ -125,6 +127,7 @@ function mixed(seed: number): RaftSettings {
     applyMs: prng.pick([1, 10, 100]),
     faultEveryMs: prng.pick([300, 700, 1_500]),
     strikeNewPercent: 0,
+    strikeLeftPercent: 10,
     workEveryMs: prng.pick([20, 50, 100]),
     payloadBytesMax: isNarrow ? 200 : 64,
     driftPpm: leases ? leaseDriftPpm : prng.pick([0, 50_000, 200_000]),
@@ -181,6 +184,8 @@ const shapes: Readonly<Record<RaftProfile, Shape>> = {
     work: { ...base.work, propose: 30, read: 15, change: 35, bury: 6 },
     faults: { ...base.faults, crash: 8, 'remove-leader': 8 },
     faultEveryMs: prng.pick([150, 400, 700]),
+    strikeLeftPercent: prng.pick([0, 70]),
+    syncMs: prng.pick([5, 30, 150]),
   }),
   snapshots: (base, prng) => ({
     voters: prng.pick([2, 3, 3, 5]),
