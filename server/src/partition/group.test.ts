@@ -156,7 +156,11 @@ test('who was to lead is gone: the old leader does not go on in its term, and ma
   members.cut.add(2);
   group.handOver(2, 0);
   members.exchange();
-  t.deepEqual(group.leaderships, ['begin 2', 'serve 2', 'end'], 'soft state went with the transfer');
+  t.deepEqual(
+    group.leaderships,
+    ['begin 2', 'serve 2', 'end'],
+    'soft state went with the transfer',
+  );
   t.true(replica.leads, 'for the core it leads until another does');
   members.tick(11);
   t.false(replica.leads && replica.term === 2, 'it resigned');
