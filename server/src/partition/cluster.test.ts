@@ -166,29 +166,46 @@ test('a partition moves: replica, learner, voter, and back, with nothing left wh
   t.deepEqual(configuration?.voters, [1, 2, 3, 4]);
 
   t.true(filesOf(joiner).length > 0, 'it has a snapshot of its leader, or of its own');
+  joiner.crash(true);
+  await cluster.boot(joiner);
   await cluster.change(p1, { kind: StepKind.remove, replica: 4 });
   await cluster.run(3_000);
-  let isBuried = false;
-  const burial = cluster.host(joiner).removeReplica(p1);
-  void burial.then(() => {
-    isBuried = true;
-  });
-  await cluster.until(() => isBuried, 'the replica is buried');
+  await bury(cluster, joiner);
   t.is(joiner.host?.replicaOf(p1), undefined);
   t.deepEqual(filesOf(joiner), []);
 
-  // A start finds nothing of it, and makes nothing of it anew.
-  joiner.crash(true);
-  await cluster.boot(joiner);
-  t.is(joiner.host?.replicaOf(p1), undefined);
-
-  // A later one begins from nothing, with a higher id.
+  // A later one begins from nothing, with a higher id, in the life that had recovered the first.
   await create(5);
   t.is(new Set(await cluster.agree(p1)).size, 1);
   t.is(shown(joiner), 60);
   t.deepEqual(cluster.host(joiner).replicaOf(p1)?.configuration.voters, [1, 2, 3, 5]);
+  joiner.crash(true);
+  await cluster.boot(joiner);
+  t.is(new Set(await cluster.agree(p1)).size, 1);
+
+  // A founder that buried its replica makes none anew.
+  const founder = cluster.node(3);
+  await cluster.change(p1, { kind: StepKind.remove, replica: 3 });
+  await cluster.run(3_000);
+  await bury(cluster, founder);
+  t.deepEqual(filesOf(founder), []);
+  founder.crash(true);
+  await cluster.boot(founder);
+  await cluster.run(2_000);
+  t.is(founder.host?.replicaOf(p1), undefined);
+  t.deepEqual(filesOf(founder), []);
   t.deepEqual(cluster.fatal, []);
 });
+
+/** A node's replica of partition 1 is removed from it. */
+async function bury(cluster: HostCluster, node: ClusterNode): Promise<void> {
+  let isBuried = false;
+  const burial = cluster.host(node).removeReplica(p1);
+  void burial.then(() => {
+    isBuried = true;
+  });
+  await cluster.until(() => isBuried, 'the replica is buried');
+}
 
 /** Snapshots of partition 1 in a node's data folder. */
 function filesOf(node: ClusterNode): readonly string[] {

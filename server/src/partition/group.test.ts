@@ -1,6 +1,6 @@
 import test from 'ava';
 import { handOverWaitMs } from '../base/limits.ts';
-import { MessageKind } from '../raft/message.ts';
+import { Message, MessageKind } from '../raft/message.ts';
 import { emptyBatch } from './testing-groups.ts';
 import { wordMembers } from './testing-word-group.ts';
 
@@ -210,16 +210,24 @@ test('wall clocks count in the election that they came with alone', (t) => {
   const members = wordMembers(3);
   const { group } = members.of(1);
   members.of(1).wallMs = 6_000;
-  for (const id of [2, 3]) members.of(id).wallMs = 5_000;
-  // Of a later term that was not won, and of an earlier one that comes late.
-  group.votedFor(2, 1, 900_000_000);
-  group.votedFor(3, 1, 900_000_000);
-  members.loses = ({ kind }) => kind === MessageKind.voteAnswer;
+  members.of(3).wallMs = 5_000;
+  for (const id of [2, 3]) group.votedFor(id, 1, 900_000_000);
+  members.cut.add(2);
   members.lead(1);
-  members.loses = () => false;
-  members.tick(electionTicksMax);
-  const leader = members.all.find(({ replica }) => replica.leads);
-  t.is(leader?.group.stamps[0], 5_000);
+  t.deepEqual(group.stamps, [5_000], 'of the own clock and the one that came now');
+
+  const alone = wordMembers(1);
+  alone.of(1).group.votedFor(2, 1, 500);
+  t.deepEqual(alone.lead(1).group.stamps, [1_000], 'no other has voted in this term');
+});
+
+test('a vote of an earlier term that comes late changes nothing', (t) => {
+  const members = wordMembers(1);
+  const { group } = members.of(1);
+  group.votedFor(2, 2, 500);
+  group.votedFor(3, 1, 900_000_000);
+  group.votedFor(4, 1, 900_000_000);
+  t.deepEqual(members.lead(1).group.stamps, [500]);
 });
 
 test('reads that wait to be confirmed end with the leadership, and come back in no later one (L3)', (t) => {
@@ -242,4 +250,19 @@ test('reads that wait to be confirmed end with the leadership, and come back in 
   replica.confirm(() => (runs += 1));
   members.tick(2);
   t.is(runs, 1);
+});
+
+test('a read that was not asked about yet when the leadership ended asks nobody else (L3)', (t) => {
+  const members = wordMembers(3);
+  const leader = members.lead(1);
+  let runs = 0;
+  leader.replica.confirm(() => (runs += 1));
+  leader.replica.step(new Message(MessageKind.heartbeat, 2, 1, 9));
+  leader.turn(0);
+  t.false(leader.replica.leads);
+  t.false(
+    leader.sent.some(({ kind }) => kind === MessageKind.readIndex),
+    'the next leader’s word is none about this leadership',
+  );
+  t.is(runs, 0);
 });

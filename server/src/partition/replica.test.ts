@@ -53,15 +53,45 @@ test('a term is never idle, with nobody who waits for it', (t) => {
   const members = wordMembers(3);
   members.lead(1);
   const follower = members.of(2);
-  follower.isDiskHeld = true;
-  // A refusal is no reason to answer anything.
-  const refusal = new Message(MessageKind.preVoteAnswer, 3, 2, 9);
-  refusal.reject = true;
-  follower.replica.step(refusal);
+  // The first takes the vote of an earlier term away, the second changes the term alone.
+  for (const term of [9, 10]) {
+    // A refusal is no reason to answer anything.
+    const refusal = new Message(MessageKind.preVoteAnswer, 3, 2, term);
+    refusal.reject = true;
+    follower.replica.step(refusal);
+    const batch = follower.collect();
+    t.deepEqual(follower.sent, []);
+    t.is(batch.works.length, 1);
+    t.is(batch.hardStates[0]?.term, term as never);
+    follower.write();
+  }
+});
+
+test('an acknowledgement without entries leaves when the commit index that came with it is durable', (t) => {
+  const members = wordMembers(3);
+  const leader = members.lead(1);
+  const follower = members.of(2);
+  // It has the entry, and hears later that it is committed.
+  members.loses = ({ to, commit }) => to === 2 && commit > 4;
+  const index = leader.replica.propose(payload);
+  members.exchange();
+  t.is(follower.replica.lastIndex, index);
+  t.true(follower.replica.committed < index);
+  const append = new Message(MessageKind.append, 1, 2, leader.replica.term);
+  append.index = index;
+  append.logTerm = leader.replica.term;
+  append.commit = index;
+  follower.replica.step(append);
   const batch = follower.collect();
-  t.is(follower.replica.term, 9 as never);
-  t.is(batch.works.length, 1);
-  t.is(batch.hardStates[0]?.term, 9 as never);
+  t.deepEqual(batch.entries, []);
+  t.is(batch.hardStates[0]?.commit, index);
+  t.deepEqual(follower.sent, []);
+  follower.write();
+  follower.collect();
+  t.deepEqual(
+    follower.sent.map(({ kind, index }) => [kind, index]),
+    [[MessageKind.appendAnswer, index as number]],
+  );
 });
 
 test('a vote leaves when it is durable', (t) => {

@@ -3,7 +3,14 @@ import test from 'ava';
 import { HostWorld } from '../../sim/host-world.ts';
 import type { GroupId, LogIndex, PartitionId } from '../base/ids.ts';
 import { configurationOf } from '../raft/configuration.ts';
-import { Message, MessageKind, noBytes, type Snapshot } from '../raft/message.ts';
+import {
+  Entry,
+  EntryKind,
+  Message,
+  MessageKind,
+  noBytes,
+  type Snapshot,
+} from '../raft/message.ts';
 import type { HostOptions, PartitionHost } from './partition-host.ts';
 
 const p2 = 2 as PartitionId;
@@ -73,20 +80,20 @@ class Receiver extends HostWorld {
     host.receiveSnapshot(p2, message, chunks);
   }
 
-  /** Whether the leader was told that the replica has it. */
-  hasAcknowledged({ snapshot }: Content): boolean {
+  /** Whether the leader was told that the replica has all up to an index. */
+  hasAcknowledged(index: number): boolean {
     return this.sent.some(
       ({ group, message }) =>
         group === p2 &&
         message.kind === MessageKind.appendAnswer &&
         !message.reject &&
-        message.index === snapshot.index,
+        message.index === index,
     );
   }
 
   /** Runs until the snapshot is the state, for at most a second. */
   async untilInstalled(host: PartitionHost, content: Content): Promise<void> {
-    for (let steps = 0; steps < 5_000 && !this.hasAcknowledged(content); steps += 1) {
+    for (let steps = 0; steps < 5_000 && !this.hasAcknowledged(content.snapshot.index); steps += 1) {
       if (!(await this.time.step())) break;
     }
     await this.time.run(5);
@@ -109,8 +116,18 @@ test('a snapshot from a leader becomes the state, is acknowledged, and is there 
   t.is(host.spaceOf(p2).stateHash(), content.stateHash);
   t.deepEqual(host.replicaOf(p2)?.configuration, content.snapshot.configuration);
   t.is(world.snapshotFiles().length, 1);
+  // The log goes on behind it.
+  const { index, term } = content.snapshot;
+  const append = new Message(MessageKind.append, leader, replica, leaderTerm);
+  append.index = index;
+  append.logTerm = term;
+  append.entries = [new Entry(leaderTerm, index + 1, EntryKind.normal, noBytes)];
+  host.receiveRaft(p2, append);
+  await world.time.run(10);
+  t.true(world.hasAcknowledged(index + 1));
   world.crash();
   const again = await world.life();
+  t.is(again.replicaOf(p2)?.lastIndex, (index + 1) as LogIndex);
   t.is(again.spaceOf(p2).stateHash(), content.stateHash);
   t.is(again.spaceOf(p2).appliedIndex, content.snapshot.index as LogIndex);
   t.deepEqual(again.replicaOf(p2)?.configuration, content.snapshot.configuration);
@@ -133,10 +150,10 @@ test('a power cut at any step leaves the old state or the new one, and the new o
     world.receive(host, content);
     while (calls < cut && !isDone) {
       await world.time.step();
-      isDone = host.installedCount(p2) === 1 && world.hasAcknowledged(content);
+      isDone = host.installedCount(p2) === 1 && world.hasAcknowledged(content.snapshot.index);
     }
     world.disk.onCall = undefined;
-    const wasAcknowledged = world.hasAcknowledged(content);
+    const wasAcknowledged = world.hasAcknowledged(content.snapshot.index);
     world.crash();
     const again = await world.life();
     const space = again.spaceOf(p2);
@@ -152,6 +169,7 @@ test('a power cut at any step leaves the old state or the new one, and the new o
       seen.whole += 1;
       if (wasAcknowledged) seen.acknowledged += 1;
       t.is(space.appliedIndex, index as LogIndex, `cut ${cut}`);
+      t.is(again.replicaOf(p2)?.term, leaderTerm as never, 'no log ends in a later term than its own');
     }
     t.is(again.spaceOf(p2).stateHash(), content.stateHash, `cut ${cut}`);
     t.deepEqual(again.replicaOf(p2)?.configuration, content.snapshot.configuration);
@@ -177,7 +195,7 @@ test('a snapshot that comes twice is installed once; a late copy costs no file',
   world.sent.length = 0;
   world.receive(host, content);
   await world.time.run(5);
-  t.true(world.hasAcknowledged(content), 'it is answered all the same');
+  t.true(world.hasAcknowledged(content.snapshot.index), 'it is answered all the same');
   t.false(
     names.some((name) => name.startsWith('snapshots/002-')),
     names.join(),
@@ -202,7 +220,7 @@ test('without room a snapshot is given up, and taken when it comes again', async
   world.disk.onCall = undefined;
   t.true(hits > 0);
   t.is(host.installedCount(p2), 0);
-  t.false(world.hasAcknowledged(content));
+  t.false(world.hasAcknowledged(content.snapshot.index));
   t.deepEqual(world.fatal, [], 'nobody ends for it');
   world.receive(host, content);
   await world.untilInstalled(host, content);
