@@ -31,6 +31,7 @@ interface Event {
 export class TestTime {
   #nowMs = 0;
   #numbers = 0;
+  eventsRun = 0;
   readonly #events: Event[] = [];
 
   readonly schedule = (delayMs: number, run: () => void): Cancel => {
@@ -83,6 +84,7 @@ export class TestTime {
     const event = this.#events.shift();
     if (event === undefined) return false;
     this.#nowMs = Math.max(this.#nowMs, event.atMs);
+    this.eventsRun++;
     event.run?.();
     await microtasks();
     return true;

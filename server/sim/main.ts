@@ -3,21 +3,15 @@ import { fork } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Line } from './check/history.ts';
-import { type Coverage, nodeCoverage } from './coverage.ts';
-import { clusterCoverage } from './partition/coverage.ts';
-import { runClusterSeed } from './partition/world.ts';
-import { raftCoverage } from './raft/coverage.ts';
-import { runRaftSeed } from './raft/world.ts';
 import { Totals } from './report.ts';
 import type { RunReport } from './run-record.ts';
-import { type Profile, profiles } from './settings.ts';
-import { runSeed } from './world.ts';
+import { type WorldName, worldNames, worldOf } from './worlds.ts';
 
 /** Processes that run seeds beside each other. */
 const processes = 2;
 
-const help = `Simulates a node with its clients: real code, virtual time, seeded faults. What clients
+const help =
+  (): string => `Simulates a node with its clients: real code, virtual time, seeded faults. What clients
 saw is judged by checkers; the same seed gives the same run, whatever the machine.
 
 Usage: npm run sim -- [options]
@@ -25,12 +19,10 @@ Usage: npm run sim -- [options]
   --seed S          the first seed, or the one to replay (default 1)
   --seeds N         runs seeds S to S+N-1 and prints what they reached
   --minutes M       begins no seed after M minutes; without --seeds, seeds until then
-  --profile NAME    ${profiles.join(', ')};
+  --world NAME      ${worldsText()}
+  --profile NAME    ${profilesText()};
                     without it, half of the seeds are mixed and the others draw one of the rest
   --history FILE    of a replay: writes the history as JSON lines (check/HISTORY.md)
-  --world NAME      node: one node, two gateways, 16 partitions (default);
-                    raft: a bare Raft group (raft/DESIGN.md), without profiles and histories;
-                    partition: a cluster of 1 to 7 nodes (partition/DESIGN.md), without profiles
   --hunt            stops at the first seed that fails, and says which checker complained
   --help            this
 
@@ -45,11 +37,22 @@ Examples:
   npm run sim -- --profile sessions --seeds 20        sessions that end, more than usual
 `;
 
-const worlds = ['node', 'raft', 'partition'] as const;
-type WorldName = (typeof worlds)[number];
-
 function isWorld(name: string): name is WorldName {
-  return worlds.some((each) => each === name);
+  return worldNames.some((each) => each === name);
+}
+
+function worldsText(): string {
+  const lines = worldNames.map((name) => `${name}: ${worldOf(name).about}`);
+  return lines.join(';\n                    ');
+}
+
+function profilesText(): string {
+  const lines: string[] = [];
+  for (const name of worldNames) {
+    const { profiles } = worldOf(name);
+    if (profiles.length > 0) lines.push(`${name}: ${profiles.join(', ')}`);
+  }
+  return lines.join(';\n                    ');
 }
 
 interface Choice {
@@ -59,7 +62,7 @@ interface Choice {
   readonly seeds: number;
   readonly untilMs: number;
   readonly step: number;
-  readonly profile: Profile | undefined;
+  readonly profile: string | undefined;
 }
 
 interface Options {
@@ -68,7 +71,7 @@ interface Options {
   readonly seed: number;
   readonly seeds: number | undefined;
   readonly minutes: number | undefined;
-  readonly profile: Profile | undefined;
+  readonly profile: string | undefined;
   readonly history: string | undefined;
   readonly step: number;
   readonly worker: boolean;
@@ -85,17 +88,15 @@ function readOptions(): Options {
   const { values } = parsed();
   const { world, profile: name } = values;
   if (!isWorld(world)) {
-    throw new UsageError(`there is no world '${world}'; there are: ${worlds.join(', ')}`);
+    throw new UsageError(`there is no world '${world}'; there are: ${worldNames.join(', ')}`);
   }
-  const profile = profiles.find((each) => each === name);
-  if (name !== undefined && profile === undefined) {
-    throw new UsageError(`there is no profile '${name}'; there are: ${profiles.join(', ')}`);
+  const { profiles, hasHistories } = worldOf(world);
+  if (name !== undefined && !profiles.includes(name)) {
+    const known = profiles.length === 0 ? 'it has none' : `there are: ${profiles.join(', ')}`;
+    throw new UsageError(`the ${world} world has no profile '${name}'; ${known}`);
   }
-  if (world === 'raft' && (name ?? values.history) !== undefined) {
-    throw new UsageError('the raft world has neither profiles nor histories');
-  }
-  if (world === 'partition' && name !== undefined) {
-    throw new UsageError('the partition world has no profiles');
+  if (!hasHistories && values.history !== undefined) {
+    throw new UsageError(`the ${world} world has no histories`);
   }
   return {
     help: values.help,
@@ -103,7 +104,7 @@ function readOptions(): Options {
     seed: wholeNumber('seed', values.seed),
     seeds: values.seeds === undefined ? undefined : wholeNumber('seeds', values.seeds),
     minutes: values.minutes === undefined ? undefined : positive('minutes', values.minutes),
-    profile,
+    profile: name,
     history: values.history,
     step: wholeNumber('step', values.step),
     worker: values.worker,
@@ -148,19 +149,12 @@ function wholeNumber(name: string, text: string): number {
   return value;
 }
 
-const coverages: Readonly<Record<WorldName, Coverage>> = {
-  node: nodeCoverage,
-  raft: raftCoverage,
-  partition: clusterCoverage,
-};
-
-async function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
-  if (world === 'raft') return runRaftSeed(seed);
-  return world === 'partition' ? await runClusterSeed(seed) : await runSeed(seed, { profile });
+function runOne(seed: number, { world, profile }: Choice): Promise<RunReport> {
+  return worldOf(world).run(seed, profile);
 }
 
-function totalsOf({ world, profile }: Pick<Choice, 'world' | 'profile'>): Totals {
-  return new Totals(profile !== undefined, coverages[world]);
+function totalsOf({ world, profile }: Pick<Options, 'world' | 'profile'>): Totals {
+  return new Totals(profile !== undefined, worldOf(world).coverage);
 }
 
 async function runSeeds(choice: Choice, each: (report: RunReport) => void): Promise<void> {
@@ -170,23 +164,15 @@ async function runSeeds(choice: Choice, each: (report: RunReport) => void): Prom
   }
 }
 
-async function replay({ world, seed, history, profile }: Options): Promise<number> {
+async function replay(options: Options): Promise<number> {
+  const { world, seed, history, profile } = options;
   const file = history === undefined ? undefined : createWriteStream(history);
-  const print = (line: string): void => {
-    process.stdout.write(`${line}\n`);
-  };
-  const listeners = {
-    print,
-    history: (line: Line): void => void file?.write(`${JSON.stringify(line)}\n`),
-  };
-  const report =
-    world === 'raft'
-      ? runRaftSeed(seed, print)
-      : world === 'partition'
-        ? await runClusterSeed(seed, listeners)
-        : await runSeed(seed, { profile, ...listeners });
+  const report = await worldOf(world).run(seed, profile, {
+    print: (line) => void process.stdout.write(`${line}\n`),
+    history: (line) => void file?.write(`${JSON.stringify(line)}\n`),
+  });
   file?.end();
-  const totals = totalsOf({ world, profile: undefined });
+  const totals = totalsOf(options);
   totals.add(report);
   process.stdout.write(`${totals.text(0)}seed ${seed} hash ${report.hash}\n`);
   return report.violations.length === 0 ? 0 : 1;
@@ -202,7 +188,7 @@ async function hunt(choice: Choice): Promise<number> {
     seeds += 1;
     if (first === undefined) continue;
     const message = first.message.split('\n')[0];
-    process.stdout.write(`HUNT ${seed} ${first.checker} ${message}\n`);
+    process.stdout.write(`HUNT ${seed} ${first.checker}: ${message}\n`);
     return 1;
   }
   process.stdout.write(`HUNT none in ${seeds} seeds\n`);
@@ -242,7 +228,7 @@ function showProgress({ seeds, violations }: Totals, begunMs: number): void {
 async function main(): Promise<number> {
   const options = readOptions();
   if (options.help) {
-    process.stdout.write(help);
+    process.stdout.write(help());
     return 0;
   }
   const { world, seed, seeds, minutes, step, profile } = options;
@@ -250,20 +236,19 @@ async function main(): Promise<number> {
   const begunMs = Date.now();
   const untilMs = minutes === undefined ? Number.POSITIVE_INFINITY : begunMs + minutes * 60_000;
   const all = seeds ?? Number.POSITIVE_INFINITY;
-  if (options.hunt) return await hunt({ world, first: seed, seeds: all, untilMs, step, profile });
+  const chosen = { world, first: seed, seeds: all, untilMs, step, profile };
+  if (options.hunt) return await hunt(chosen);
   if (options.worker) {
-    await runSeeds({ world, first: seed, seeds: all, untilMs, step, profile }, (report) =>
-      process.send?.(report),
-    );
+    await runSeeds(chosen, (report) => process.send?.(report));
     process.disconnect();
     return 0;
   }
-  const totals = totalsOf({ world, profile });
+  const totals = totalsOf(options);
   const workers = Math.min(processes, all);
   await Promise.all(
     Array.from({ length: workers }, (_, at) => {
       const share = Number.isFinite(all) ? Math.ceil((all - at) / workers) : all;
-      const choice = { world, first: seed + at, seeds: share, untilMs, step: workers, profile };
+      const choice = { ...chosen, first: seed + at, seeds: share, step: workers };
       return startWorker(choice, (report) => {
         totals.add(report);
         showProgress(totals, begunMs);

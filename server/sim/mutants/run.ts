@@ -16,17 +16,25 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
-import type { Profile } from '../settings.ts';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type WorldName, worldNames } from '../worlds.ts';
+import { raftMutants } from './raft-table.ts';
+import { tableOf } from './report.ts';
 import { type Mutant, mutants } from './table.ts';
 
 /** The repository: this file runs from server/dist/sim/mutants. */
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
-/** Seeds that a mutant may survive, and seconds, before it counts as alive. */
-const seedsMax = 100;
+/** Seeds of each world that a mutant may survive, and seconds, before it counts as alive. */
+const seedsMax: Readonly<Record<WorldName, number>> = {
+  node: 100,
+  raft: 1_000,
+  partition: 1_000,
+  storage: 1_000,
+};
 const secondsMax = 300;
 
-interface Verdict {
+/** What became of a mutant. */
+export interface Verdict {
   readonly mutant: Mutant;
   readonly outcome: 'killed' | 'alive' | 'broken';
   readonly seed: number;
@@ -81,30 +89,33 @@ class Copy {
     }
   }
 
-  async #run({ profile, seeds = seedsMax }: Mutant): Promise<Omit<Verdict, 'mutant'>> {
-    const found = await hunt(this.folder, { seed: 1, seeds, profile });
+  async #run(mutant: Mutant): Promise<Omit<Verdict, 'mutant'>> {
+    const { world = 'node', profile } = mutant;
+    const seeds = mutant.seeds ?? seedsMax[world];
+    const found = await hunt(this.folder, { world, seed: 1, seeds, profile });
     if (found.outcome !== 'killed') return found;
     // What the checkers say of the build as it is kills nothing.
     const { seed, checker } = found;
-    if (await isSound(seed, profile)) return found;
+    if (await isSound({ world, seed, seeds: 1, profile })) return found;
     return { ...found, outcome: 'broken', message: `seed ${seed}, ${checker}: without it, too` };
   }
 }
 
 interface Hunt {
+  readonly world: WorldName;
   readonly seed: number;
   readonly seeds: number;
-  readonly profile: Profile | undefined;
+  readonly profile: Mutant['profile'];
 }
 
-/** By profile and seed: whether the build as it is passes. */
+/** By world, profile and seed: whether the build as it is passes. */
 const sound = new Map<string, Promise<boolean>>();
 
-function isSound(seed: number, profile: Profile | undefined): Promise<boolean> {
-  const key = `${profile} ${seed}`;
+function isSound(choice: Hunt): Promise<boolean> {
+  const key = `${choice.world} ${choice.profile} ${choice.seed}`;
   const known = sound.get(key);
   if (known !== undefined) return known;
-  const fresh = hunt(root, { seed, seeds: 1, profile }).then(({ outcome }) => outcome === 'alive');
+  const fresh = hunt(root, choice).then(({ outcome }) => outcome === 'alive');
   sound.set(key, fresh);
   return fresh;
 }
@@ -112,10 +123,18 @@ function isSound(seed: number, profile: Profile | undefined): Promise<boolean> {
 /** Runs seeds of the build in a folder until one fails. */
 async function hunt(
   folder: string,
-  { seed, seeds, profile }: Hunt,
+  { world, seed, seeds, profile }: Hunt,
 ): Promise<Omit<Verdict, 'mutant'>> {
   const main = join(folder, 'server/dist/sim/main.js');
-  const args = ['--max-semi-space-size=64', main, '--hunt', '--seed', String(seed)];
+  const args = [
+    '--max-semi-space-size=64',
+    main,
+    '--hunt',
+    '--world',
+    world,
+    '--seed',
+    String(seed),
+  ];
   args.push('--seeds', String(seeds), '--minutes', String(secondsMax / 60));
   if (profile !== undefined) args.push('--profile', profile);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -131,7 +150,7 @@ async function hunt(
   const stop = setTimeout(() => child.kill('SIGKILL'), (secondsMax + 60) * 1000);
   await new Promise((resolve) => child.on('close', resolve));
   clearTimeout(stop);
-  const found = /^HUNT (\d+) (\S+) (.*)$/m.exec(output);
+  const found = /^HUNT (\d+) ([^:]+): (.*)$/m.exec(output);
   if (found !== null) {
     const [, killing, checker = '', message = ''] = found;
     return { outcome: 'killed', seed: Number(killing), checker, message };
@@ -142,18 +161,19 @@ async function hunt(
 }
 
 function rowOf({ mutant, outcome, seed, checker, message }: Verdict): string {
-  const killer = `seed ${String(seed).padEnd(4)} ${checker.padEnd(13)} ${message.slice(0, 70)}`;
+  const killer = `seed ${String(seed).padEnd(4)} ${checker.padEnd(24)} ${message.slice(0, 60)}`;
   const what = outcome === 'killed' ? killer : `${outcome} ${message}`;
-  return `  ${mutant.name.padEnd(52)}${what}\n`;
+  return `  ${mutant.name.padEnd(60)}${what}\n`;
 }
 
 const help = `
-Ends with 0 if a named checker killed every mutant, 1 if not. A mutant that survives ${seedsMax} seeds,
-or ${secondsMax} s, is alive.
+Ends with 0 if a named checker killed every mutant, 1 if not. A mutant that survives ${seedsMax.node} seeds
+(${seedsMax.raft} of the other worlds), or ${secondsMax} s, is alive.
 
 Examples:
   $ npm run sim:mutants                             # all of them, some ten minutes
   $ npm run sim:mutants -- --only 'fence|torn tail'
+  $ npm run sim:mutants -- --world raft --table docs/reference/mutants.md
 `;
 
 function countOf(text: string): number {
@@ -167,11 +187,18 @@ async function main(): Promise<number> {
     .description('break the product on purpose, and see a checker of the simulator notice')
     .option('--only <texts>', 'mutants whose names hold one of these texts, divided by |', '')
     .option('--workers <count>', 'mutants that are tried beside each other', countOf, 2)
+    .addOption(new Option('--world <name>', 'those of one world').choices(worldNames))
+    .option('--table <file>', 'writes what killed each as a page of the documentation')
     .addHelpText('after', help)
     .parse()
-    .opts<{ only: string; workers: number }>();
+    .opts<{ only: string; workers: number; world?: WorldName; table?: string }>();
   const wanted = values.only.split('|');
-  const waiting = mutants.filter(({ name }) => wanted.some((text) => name.includes(text)));
+  const all = [...mutants, ...raftMutants];
+  const waiting = all.filter(
+    ({ name, world = 'node' }) =>
+      wanted.some((text) => name.includes(text)) && world === (values.world ?? world),
+  );
+  const order = [...waiting];
   const chosen = waiting.length;
   const begunMs = Date.now();
   const verdicts: Verdict[] = [];
@@ -188,6 +215,10 @@ async function main(): Promise<number> {
     }
   };
   await Promise.all(Array.from({ length: values.workers }, work));
+  if (values.table !== undefined) {
+    verdicts.sort((left, right) => order.indexOf(left.mutant) - order.indexOf(right.mutant));
+    writeFileSync(values.table, tableOf(verdicts));
+  }
   const killed = verdicts.filter(({ outcome }) => outcome === 'killed').length;
   const killers = new Map<string, number>();
   for (const { checker } of verdicts) {

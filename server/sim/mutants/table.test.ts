@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { raftMutants } from './raft-table.ts';
 import { mutants } from './table.ts';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
 test('every mutant names places that the build has, each once', (t) => {
   const lost: string[] = [];
-  for (const { name, edits } of mutants) {
+  for (const { name, edits } of [...mutants, ...raftMutants]) {
     for (const { file, find } of edits) {
       const count = readFileSync(`${root}${file}`, 'utf8').split(find).length - 1;
       if (count !== 1) lost.push(`${name}: ${count} times in ${file}`);
@@ -16,7 +17,10 @@ test('every mutant names places that the build has, each once', (t) => {
   t.deepEqual(lost, []);
 });
 
-test('there are at least 40 mutants, each with a name of its own', (t) => {
+test('there are at least 40 mutants of a node and 30 of Raft, each with a name of its own', (t) => {
   t.true(mutants.length >= 40);
-  t.is(new Set(mutants.map(({ name }) => name)).size, mutants.length);
+  t.true(raftMutants.length >= 30);
+  for (const each of [mutants, raftMutants]) {
+    t.is(new Set(each.map(({ name }) => name)).size, each.length);
+  }
 });

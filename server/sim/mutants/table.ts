@@ -4,7 +4,9 @@
  * product; a mutant that no longer applies fails the run.
  */
 
+import type { RaftProfile } from '../raft/settings.ts';
 import type { Profile } from '../settings.ts';
+import type { WorldName } from '../worlds.ts';
 
 /** One place that a bug changes. */
 export interface Edit {
@@ -16,12 +18,14 @@ export interface Edit {
 
 /** One bug. */
 export interface Mutant {
+  /** Where it is looked for; undefined: `node`. */
+  readonly world?: WorldName;
   /** What is wrong; where PROTOCOL §10 lists it, in its words. */
   readonly name: string;
   /** Several where one wall stands behind another. */
   readonly edits: readonly Edit[];
   /** The profile that dwells on what it breaks; undefined: what each seed draws. */
-  readonly profile?: Profile;
+  readonly profile?: Profile | RaftProfile;
   /** Seeds within which it must be killed; undefined: `seedsMax` of run.ts. */
   readonly seeds?: number;
 }
@@ -530,6 +534,62 @@ const notification: readonly Mutant[] = [
   ),
 ];
 
+function ofStorage(name: string, file: string, ...changes: readonly [string, string][]): Mutant {
+  const path = `server/dist/src/storage/${file}`;
+  const edits = changes.map(([find, replace]) => ({ file: path, find, replace }));
+  return { world: 'storage', name, edits };
+}
+
+const storageMutants: readonly Mutant[] = [
+  ofStorage(
+    'torn tail appended to',
+    'recovery.js',
+    ['await trimTail(disk, walk.tornTail())', '[]'],
+    [
+      'offset: this.#tailOffset,\n                };',
+      'offset: Math.max(this.#tailOffset, ...this.#torn.filter(({ file }) => file === segmentName(number)).map(({ to }) => to)),\n                };',
+    ],
+  ),
+  ofStorage('mid-log damage trimmed', 'recovery.js', [
+    'if (frame.durable <= this.#sequence)\n            return;',
+    'return;',
+  ]),
+  ofStorage('tombstone forgotten', 'recorder.js', [
+    'frame.replica(record);',
+    "if (record.state === 'living')\n            frame.replica(record);",
+  ]),
+  ofStorage('files of a replica go before its tombstone is durable', 'storage.js', [
+    'await new Promise((resolve) => this.log.append(batch, resolve));\n        await this.snapshots.removeDead',
+    'this.log.append(batch, () => undefined);\n        await this.snapshots.removeDead',
+  ]),
+  ofStorage('snapshots of a removed replica stay when the power failed', 'storage.js', [
+    'await snapshots.removeDead(opened',
+    'void (opened',
+  ]),
+  ofStorage('log kept under a snapshot with another term', 'groups.js', [
+    'return term !== undefined && term !== mark.term;',
+    'return false;',
+  ]),
+  ofStorage('log dropped under a snapshot with its own term', 'groups.js', [
+    'return term !== undefined && term !== mark.term;',
+    'return true;',
+  ]),
+  ofStorage(
+    'a write lies in several frames though it fits one',
+    'batch.js',
+    ['if (batchBytes(batch) <= bytesMax)\n        return [batch];', 'bytesMax = 1;'],
+    ['batchBytes(write) <= bytesMax ? [write] : divided', 'divided'],
+  ),
+  ofStorage('a part of a large write has all of its commit index', 'batch.js', [
+    'commit = Math.min(commit, index - 1);',
+    'commit = commit;',
+  ]),
+  ofStorage('a mark before its snapshot is durable', 'snapshot-writer.js', [
+    'await this.#file.sync();\n        });',
+    '});',
+  ]),
+];
+
 /** All of them. */
 export const mutants: readonly Mutant[] = [
   ...fences,
@@ -543,4 +603,5 @@ export const mutants: readonly Mutant[] = [
   ...time,
   ...durability,
   ...notification,
+  ...storageMutants,
 ];

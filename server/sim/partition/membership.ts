@@ -54,7 +54,10 @@ export class Membership {
     const replica = leader?.host?.replicaOf(partition);
     if (leader === undefined || replica === undefined) return;
     const { configuration } = replica;
-    if (isJoint(configuration)) return;
+    if (isJoint(configuration)) {
+      this.#leave(leader, partition, configuration);
+      return;
+    }
     const free = this.#cluster.nodes.filter(
       ({ host }) => host !== undefined && host.replicaOf(partition) === undefined,
     );
@@ -63,6 +66,20 @@ export class Membership {
     else if (free.length > 0 && this.#random.chance(3, 4)) {
       this.#addLearner(leader, partition, this.#random.pick(free));
     } else this.#remove(leader, partition, configuration);
+  }
+
+  /** Leaves joint configurations that stay until somebody does; for the end of a run. */
+  leaveAll(): void {
+    for (const partition of this.#nextReplica.keys()) {
+      const leader = this.#cluster.leaderOf(partition);
+      const configuration = leader?.host?.replicaOf(partition)?.configuration;
+      if (leader === undefined || configuration === undefined) continue;
+      if (isJoint(configuration)) this.#leave(leader, partition, configuration);
+    }
+  }
+
+  #leave(leader: ClusterNode, partition: PartitionId, { autoLeave }: Configuration): void {
+    if (!autoLeave) this.#propose(leader, partition, [], Transition.auto);
   }
 
   /** Buries replicas that no member needs any more; asked now and then. */
@@ -140,12 +157,14 @@ export class Membership {
     if (this.#buriedAt.has(`${partition}@${node.id}`)) {
       this.#record.count('a partition came back to a node that had buried one');
     }
+    // Now and then as a voter at once, through a joint configuration in which it is behind.
+    const votes = this.#random.chance(1, 3);
     node.host?.createReplica(partition, replica, () => {
-      const steps = [{ kind: StepKind.learner, replica }];
-      if (this.#propose(leader, partition, steps)) {
-        this.#joined.add(`${partition}/${replica}`);
-        this.#record.count('a learner was added');
-      }
+      const kind = votes ? StepKind.voter : StepKind.learner;
+      const transition = votes ? Transition.explicit : Transition.auto;
+      if (!this.#propose(leader, partition, [{ kind, replica }], transition)) return;
+      this.#joined.add(`${partition}/${replica}`);
+      this.#record.count(votes ? 'a voter was added' : 'a learner was added');
     });
   }
 
@@ -157,14 +176,17 @@ export class Membership {
   ): void {
     const voter = { kind: StepKind.voter, replica };
     const own = leader.host?.replicaOf(partition)?.id;
-    if (voters.length < 3 || this.#random.chance(1, 2)) {
+    const transition = this.#random.pick([Transition.auto, Transition.explicit]);
+    if (voters.length < 2 || this.#random.chance(1, 3)) {
       if (voters.length >= 7) return;
-      if (this.#propose(leader, partition, [voter])) this.#record.count('a voter was added');
+      if (this.#propose(leader, partition, [voter], transition)) {
+        this.#record.count('a voter was added');
+      }
       return;
     }
     const going = this.#random.pick(voters);
     const steps = [voter, { kind: StepKind.remove, replica: going }];
-    if (!this.#propose(leader, partition, steps)) return;
+    if (!this.#propose(leader, partition, steps, transition)) return;
     this.#record.count('a voter was replaced in one joint change');
     this.#removed(leader, partition, { going, own });
   }
@@ -192,8 +214,13 @@ export class Membership {
     if (isAway) this.#record.count('a replica was removed while it was cut off');
   }
 
-  #propose(leader: ClusterNode, partition: PartitionId, steps: readonly ChangeStep[]): boolean {
-    const change = { transition: Transition.auto, steps, context: noBytes };
+  #propose(
+    leader: ClusterNode,
+    partition: PartitionId,
+    steps: readonly ChangeStep[],
+    transition: Transition = Transition.auto,
+  ): boolean {
+    const change = { transition, steps, context: noBytes };
     const outcome = leader.host?.proposeChange(partition, change);
     this.#record.note(`change ${partition} ${JSON.stringify(steps)} ${outcome?.kind}`);
     return outcome?.kind === 'appended';

@@ -6,8 +6,8 @@
 import type { GroupId, NodeId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
-import { RaftBatchWriter, readRaftBatch } from '../../src/transport/raft-codec.ts';
 import { PayloadMemory } from '../../src/transport/payload-memory.ts';
+import { RaftBatchWriter, readRaftBatch } from '../../src/transport/raft-codec.ts';
 import type { Scheduler, SimProcess } from '../scheduler.ts';
 
 /** How the network between nodes behaves; one message in so many, 0: none. */

@@ -50,6 +50,7 @@ export class ClusterWorld {
   readonly #installed = new Map<string, number>();
   /** Nodes whose wall clock has jumped. */
   readonly #jumped = new Set<ClusterNode>();
+  readonly #servers = new Map<PartitionId, { readonly node: ClusterNode; readonly life: number }>();
   #routers = 0;
   #restarts = 0;
   #working = true;
@@ -86,6 +87,7 @@ export class ClusterWorld {
     const watch = this.#watch;
     this.cluster = new Cluster({ wires, record, watch, random: new Prng(seed, 'picks') });
     this.cluster.onEpoch = (partition, epoch) => {
+      if (this.#servesStill(partition)) record.count('a leadership ended without a crash');
       record.note(`epoch ${partition} ${epoch}`);
       record.count('a leadership began');
       record.recorder.fault('leader changed', { forMs: electionDisturbsMs });
@@ -338,6 +340,14 @@ export class ClusterWorld {
     this.cluster.verify();
   }
 
+  /** Notes who serves a partition; whether the one before it lives on in the same life. */
+  #servesStill(partition: PartitionId): boolean {
+    const before = this.#servers.get(partition);
+    const node = this.cluster.leaderOf(partition);
+    if (node !== undefined) this.#servers.set(partition, { node, life: node.lives });
+    return before !== undefined && before.node.alive && before.node.lives === before.life;
+  }
+
   /** Replicas come with the founding, with changes, and with each life. */
   #tapReplicas(node: ClusterNode): void {
     const { host } = node;
@@ -377,7 +387,8 @@ export class ClusterWorld {
   #buryNowAndThen(): void {
     this.after(500, () => {
       this.membership.bury();
-      if (this.#working) this.#buryNowAndThen();
+      if (!this.#working) this.membership.leaveAll();
+      this.#buryNowAndThen();
     });
   }
 

@@ -14,6 +14,7 @@ import {
 } from '../../src/raft/message.ts';
 import { Role } from '../../src/raft/state.ts';
 import { Commitment } from './commitment.ts';
+import { Conduct, majoritiesOverlap } from './conduct.ts';
 import { type Claim, Ledger, type RaftChecker, type Suspect } from './ledger.ts';
 import { Promises } from './promises.ts';
 import { ShadowLog } from './shadow-log.ts';
@@ -53,6 +54,10 @@ class Court {
   readonly ledger: Ledger = new Ledger((checker) => this.said.push(checker));
   readonly commitment: Commitment = new Commitment((checker) => this.said.push(checker), start);
   readonly promises: Promises = new Promises((checker) => this.said.push(checker));
+  readonly conduct: Conduct = new Conduct((checker) => this.said.push(checker), {
+    preVote: true,
+    uncommittedBytesMax: 3,
+  });
 
   claim(suspect: Suspect, claim: Partial<Claim>): void {
     const whole = claimOf(claim);
@@ -264,4 +269,106 @@ test('lease: one that outlives the election of another leader is seen', (t) => {
   court.claim(suspectOf(2, []), { role: Role.leader, term: 3 });
   court.promises.held(1, 2, court.ledger.maxLedTerm);
   t.deepEqual(court.said, ['lease']);
+});
+
+test('acknowledged is durable: what an earlier term left on the disk is no acknowledgement', (t) => {
+  const court = new Court();
+  const suspect = suspectOf(1, [entry(2, 2)]);
+  const message = new Message(MessageKind.appendAnswer, 1, 2, 3);
+  message.index = 2;
+  court.promises.sent(suspect, { term: 3, vote: 0, commit: 0 }, message);
+  t.deepEqual(court.said, []);
+  suspect.log.write([entry(2, 3)]);
+  court.promises.sent(suspect, { term: 3, vote: 0, commit: 0 }, message);
+  t.deepEqual(court.said, ['acknowledged is durable']);
+});
+
+test('one change under way: who campaigns with a committed change unapplied is seen', (t) => {
+  const court = new Court();
+  const suspect = suspectOf(1, [new Entry(2, 2, EntryKind.change, noBytes)]);
+  court.conduct.heard(suspect, consent(2, 3));
+  const candidate = { term: 3, role: Role.candidate, committed: 2 };
+  court.conduct.claimed(suspect, undefined, claimOf({ ...candidate, applied: 2 }));
+  t.deepEqual(court.said, []);
+  court.conduct.claimed(suspect, undefined, claimOf({ ...candidate, applied: 1 }));
+  t.deepEqual(court.said, ['one change under way']);
+});
+
+function consent(from: number, term: number): Message {
+  return new Message(MessageKind.preVoteAnswer, from, 1, term);
+}
+
+test('pre-vote: a term that begins without consents, or with those of another life, is seen', (t) => {
+  const begin = (messages: readonly Message[], life = 1): readonly RaftChecker[] => {
+    const court = new Court();
+    const suspect = suspectOf(1, []);
+    for (const message of messages) court.conduct.heard(suspect, message);
+    const claim = claimOf({ term: 3, role: Role.candidate });
+    court.conduct.claimed({ ...suspect, life }, undefined, claim);
+    return court.said;
+  };
+  t.deepEqual(begin([consent(2, 3)]), []);
+  t.deepEqual(begin([new Message(MessageKind.timeoutNow, 2, 1, 2)]), []);
+  t.deepEqual(begin([]), ['pre-vote']);
+  t.deepEqual(begin([consent(2, 2)]), ['pre-vote']);
+  t.deepEqual(begin([consent(4, 3)]), ['pre-vote'], 'four does not vote');
+  t.deepEqual(begin([consent(2, 3)], 2), ['pre-vote']);
+});
+
+test('what a leader logs while it hands over, or is no voter, or beyond its bound, is seen', (t) => {
+  const add = (
+    entries: readonly Entry[],
+    configuration: Configuration,
+    handsOver = false,
+  ): readonly RaftChecker[] => {
+    const court = new Court();
+    const claim = claimOf({ role: Role.leader, configuration });
+    court.conduct.added(suspectOf(1, entries), claim, handsOver, entries.slice(-1));
+    return court.said;
+  };
+  const some = [2, 3, 4].map((index) => entry(index, 2));
+  t.deepEqual(add(some, three), []);
+  t.deepEqual(add([...some, entry(5, 2)], three), ['bounded log']);
+  t.deepEqual(add(some, three, true), ['transfer']);
+  t.deepEqual(add(some, configurationOf([2, 3], [1])), ['removed replica']);
+});
+
+test('log matching: who refuses what it has committed is seen', (t) => {
+  const court = new Court();
+  const refusal = new Message(MessageKind.appendAnswer, 1, 2, 2);
+  [refusal.reject, refusal.index] = [true, 3];
+  court.conduct.answered(suspectOf(1, []), 2, [refusal]);
+  t.deepEqual(court.said, []);
+  court.conduct.answered(suspectOf(1, []), 3, [refusal]);
+  t.deepEqual(court.said, ['log matching']);
+});
+
+test('majorities overlap from one voter to another, not two, but for a joint configuration', (t) => {
+  const overlap = (before: readonly number[], after: readonly number[]): boolean =>
+    majoritiesOverlap(configurationOf(before), configurationOf(after));
+  t.true(overlap([1, 2, 3], [1, 2, 3, 4]));
+  t.true(overlap([1, 2, 3, 4], [1, 2, 3]));
+  t.false(overlap([1, 2, 3], [1, 4, 5]));
+  t.false(overlap([1, 2, 3], [1, 2, 3, 4, 5]), 'one and two, the others');
+  const joint = { ...configurationOf([4, 5]), outgoing: [1, 2, 3] };
+  t.true(majoritiesOverlap(configurationOf([1, 2, 3]), joint));
+  t.true(majoritiesOverlap(joint, configurationOf([4, 5])));
+  t.false(majoritiesOverlap(joint, configurationOf([1, 2, 6])));
+});
+
+test('earlier life: who leads by votes that another life asked for is seen', (t) => {
+  const elect = (askedIn: number): readonly RaftChecker[] => {
+    const court = new Court();
+    const suspect = { ...suspectOf(1, []), life: 2 };
+    const request = new Message(MessageKind.vote, 1, 2, 3);
+    request.context = 77;
+    court.conduct.sent({ ...suspect, life: askedIn }, request);
+    const answer = granted(2, 1, 3);
+    answer.context = 77;
+    court.conduct.heard(suspect, answer);
+    court.conduct.claimed(suspect, undefined, claimOf({ term: 3, role: Role.leader }));
+    return court.said;
+  };
+  t.deepEqual(elect(2), []);
+  t.deepEqual(elect(1), ['earlier life']);
 });

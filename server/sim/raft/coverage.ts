@@ -10,10 +10,15 @@ const faultNames = [
   'a write survived unconfirmed',
   'replica paused',
   'replica paused beyond an election timeout',
+  'replica paused for five election timeouts',
+  'clocks that drift',
   'slow sync',
   'group split',
   'one-way split',
+  'one link cut',
   'leader cut off',
+  'an election nobody waited for',
+  'a voter restarted under a candidate',
   'message lost',
   'message repeated',
   'message overtaken',
@@ -55,6 +60,8 @@ const pathNames = [
   'a snapshot installed during a joint change',
   'a snapshot lost on its way',
   'a start from a snapshot',
+  'a steady leader with a slow disk',
+  'a steady leader whose follower stood still',
 ] as const;
 export type RaftPath = (typeof faultNames)[number] | (typeof pathNames)[number];
 

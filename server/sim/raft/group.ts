@@ -9,7 +9,13 @@ import {
   isMember,
   isVoter,
 } from '../../src/raft/configuration.ts';
-import { type Entry, type Message, MessageKind, noBytes } from '../../src/raft/message.ts';
+import {
+  type Entry,
+  type Message,
+  MessageKind,
+  noBytes,
+  noReplica,
+} from '../../src/raft/message.ts';
 import type { AppendWork, Ready } from '../../src/raft/ready.ts';
 import { Role } from '../../src/raft/state.ts';
 import type { Violation } from '../check/history.ts';
@@ -17,12 +23,16 @@ import { bump, type Counts } from '../coverage.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Trace } from '../trace.ts';
 import { Commitment } from './commitment.ts';
+import { Conduct, majoritiesOverlap } from './conduct.ts';
 import type { RaftPath } from './coverage.ts';
 import { type Claim, Ledger, type RaftChecker } from './ledger.ts';
 import { type Inbox, RaftNetwork } from './network.ts';
 import { Promises } from './promises.ts';
 import { type Host, RaftReplica, type Surroundings } from './replica.ts';
 import type { RaftSettings } from './settings.ts';
+
+/** How long after an election those are read from who led before, and may not know that it is over. */
+const staleReadsMs = [0, 100, 300, 700];
 
 /** See the top of the file. */
 export class RaftGroup implements Host, Inbox {
@@ -34,6 +44,7 @@ export class RaftGroup implements Host, Inbox {
   readonly ledger: Ledger;
   readonly commitment: Commitment;
   readonly promises: Promises;
+  readonly conduct: Conduct;
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
   readonly #around: Surroundings;
@@ -47,6 +58,8 @@ export class RaftGroup implements Host, Inbox {
   /** The read asked in this very turn by a leader; 0: none. */
   #asking = 0;
   operations = 0;
+  /** Told of each election. */
+  elected: (leader: RaftReplica) => void = () => undefined;
 
   constructor(settings: RaftSettings, scheduler: Scheduler, random: Prng, trace: Trace) {
     this.settings = settings;
@@ -60,12 +73,14 @@ export class RaftGroup implements Host, Inbox {
     this.ledger = new Ledger(accuse);
     this.commitment = new Commitment(accuse, start);
     this.promises = new Promises(accuse);
+    this.conduct = new Conduct(accuse, settings.options);
     this.network = new RaftNetwork(scheduler, random.fork('network'), settings, this);
     this.#around = { scheduler, settings, random, host: this };
     this.configuration = configuration;
     this.configurationIndex = startIndex;
     this.#nextId = ids.length + 1;
     for (const id of ids) this.#enlist(new RaftReplica(id, start, this.#around));
+    if (settings.driftPpm > 0) this.count('clocks that drift');
   }
 
   accuse(checker: string, message: string): void {
@@ -147,17 +162,25 @@ export class RaftGroup implements Host, Inbox {
 
   // The host of its replicas.
 
-  wrote(replica: RaftReplica, { entries }: Ready): void {
+  wrote(replica: RaftReplica, { entries, append }: Ready): void {
+    // What this very turn commits is not what it had committed.
+    const committed = this.ledger.lastClaim(replica)?.committed ?? 0;
+    if (append !== null) this.conduct.answered(replica, committed, append.responses);
     if (entries.length === 0) return;
     const claim = replica.claim();
     const replaced = this.ledger.wrote(replica, claim, entries);
+    // Whoever leads is told by nobody what to write.
+    if (claim.role === Role.leader) {
+      const handsOver = replica.node.status().transferTarget !== noReplica;
+      this.conduct.added(replica, claim, handsOver, entries);
+    }
     if (replaced.length > 0) this.count('a log was cut back');
-    // What this very turn commits is not what it had committed.
-    this.commitment.replaced(replica, this.ledger.lastClaim(replica)?.committed ?? 0, replaced);
+    this.commitment.replaced(replica, committed, replaced);
   }
 
   send(replica: RaftReplica, message: Message): void {
     this.promises.sent(replica, replica.disk.hardState, message);
+    this.conduct.sent(replica, message);
     if (message.reject && message.kind === MessageKind.voteAnswer) {
       this.count('a vote refused for a shorter log');
     }
@@ -188,8 +211,10 @@ export class RaftGroup implements Host, Inbox {
     }
   }
 
-  applied({ id, state }: RaftReplica, { index }: Entry): void {
+  applied({ id, state, storage }: RaftReplica, { index, term }: Entry): void {
     this.commitment.applied(id, index, state);
+    if (index < storage.firstIndex() || storage.term(index) === term) return;
+    this.accuse('state machine safety', `${id} applies ${index}, which its disk does not have`);
   }
 
   configured(replica: RaftReplica, index: number): void {
@@ -227,6 +252,7 @@ export class RaftGroup implements Host, Inbox {
   #step(replica: RaftReplica, message: Message): void {
     const { node } = replica;
     const { kind, term } = message;
+    this.conduct.heard(replica, message);
     // Checks of the quorum keep to a leader; where none is known, only a promise does.
     const asks = kind === MessageKind.vote || kind === MessageKind.preVote;
     const may = asks && !message.forced && term > node.term && node.lead === 0;
@@ -243,6 +269,7 @@ export class RaftGroup implements Host, Inbox {
     const prior = this.commitment.last;
     this.ledger.claimed(replica, claim);
     const fresh = this.commitment.claimed(replica, before, claim);
+    this.conduct.claimed(replica, before, claim);
     this.#recognise(replica, before, claim);
     if (fresh > 0 && (replica.log.term(prior + 1) ?? claim.term) < claim.term) {
       this.count('an entry of a prior term was committed');
@@ -258,17 +285,26 @@ export class RaftGroup implements Host, Inbox {
     if (led && !leads && before.term === claim.term)
       this.count('a leader stepped down in its term');
     if (led || !leads) return;
+    this.elected(replica);
     if (isJoint(claim.configuration)) this.count('an election during a joint change');
     const others = this.replicas.filter((other) => other.isLeading && other !== replica);
     if (others.length > 0) this.count('two leaders at once');
     // Somebody reads from those who do not know yet that they no longer lead.
-    for (const other of others) this.#scheduler.after(0, () => this.#readStale(other));
+    for (const other of others) {
+      for (const ms of staleReadsMs) {
+        this.#scheduler.after(ms * 1_000, () => this.#readStale(other));
+      }
+    }
     if (others.some(({ node }) => node.status().transferTarget === replica.id)) {
       this.count('a transfer that succeeded');
     }
   }
 
   #changed(before: Configuration, after: Configuration): void {
+    if (!majoritiesOverlap(before, after)) {
+      const [left, right] = [before, after].map(({ voters, outgoing }) => `${voters}|${outgoing}`);
+      this.accuse('majorities overlap', `after voters ${left} come ${right}`);
+    }
     if (isJoint(before)) {
       this.count(
         before.autoLeave ? 'a joint change left by itself' : 'a joint change left when asked',

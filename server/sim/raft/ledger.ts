@@ -21,9 +21,15 @@ export type RaftChecker =
   | 'acknowledged is durable'
   | 'monotonic'
   | 'one change under way'
+  | 'majorities overlap'
   | 'removed replica'
   | 'linearizable read'
   | 'lease'
+  | 'pre-vote'
+  | 'earlier life'
+  | 'transfer'
+  | 'bounded log'
+  | 'steady leader'
   | 'liveness';
 
 /** Says that an invariant does not hold. */
@@ -38,7 +44,7 @@ export interface Suspect {
   readonly storage: RaftStorage;
 }
 
-/** What a replica says of itself. */
+/** What a replica says of itself; `configuration` is what its state machine knows. */
 export interface Claim {
   readonly term: number;
   readonly role: Role;

@@ -17,14 +17,20 @@ export interface Inbox {
   count(name: RaftPath): void;
 }
 
+/** One way between two replicas. */
+export interface Link {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** See the top of the file. */
 export class RaftNetwork {
   readonly #scheduler: Scheduler;
   readonly #random: Prng;
   readonly #settings: RaftSettings;
   readonly #inbox: Inbox;
-  /** Senders that a receiver does not hear, by receiver. */
-  readonly #cuts = new Map<number, Set<number>>();
+  /** Senders that a receiver does not hear, by receiver, and how many cuts say so. */
+  readonly #cuts = new Map<number, Map<number, number>>();
   readonly #remembered: Message[] = [];
   readonly #arrivals = new Map<number, number>();
   faultless = false;
@@ -47,11 +53,20 @@ export class RaftNetwork {
     return false;
   }
 
-  /** From now on `to` does not hear `from`. */
-  cut(from: number, to: number): void {
-    const senders = this.#cuts.get(to) ?? new Set();
-    senders.add(from);
+  /** From now on `to` does not hear `from`, until `mend` was called as often as this. */
+  cut({ from, to }: Link): void {
+    const senders = this.#cuts.get(to) ?? new Map<number, number>();
+    senders.set(from, (senders.get(from) ?? 0) + 1);
     this.#cuts.set(to, senders);
+  }
+
+  mend({ from, to }: Link): void {
+    const senders = this.#cuts.get(to);
+    const cuts = senders?.get(from);
+    if (senders === undefined || cuts === undefined) return;
+    if (cuts > 1) senders.set(from, cuts - 1);
+    else senders.delete(from);
+    if (senders.size === 0) this.#cuts.delete(to);
   }
 
   heal(): void {
@@ -76,10 +91,12 @@ export class RaftNetwork {
     this.#schedule(message);
   }
 
-  /** A message of any age comes once more. */
-  recall(): Message | undefined {
-    if (this.#remembered.length === 0) return undefined;
-    const message = this.#random.pick(this.#remembered);
+  /** A message of any age comes once more; `to`: to one replica. */
+  recall(to?: number): Message | undefined {
+    const known =
+      to === undefined ? this.#remembered : this.#remembered.filter((each) => each.to === to);
+    if (known.length === 0) return undefined;
+    const message = this.#random.pick(known);
     this.#schedule(message);
     return message;
   }

@@ -82,13 +82,24 @@ export class Promises {
     this.#accuse('acknowledged is durable', `${id} answers a vote in ${term} before it is durable`);
   }
 
-  #acknowledged({ id, storage }: Suspect, hardState: HardState, message: Message): void {
+  #acknowledged({ id, log, storage }: Suspect, hardState: HardState, message: Message): void {
     const { term, index } = message;
     // In a later term its log may have been cut back since: then it only left late, as on a slow network.
-    if (index <= storage.lastIndex() || hardState.term > term) return;
+    if (hardState.term > term) return;
+    if (index > storage.lastIndex()) {
+      this.#accuse(
+        'acknowledged is durable',
+        `${id} acknowledges ${index}, its disk ends at ${storage.lastIndex()}`,
+      );
+      return;
+    }
+    // What this term's leader gave it is on the disk, and not what an earlier one did.
+    const written = log.term(index);
+    if (index < storage.firstIndex() || written === storage.term(index)) return;
+    if (written === undefined || written > term) return;
     this.#accuse(
       'acknowledged is durable',
-      `${id} acknowledges ${index}, its disk ends at ${storage.lastIndex()}`,
+      `${id} acknowledges ${index} of term ${written}, on its disk it is of ${storage.term(index)}`,
     );
   }
 

@@ -54,6 +54,8 @@ export class RaftReplica implements Suspect {
   #cutting = false;
   /** Syncs take so much longer until then. */
   slowUntilMs = 0;
+  /** Each sync takes so long; 0: what the seed draws. */
+  stallMs = 0;
   /** Reads that wait for their index. */
   readonly reads: Set<number> = new Set();
   #destroyed = false;
@@ -93,8 +95,10 @@ export class RaftReplica implements Suspect {
     return this.alive && this.#node.role === Role.leader;
   }
 
+  /** The configuration is the state machine's: what the node takes to be in force is judged by it. */
   claim(): Claim {
-    return this.#node.status();
+    const { term, role, committed, applied } = this.#node.status();
+    return { term, role, committed, applied, configuration: this.configuration };
   }
 
   /** Up to where a start would apply the log without hearing of anybody. */
@@ -222,6 +226,7 @@ export class RaftReplica implements Suspect {
 
   #syncUs(): number {
     const { scheduler, settings } = this.#around;
+    if (this.stallMs > 0) return this.stallMs * 1_000;
     const slow = scheduler.nowMs < this.slowUntilMs ? 20 : 1;
     return 100 + this.#random.below(settings.syncMs * 1_000 * slow);
   }

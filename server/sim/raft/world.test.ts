@@ -21,7 +21,7 @@ test('thirty seeds run without a violation, agree at their end, and reach every 
 test('a seed runs twice to one hash, and another to another', (t) => {
   const first = runRaftSeed(7);
   const lines: string[] = [];
-  t.is(runRaftSeed(7, (line) => lines.push(line)).hash, first.hash);
+  t.is(runRaftSeed(7, { print: (line) => lines.push(line) }).hash, first.hash);
   t.true(lines.length > 1_000);
   t.not(runRaftSeed(8).hash, first.hash);
 });

@@ -162,6 +162,8 @@ export const logIdleMs = 5;
 export const diskFullRetryMs = 1000;
 /** Copies of torn tails that stay in the folder. */
 export const logTornCopiesMax = 8;
+/** Folders of copies that `tuplet repair` looks for a free one among: one is more than anybody wants. */
+export const repairsMax = 1_000;
 /** Bytes of one piece of a snapshot, under one CRC; larger chunks are divided. */
 export const snapshotPieceBytesMax: number = mebibyte;
 /** Bytes of a snapshot's context, which begins it: a group's configuration, a few bytes a replica. */

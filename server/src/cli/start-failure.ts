@@ -34,7 +34,7 @@ function dataFailure(error: unknown, { dataDir }: StartPlace): string {
   const message = messageOf(error);
   if (error instanceof LogDamaged) return `data folder ${dataDir}: ${message}`;
   if (error instanceof SnapshotDamaged)
-    return `data folder ${dataDir}: ${message}; restore the data folder from a backup`;
+    return `data folder ${dataDir}: ${message}; restore the data folder from a backup, or see with \`tuplet repair\` what is left`;
   if (error instanceof StartError) return startFailure(error, dataDir);
   if (error instanceof DiskError) return diskFailure(error, dataDir);
   return `data folder ${dataDir}: ${message}`;

@@ -51,7 +51,14 @@ export class ClusterMap {
 
   /** The map as a snapshot says; without one, the map before its founding. */
   constructor(state?: ClusterMapState) {
-    if (state === undefined) return;
+    if (state !== undefined) this.restore(state);
+  }
+
+  /** Becomes what a snapshot says, which a leader sent; whoever holds the map sees it. */
+  restore(state: ClusterMapState): void {
+    this.#byName.clear();
+    this.#byId.clear();
+    this.#dropped.clear();
     this.#appliedIndex = state.appliedIndex;
     this.#stampMs = state.stampMs;
     this.#clusterId = state.clusterId;

@@ -1,7 +1,7 @@
 import { hash64, type Writer } from '@tuplet/proto';
 import type { LogIndex, SpaceId, StampMs, Term } from '../base/ids.ts';
 import { mapCallsMax } from '../base/limits.ts';
-import type { ClusterMap } from '../cluster/cluster-map.ts';
+import type { ClusterMap, ClusterMapState } from '../cluster/cluster-map.ts';
 import { decodeMapEntry, encodeMapEntry, encodeMapState } from '../cluster/map-codec.ts';
 import type {
   LeadMapCommand,
@@ -39,7 +39,7 @@ export interface MapHooks {
 
 /** Group 0: the cluster map behind the node's log. */
 export class MapGroup extends Group<MapCommand> {
-  #map: ClusterMap;
+  readonly map: ClusterMap;
   /** Who wants to know that the map has changed, at most once a turn. */
   readonly observers: Set<() => void> = new Set();
   protected readonly leadCommand: LeadMapCommand = { kind: 'lead' };
@@ -52,17 +52,12 @@ export class MapGroup extends Group<MapCommand> {
     parts: { replica: Replica; past: GroupPast; around: GroupSurroundings; hooks: MapHooks },
   ) {
     super(parts.replica, parts.past, parts.around);
-    this.#map = map;
+    this.map = map;
     this.#hooks = parts.hooks;
   }
 
-  /** The replicated map, until a snapshot from a leader takes its place. */
-  get map(): ClusterMap {
-    return this.#map;
-  }
-
   override get appliedIndex(): LogIndex {
-    return this.#map.appliedIndex;
+    return this.map.appliedIndex;
   }
 
   /** Creates a space. Answered once it is durable, or at once where nothing has to be asked. */
@@ -118,11 +113,11 @@ export class MapGroup extends Group<MapCommand> {
   }
 
   /** A snapshot from the group's leader is the map from now on. */
-  replaceState(map: ClusterMap, past: GroupPast): void {
-    const wasFounded = this.#map.founded;
-    this.#map = map;
+  replaceState(state: ClusterMapState, past: GroupPast): void {
+    const wasFounded = this.map.founded;
+    this.map.restore(state);
     this.stateReplaced(past);
-    if (!wasFounded && map.founded) this.#hooks.founded();
+    if (!wasFounded && this.map.founded) this.#hooks.founded();
   }
 
   protected override decode(payload: Uint8Array): StampedCommand<MapCommand> {
@@ -130,9 +125,9 @@ export class MapGroup extends Group<MapCommand> {
   }
 
   protected override applyCommand(index: LogIndex, entry: StampedCommand<MapCommand>): void {
-    const wasFounded = this.#map.founded;
-    const outcome = this.#map.apply(index, entry);
-    if (!wasFounded && this.#map.founded) this.#hooks.founded();
+    const wasFounded = this.map.founded;
+    const outcome = this.map.apply(index, entry);
+    if (!wasFounded && this.map.founded) this.#hooks.founded();
     if (outcome.kind === 'dropped') this.#hooks.dropped(outcome.space.id);
     const answer = this.#calls.get(index);
     if (answer === undefined) return;
@@ -141,11 +136,11 @@ export class MapGroup extends Group<MapCommand> {
   }
 
   protected override pass(index: LogIndex): void {
-    this.#map.pass(index);
+    this.map.pass(index);
   }
 
   protected override get stateStampMs(): StampMs {
-    return this.#map.stampMs;
+    return this.map.stampMs;
   }
 
   protected override beginLeading(): void {}

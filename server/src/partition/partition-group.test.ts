@@ -40,7 +40,7 @@ class Fixture {
   );
   readonly group = new PartitionGroup({
     replica: this.#replica,
-    around: { payloads: new Payloads(), wallMs: () => 1_000 },
+    around: { payloads: new Payloads({ isKept: false }), wallMs: () => 1_000 },
     space: this.#space,
     past: { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 },
     hooks: {

@@ -155,7 +155,8 @@ export class PartitionHost {
     this.#storage = parts.storage;
     this.#recovered = parts.recovered;
     this.#founding = options.founding ?? lone;
-    this.#around = { payloads: new Payloads(), wallMs: () => options.clock.wallMs() };
+    const payloads = new Payloads({ isKept: options.peers !== undefined });
+    this.#around = { payloads, wallMs: () => options.clock.wallMs() };
     this.#installer = new SnapshotInstaller({
       storage: parts.storage,
       limits: options.spaceLimits ?? {},
@@ -166,6 +167,7 @@ export class PartitionHost {
     this.#loop = new TurnLoop({
       clock: options.clock,
       log: parts.storage.log,
+      payloads,
       routers: this.#routers,
       onTick: (nowMs) => this.#tick(nowMs),
       onInstallation: (group) => this.#installer.install(group as MapGroup | PartitionGroup),
@@ -473,6 +475,8 @@ export class PartitionHost {
     this.#partitions.delete(partition);
     this.#partitionList.splice(this.#partitionList.indexOf(group), 1);
     this.#recovered.forget(partition);
+    await this.#snapshotter.idle();
+    await this.#installer.drop(partition);
     await this.#storage.bury(partition, group.replica.id);
   }
 

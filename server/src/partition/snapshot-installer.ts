@@ -2,7 +2,7 @@ import { hash64 } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import { DiskError } from '../base/doors.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
-import { ClusterMap } from '../cluster/cluster-map.ts';
+import type { ClusterMapState } from '../cluster/cluster-map.ts';
 import { decodeMapState } from '../cluster/map-codec.ts';
 import { encodeConfiguration } from '../raft/configuration-codec.ts';
 import type { Message, Snapshot } from '../raft/message.ts';
@@ -20,7 +20,7 @@ import { logEntryOf, type TurnBatch } from './replica.ts';
 interface Staged {
   readonly snapshot: Snapshot;
   readonly writer: SnapshotWriter;
-  readonly state: Space | ClusterMap;
+  readonly state: Space | ClusterMapState;
   readonly stateHash: bigint;
   isInstalling: boolean;
 }
@@ -72,7 +72,7 @@ export class SnapshotInstaller {
     }
     this.#receiving.add(id);
     try {
-      await this.#drop(id);
+      await this.drop(id);
       this.#staged.set(id, await this.#stage(group, snapshot, chunks));
       group.replica.step(message);
     } catch (error) {
@@ -107,7 +107,7 @@ export class SnapshotInstaller {
     for (const chunk of chunks) await writer.add(chunk);
     if (group instanceof MapGroup) {
       const bytes = present(chunks[0], 'a map is one chunk');
-      const state = new ClusterMap(decodeMapState(bytes));
+      const state = decodeMapState(bytes);
       return { snapshot, writer, state, stateHash: hash64(bytes), isInstalling: false };
     }
     const loader = new SnapshotLoader(this.#limits);
@@ -136,7 +136,7 @@ export class SnapshotInstaller {
     await new Promise<void>((resolve) => log.append({ entries, hardStates, marks }, resolve));
     const past = { tailBytes: 0, snapshotBytes: bytes, appliedTerm: snapshot.term as Term };
     if (group instanceof MapGroup) {
-      assert(state instanceof ClusterMap, 'the map is a map');
+      assert(!(state instanceof Space), 'the map is no space');
       group.replaceState(state, past);
     } else {
       assert(state instanceof Space, 'a partition has a space');
@@ -149,7 +149,8 @@ export class SnapshotInstaller {
     await this.#storage.snapshots.retire(group.id);
   }
 
-  async #drop(group: GroupId): Promise<void> {
+  /** Gives up what was staged for a group. */
+  async drop(group: GroupId): Promise<void> {
     const staged = this.#staged.get(group);
     this.#staged.delete(group);
     await staged?.writer.abort();

@@ -12,6 +12,7 @@ import type { LogBatch } from '../storage/entry.ts';
 import type { Group } from './group.ts';
 import type { MapGroup } from './map-group.ts';
 import type { PartitionGroup } from './partition-group.ts';
+import type { Payloads } from './payloads.ts';
 import type { TurnBatch } from './replica.ts';
 import type { Routers } from './routers.ts';
 import { Slice } from './slice.ts';
@@ -50,6 +51,7 @@ export class TurnLoop {
   };
   readonly #clock: Clock;
   readonly #log: TurnLog;
+  readonly #payloads: Payloads;
   readonly #routers: Routers;
   readonly #slice: Slice;
   readonly #onTick: (nowMs: number) => void;
@@ -73,6 +75,7 @@ export class TurnLoop {
   constructor(options: {
     clock: Clock;
     log: TurnLog;
+    payloads: Payloads;
     routers: Routers;
     /** Called at each tick, before its turn. */
     onTick: (nowMs: number) => void;
@@ -81,6 +84,7 @@ export class TurnLoop {
   }) {
     this.#clock = options.clock;
     this.#log = options.log;
+    this.#payloads = options.payloads;
     this.#routers = options.routers;
     this.#onTick = options.onTick;
     this.#onInstallation = options.onInstallation;
@@ -247,6 +251,7 @@ export class TurnLoop {
       if (this.#stopped) return;
       for (const { replica, work } of works) replica.written(work);
     });
+    this.#payloads.copied();
   }
 
   #wakeObservers(): void {

@@ -53,6 +53,25 @@ test('an answer to a pre-vote is no vote', (t) => {
   t.is(one.node.role, Role.candidate);
 });
 
+test('a late consent to the term that a pre-candidate is in does not count for the next', (t) => {
+  const group = new TestGroup(3);
+  const one = group.replica(1);
+  one.node.campaign();
+  one.run();
+  const late = voteAnswer(one, 2, true);
+  const append = new Message(MessageKind.append, 3, 1, late.term);
+  [append.logTerm, append.index] = [1, 1];
+  one.node.step(append);
+  one.run();
+  one.node.campaign();
+  one.run();
+  t.deepEqual([one.node.role, one.node.term], [Role.preCandidate, late.term]);
+  one.node.step(late);
+  t.is(one.node.role, Role.preCandidate);
+  one.node.step(voteAnswer(one, 2, true));
+  t.is(one.node.role, Role.candidate);
+});
+
 test('a vote that was asked for in an earlier life does not count', (t) => {
   const group = new TestGroup(3, { preVote: false });
   const one = group.replica(1);
@@ -103,6 +122,23 @@ test('a leader of an earlier term learns of the later one, whatever votes are ch
     t.is(one.node.term, group.replica(3).node.term);
     t.is(one.node.role, Role.follower);
   }
+});
+
+test('a candidate of an earlier term learns the later one of a voter that does not know it', (t) => {
+  // Two counts by another configuration, so it never tells one its term by asking for a vote.
+  const group = new TestGroup(2, { preVote: false });
+  const [one, two] = [group.replica(1), group.replica(2)];
+  for (let times = 0; times < 3; times += 1) {
+    two.node.campaign();
+    two.run();
+  }
+  two.sent = [];
+  one.node.campaign();
+  group.settle();
+  t.is(one.node.term, two.node.term);
+  one.node.campaign();
+  group.settle();
+  t.is(one.node.role, Role.leader);
 });
 
 test('a pre-vote moves neither terms nor votes (thesis 9.6)', (t) => {

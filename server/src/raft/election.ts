@@ -138,9 +138,12 @@ export function handleVote(raft: RaftState, message: Message): void {
   raft.vote = message.from;
 }
 
-/** A pre-vote of an earlier term learns of ours, else its sender might never catch up. */
-export function refuseOldPreVote(raft: RaftState, message: Message): void {
-  const answer = new Message(MessageKind.preVoteAnswer, raft.id, message.from, raft.term);
+/**
+ * A vote or pre-vote of an earlier term learns of ours, else its sender might never catch up: this replica
+ * may campaign as often, and need not know the other one as a voter, whom it would tell its term.
+ */
+export function refuseOldVote(raft: RaftState, message: Message): void {
+  const answer = new Message(answerTo(message.kind), raft.id, message.from, raft.term);
   answer.reject = true;
   answer.context = message.context;
   tellCommitted(raft, answer);

@@ -148,6 +148,28 @@ test('a leader’s uncommitted log is bounded, and takes proposals again when it
   t.is(one.node.propose([new Uint8Array(40)]).kind, 'appended');
 });
 
+test('entries of earlier terms make no room in the bound of the uncommitted log', (t) => {
+  const group = new TestGroup(1, { preVote: false, uncommittedBytesMax: 100 });
+  const one = group.elect(1);
+  one.node.propose([new Uint8Array(80)]);
+  one.takeReady();
+  one.finishAppend();
+  one.restart();
+  one.node.campaign();
+  one.takeReady();
+  one.finishAppend();
+  one.takeReady();
+  t.is(one.node.propose([new Uint8Array(80)]).kind, 'appended');
+  one.takeReady();
+  // The entry that begins the term is committed, and the one of the earlier term with it.
+  one.finishAppend();
+  one.takeReady();
+  while (one.finishApply());
+  t.is(one.node.propose([new Uint8Array(80)]).kind, 'full');
+  one.run();
+  t.is(one.node.propose([new Uint8Array(80)]).kind, 'appended');
+});
+
 test('one proposal may be larger than the bound', (t) => {
   const group = new TestGroup(1, { uncommittedBytesMax: 10 });
   const one = group.elect(1);

@@ -356,6 +356,25 @@ test('a leader that is no member any more counts without itself and takes no pro
   t.is(one.node.status().members.length, 2);
 });
 
+test('a leader that has become a learner takes no proposals, though its hand-over is called off', (t) => {
+  const group = new TestGroup(3);
+  const one = group.elect(1);
+  one.node.proposeChange(change([learn(1)]));
+  one.run();
+  for (const id of [2, 3]) {
+    group.collect();
+    while (group.deliver());
+    group.replica(id).run();
+  }
+  group.collect();
+  while (group.deliver());
+  one.run();
+  t.deepEqual(one.configuration, configurationOf([2, 3], [1]));
+  one.node.transferLeader(1);
+  t.is(one.node.role, Role.leader);
+  t.is(group.propose(1, 'a'), 'removed');
+});
+
 test('answers of who was removed are not even looked at', (t) => {
   const group = new TestGroup(3);
   const one = group.elect(1);

@@ -55,7 +55,8 @@ const leaveJointPayload = encodeChange({
 
 /** Leader: what forbids proposals of any kind; undefined where nothing does. */
 export function proposalsStopped(raft: RaftState): ProposeOutcome | undefined {
-  if (raft.self() === undefined || isLeaving(raft)) return removed;
+  const self = raft.self();
+  if (self === undefined || self.learner || isLeaving(raft)) return removed;
   if (raft.transferTarget !== noReplica) return transferring;
   return undefined;
 }

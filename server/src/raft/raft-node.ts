@@ -19,7 +19,6 @@ import {
   isAnswer,
   type Message,
   noReplica,
-  payloadBytes,
   type Snapshot,
 } from './message.ts';
 import type { RaftOptions } from './options.ts';
@@ -370,7 +369,7 @@ export class RaftNode {
     const last = entries[entries.length - 1];
     assert(last !== undefined, 'something was applied');
     // Before the index moves: leaving a joint configuration may begin then, and weighs nothing.
-    raft.uncommittedBytes = Math.max(0, raft.uncommittedBytes - payloadBytes(entries));
+    if (raft.uncommittedBytes > 0) raft.uncommittedBytes -= bytesOfTerm(entries, raft.term);
     appliedTo(raft, last.index, entriesBytes(entries));
   }
 
@@ -404,6 +403,13 @@ export class RaftNode {
 
 function hardStateOf(raft: RaftState): HardState {
   return { term: raft.term, vote: raft.vote, commit: raft.log.committed };
+}
+
+/** Bytes of the payloads of one term: those of earlier ones were not counted when it began. */
+function bytesOfTerm(entries: readonly Entry[], term: number): number {
+  let bytes = 0;
+  for (const entry of entries) if (entry.term === term) bytes += entry.payload.length;
+  return bytes;
 }
 
 /** Messages, and answers to others after them. */

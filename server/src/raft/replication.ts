@@ -25,10 +25,23 @@ export function appendOwn(raft: RaftState, entries: readonly Entry[]): boolean {
   if (crowded && bytes > 0) return false;
   raft.uncommittedBytes += bytes;
   raft.log.append(entries);
-  const answer = new Message(MessageKind.appendAnswer, raft.id, raft.id, raft.term);
+  acknowledgeOwn(raft);
+  return true;
+}
+
+/** Leader: what it has is acknowledged when it is durable; once for all that it logs between two Readys. */
+function acknowledgeOwn(raft: RaftState): void {
+  const { afterAppend, id, term } = raft;
+  const last = afterAppend[afterAppend.length - 1];
+  if (last?.kind === MessageKind.appendAnswer && last.from === id && last.to === id) {
+    if (last.term === term) {
+      last.index = raft.log.lastIndex();
+      return;
+    }
+  }
+  const answer = new Message(MessageKind.appendAnswer, id, id, term);
   answer.index = raft.log.lastIndex();
   raft.send(answer);
-  return true;
 }
 
 /** Leader: sends everybody what they lack, or at least the commit index. */

@@ -10,7 +10,7 @@ import {
   handleVoteAnswer,
   hearCommitted,
   isKept,
-  refuseOldPreVote,
+  refuseOldVote,
 } from './election.ts';
 import { handleSnapshot } from './membership.ts';
 import { Message, MessageKind, noReplica } from './message.ts';
@@ -87,8 +87,8 @@ function settleTerm(raft: RaftState, message: Message): boolean {
  */
 function answerOldTerm(raft: RaftState, message: Message): void {
   const { kind, from } = message;
-  if (kind === MessageKind.preVote) {
-    refuseOldPreVote(raft, message);
+  if (kind === MessageKind.vote || kind === MessageKind.preVote) {
+    refuseOldVote(raft, message);
     return;
   }
   if (kind !== MessageKind.append && kind !== MessageKind.heartbeat) return;
@@ -128,8 +128,10 @@ function stepCandidate(raft: RaftState, message: Message): void {
       if (raft.role === Role.candidate) handleVoteAnswer(raft, message);
       return;
     case MessageKind.preVoteAnswer:
-      // A candidate may still get answers to its pre-vote; they are no votes.
-      if (raft.role === Role.preCandidate) handleVoteAnswer(raft, message);
+      // A candidate may still get answers to its pre-vote, which are no votes, and a pre-candidate a late
+      // consent to the term that it is in.
+      if (raft.role !== Role.preCandidate) return;
+      if (message.reject || message.term > raft.term) handleVoteAnswer(raft, message);
       return;
     default:
       return;

@@ -76,14 +76,16 @@ function divided(write: GroupWrite, bytesMax: number): LogBatch[] {
     return {
       replicas: isFirst ? replicas : [],
       entries: part,
-      hardStates: hardState === undefined ? [] : [isLast ? hardState : upTo(hardState, part)],
+      hardStates:
+        hardState === undefined ? [] : [heldBack(hardState, parts.slice(position + 1).flat())],
       marks: [...(isFirst ? before : []), ...(isLast ? after : [])],
     };
   });
 }
 
-/** As much of a hard state as the last of some entries allows. */
-function upTo(hardState: HardState, entries: readonly LogEntry[]): HardState {
-  const lastIndex = entries.at(-1)?.index ?? 0;
-  return { ...hardState, commit: Math.min(hardState.commit, lastIndex) as LogIndex };
+/** As much of a hard state as is true before some entries are there. */
+function heldBack(hardState: HardState, later: readonly LogEntry[]): HardState {
+  let { commit } = hardState;
+  for (const { index } of later) commit = Math.min(commit, index - 1) as LogIndex;
+  return { ...hardState, commit };
 }

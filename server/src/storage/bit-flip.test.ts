@@ -7,6 +7,7 @@
 import test from 'ava';
 import { World } from '../../sim/disk-world.ts';
 import { StorageModel } from '../../sim/storage-model.ts';
+import { StorageWorkload } from '../../sim/storage-workload.ts';
 import { present } from '../base/assert.ts';
 import { hostChecksum } from '../host/checksum.ts';
 import { LogDamaged } from './damage.ts';
@@ -21,17 +22,18 @@ interface Image {
 
 async function imageOf(seed: number, rests: boolean): Promise<Image> {
   const world = new World(seed);
-  const model = new StorageModel(world);
+  const model = new StorageModel();
+  const work = new StorageWorkload(world, model);
   const opened = await world.openStorage();
   for (let turn = 0; turn < 150; turn++) {
     if (turn % 12 === 0) {
       await world.time.run(8);
-      model.snapshotRandom(opened.storage);
+      work.manageRandom(opened.storage);
     }
-    model.appendRandom(opened.storage);
+    work.appendRandom(opened.storage);
   }
   await world.time.run(50);
-  model.appendRandom(opened.storage);
+  work.appendRandom(opened.storage);
   // Nothing takes time on this disk: the batch is durable, and the log idle for less than 5 ms.
   await world.time.run(rests ? 50 : 0);
   const digest = model.digest();
@@ -53,7 +55,7 @@ async function flip(
   try {
     world.disk.flipBit(file, at, bit);
     const opened = await world.openStorage();
-    const found = await world.time.until(model.found(opened));
+    const found = await world.time.until(model.found(opened, world.disk.files()));
     const older = opened.warnings.some((warning) => warning.includes('an older one is used'));
     if (found === image.digest) return older ? 'harmless, by the older snapshot' : 'harmless';
     return found;

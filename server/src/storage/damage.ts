@@ -22,7 +22,7 @@ export class LogDamaged extends Error {
     const sequence = place.sequence === undefined ? '' : `, frame ${place.sequence}`;
     super(
       `the log is damaged: ${what} (${place.file}, offset ${place.offset}${sequence}); ` +
-        'it was left as it is; restore the data folder from a backup',
+        'it was left as it is; restore the data folder from a backup, or see with `tuplet repair` what is left',
       options,
     );
     this.what = what;

@@ -65,7 +65,7 @@ export interface SnapshotBase extends SnapshotMark {
 export interface RecoveredGroup {
   /** Which replica this is; undefined where none was ever recorded. */
   readonly replica: ReplicaRecord | undefined;
-  /** `commit` lies between `base` and `lastIndex`. */
+  /** `commit` lies between `base` and `lastIndex`; `term` is not below the last entry's. */
   readonly hardState: HardState;
   /** The newest mark; index 0 when there is none. */
   readonly snapshotMark: SnapshotMark;

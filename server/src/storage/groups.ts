@@ -70,27 +70,29 @@ export class GroupState {
 
   /**
    * A mark above the newest follows it; one at the same index gives the older up; one below says that
-   * the newer snapshot is of no use. One that replaces the log leaves nothing for an older snapshot to
-   * go on with.
+   * the newer snapshot is of no use.
    */
   seeMark(mark: SnapshotMark, resets: boolean): void {
     if (resets) {
-      this.previousMark = mark;
       this.lastIndex = mark.index;
       this.lastTerm = mark.term;
       this.#terms = [{ from: mark.index, term: mark.term }];
-    } else if (mark.index >= this.mark.index) this.previousMark = this.mark;
+    }
+    if (mark.index >= this.mark.index) this.previousMark = this.mark;
     else if (mark.index < this.previousMark.index) this.previousMark = mark;
     this.mark = mark;
     while ((this.#terms[1]?.from ?? Number.POSITIVE_INFINITY) <= mark.index + 1)
       this.#terms.shift();
   }
 
-  /** Whether a replica's record may come: numbers rise, and nothing belongs to nobody. */
+  /**
+   * Whether a replica's record may come: numbers rise, each replica begins after the end of the one
+   * before it, and nothing belongs to nobody.
+   */
   admitsReplica({ replica, state }: ReplicaRecord): boolean {
     const known = this.replica?.replica ?? 0;
     if (state === 'removed') return replica >= known;
-    return replica > known && (known > 0 || this.#isEmpty());
+    return replica > known && (known > 0 ? !this.isLiving : this.#isEmpty());
   }
 
   /** From a replica's beginning, and from its end on, the group has nothing. */

@@ -38,6 +38,8 @@ export interface LogOptions {
    * marks are trusted.
    */
   readonly bases?: ReadonlyMap<GroupId, SnapshotBase>;
+  /** Groups whose log is given up, back to the base: `tuplet repair --accept-loss`. */
+  readonly rewinds?: ReadonlySet<GroupId>;
   /** Called once when nothing can be made durable any more; the host ends the process. */
   readonly onFatal: (error: Error) => void;
 }
@@ -117,14 +119,14 @@ export class WriteAheadLog {
    */
   static async open(disk: Disk, clock: Clock, options: LogOptions): Promise<OpenedLog> {
     assert(options.segmentBytes >= logSegmentBytesMin, 'a segment holds a head and some frames');
-    const { checksum, segmentBytes, bases } = options;
+    const { checksum, segmentBytes, bases, rewinds } = options;
     let salt = await readIdentity(disk, checksum);
     if (salt === undefined) {
       salt = options.random.uint32();
       await refuseOrphans(disk);
       await writeIdentity(disk, checksum, salt);
     }
-    const found = await recover({ disk, checksum, salt, segmentBytes, bases });
+    const found = await recover({ disk, checksum, salt, segmentBytes, bases, rewinds });
     const log = new WriteAheadLog(disk, clock, options, salt, found);
     await log.#begin(found.groups);
     return { log, recovered: found.groups, warnings: found.warnings };
@@ -207,10 +209,12 @@ export class WriteAheadLog {
       const { group } = hardState;
       const state = this.#table.of(group);
       const mark = this.#options.bases?.get(group);
-      if (mark !== undefined && base > 0 && base !== state.mark.index) {
-        this.#recorder.mark(this.#frameFor(stateBytes), mark);
+      const rewinds = this.#options.rewinds?.has(group) ?? false;
+      if (mark !== undefined && base > 0 && (rewinds || base !== state.mark.index)) {
+        this.#recorder.mark(this.#frameFor(stateBytes), mark, rewinds);
       }
-      if (hardState.commit !== state.hardState.commit) {
+      const { term, commit } = state.hardState;
+      if (hardState.term !== term || hardState.commit !== commit) {
         this.#recorder.hardState(this.#frameFor(stateBytes), hardState);
       }
     }

@@ -45,12 +45,15 @@ export class Recorder {
     frame.hardState(hardState);
   }
 
-  /** A mark below the newest says that the newer snapshot is of no use. */
-  mark(frame: PendingFrame, mark: SnapshotMark): void {
+  /**
+   * A mark below the newest says that the newer snapshot is of no use. `rewinds`: nothing that the log
+   * has of the group counts, whatever it is.
+   */
+  mark(frame: PendingFrame, mark: SnapshotMark, rewinds = false): void {
     const { group } = mark;
     const state = this.#table.of(group);
     assert(state.isLiving, 'a removed replica has no snapshot');
-    const resets = state.isReplacedBy(mark);
+    const resets = rewinds || state.isReplacedBy(mark);
     state.seeMark(mark, resets);
     frame.mark(mark, resets);
     if (resets) this.#void(frame, group, 1);

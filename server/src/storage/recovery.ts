@@ -10,6 +10,7 @@ import { LogDamaged } from './damage.ts';
 import type { Checksum, RecoveredGroup, SnapshotBase } from './entry.ts';
 import { type FoundFrame, frameAlignBytes, frameAt, seedOf } from './frame.ts';
 import type { GroupTable } from './groups.ts';
+import { type LogRecord, readRecords } from './record.ts';
 import { Replay } from './replay.ts';
 import { logFolder, removeIfThere, type Segment, segmentName, segmentNumber } from './segments.ts';
 import { type TornBytes, trimTail } from './trim.ts';
@@ -22,6 +23,8 @@ export interface RecoveryOptions {
   readonly segmentBytes: number;
   /** The snapshots that will be loaded; undefined: those of the newest marks. */
   readonly bases: ReadonlyMap<GroupId, SnapshotBase> | undefined;
+  /** Groups of which nothing but the base is kept: `LogOptions.rewinds`. */
+  readonly rewinds: ReadonlySet<GroupId> | undefined;
 }
 
 /** A segment read into memory. */
@@ -36,6 +39,16 @@ export interface LogTail {
   readonly segment: Segment;
   readonly segmentBytes: number;
   readonly offset: number;
+}
+
+/** The frames of a damaged log that still count. */
+export interface LogPrefix {
+  readonly replay: Replay;
+  /** The segment that the last of them is in, and where it ends. */
+  readonly file: string;
+  readonly offset: number;
+  /** Segments with something that is not zero behind that, the one above among them, in order. */
+  readonly spoilt: readonly string[];
 }
 
 /** A log as it was found, safe to continue. */
@@ -56,17 +69,43 @@ export interface Recovery {
 /** Rejects with LogDamaged, and then has changed nothing. */
 export async function recover(options: RecoveryOptions): Promise<Recovery> {
   const { disk } = options;
-  const numbers: number[] = [];
-  for (const name of await disk.list(logFolder)) {
-    const number = segmentNumber(name);
-    if (number !== undefined) numbers.push(number);
-  }
-  const walk = new Walk(options, numbers);
+  const walk = new Walk(options, await segmentNumbers(disk));
   await walk.run();
   const groups = walk.replay.finish();
   const warnings = await trimTail(disk, walk.tornTail());
   await removeIfThere(disk, `${logFolder}/new`);
   return await walk.settle(groups, warnings);
+}
+
+/** Only reads. Rejects with LogDamaged; else resolves to the pieces of a torn tail. */
+export async function inspect(options: RecoveryOptions): Promise<readonly TornBytes[]> {
+  const walk = new Walk(options, await segmentNumbers(options.disk));
+  await walk.run();
+  return walk.tornTail();
+}
+
+/**
+ * Only reads: the frames up to a sequence, whatever stands behind them; what is there and still reads
+ * as a frame is shown to `behind`.
+ */
+export async function readPrefix(
+  options: RecoveryOptions,
+  until: number,
+  behind: (record: LogRecord) => void,
+): Promise<LogPrefix> {
+  const walk = new Walk(options, await segmentNumbers(options.disk), { until, behind });
+  await walk.run();
+  return walk.prefix();
+}
+
+async function segmentNumbers(disk: Disk): Promise<readonly number[]> {
+  const numbers = (await disk.list(logFolder)).map(segmentNumber);
+  return numbers.filter((number) => number !== undefined);
+}
+
+interface Damaged {
+  readonly until: number;
+  readonly behind: (record: LogRecord) => void;
 }
 
 /** Follows the chain of frames through the segments, one image in memory at a time. */
@@ -90,10 +129,14 @@ class Walk {
   /** The image before this one: its memory is used again. */
   #memory: Uint8Array = new Uint8Array(0);
 
-  constructor(options: RecoveryOptions, numbers: readonly number[]) {
+  /** Set where the log is known to be damaged: nothing behind `until` counts. */
+  readonly #damaged: Damaged | undefined;
+
+  constructor(options: RecoveryOptions, numbers: readonly number[], damaged?: Damaged) {
     this.#options = options;
     this.#numbers = numbers;
-    this.replay = new Replay(options.bases);
+    this.#damaged = damaged;
+    this.replay = new Replay(options.bases, options.rewinds);
   }
 
   /** Reads every segment; throws LogDamaged. */
@@ -115,6 +158,12 @@ class Walk {
   /** What lies behind the tail and is not zero. */
   tornTail(): readonly TornBytes[] {
     return this.#torn;
+  }
+
+  prefix(): LogPrefix {
+    const number = present(this.#numbers[Math.max(this.#at, 0)], 'the tail is in a segment');
+    const spoilt = this.#torn.map(({ file }) => file);
+    return { replay: this.replay, file: segmentName(number), offset: this.#tailOffset, spoilt };
   }
 
   /** Opens what goes on being used, and makes sure that what was found is on disk. */
@@ -202,6 +251,7 @@ class Walk {
   }
 
   #continues(frame: FoundFrame, image: SegmentImage, position: number, offset: number): boolean {
+    if (frame.sequence > (this.#damaged?.until ?? Number.POSITIVE_INFINITY)) return false;
     if (offset === 0 && position === 0 && image.number > 1) return true;
     if (offset === 0 && !this.#isNext(position)) return false;
     return frame.sequence === this.#sequence + 1 && frame.previous === this.#previous;
@@ -237,13 +287,20 @@ class Walk {
     }
     if (first >= 0) {
       const file = segmentName(image.number);
-      this.#torn.push({ file, from: first, to: last, bytes: bytes.slice(first, last) });
+      // Many whole segments may stand behind damage; nobody wants their bytes.
+      const copy = this.#damaged === undefined ? bytes.slice(first, last) : new Uint8Array(0);
+      this.#torn.push({ file, from: first, to: last, bytes: copy });
     }
   }
 
   #judge(image: SegmentImage, at: number): void {
     const frame = frameAt(image.bytes, image.view, at, this.#options.checksum, image.seed);
-    if (frame === undefined || frame.durable <= this.#sequence) return;
+    if (frame === undefined) return;
+    if (this.#damaged !== undefined) {
+      readRecords(image.bytes, frame.bodyFrom, frame.bodyTo, this.#damaged.behind);
+      return;
+    }
+    if (frame.durable <= this.#sequence) return;
     const tail = Math.max(this.#at, 0);
     const number = present(this.#numbers[tail], 'the tail is in a segment');
     throw new LogDamaged(`frame ${frame.sequence} behind it says that it was durable`, {

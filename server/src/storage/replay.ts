@@ -1,16 +1,17 @@
 /** Takes in the records of a log in order, and says what each group is afterwards. */
 import { unreachable } from '../base/assert.ts';
-import type { GroupId, LogIndex } from '../base/ids.ts';
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import { LogContents } from './contents.ts';
 import { type DamagePlace, LogDamaged } from './damage.ts';
 import {
+  type HardState,
   indexZero,
   type LogEntry,
   type RecoveredGroup,
   type ReplicaRecord,
   type SnapshotBase,
 } from './entry.ts';
-import { type GroupState, GroupTable } from './groups.ts';
+import { GroupTable } from './groups.ts';
 import { type GroupSummary, type LogRecord, readRecords } from './record.ts';
 import { logFolder } from './segments.ts';
 
@@ -19,13 +20,21 @@ export class Replay {
   readonly table: GroupTable = new GroupTable();
   readonly contents: LogContents = new LogContents();
   readonly #bases: ReadonlyMap<GroupId, SnapshotBase> | undefined;
+  readonly #rewinds: ReadonlySet<GroupId>;
   /** The entries that will be handed out; contiguous within a group. */
   readonly #entries = new Map<GroupId, LogEntry[]>();
   #headDue = false;
 
-  /** Entries at or below the bases are not kept; without bases, those below the newest marks. */
-  constructor(bases: ReadonlyMap<GroupId, SnapshotBase> | undefined) {
+  /**
+   * Entries at or below the bases are not kept; without bases, those below the newest marks. Of groups
+   * in `rewinds` nothing but the base is.
+   */
+  constructor(
+    bases: ReadonlyMap<GroupId, SnapshotBase> | undefined,
+    rewinds: ReadonlySet<GroupId> = new Set(),
+  ) {
     this.#bases = bases;
+    this.#rewinds = rewinds;
   }
 
   /** A segment begins: its first record must be its head. */
@@ -48,41 +57,44 @@ export class Replay {
 
   /** The groups with their entries. Throws LogDamaged where entries are missing. */
   finish(): readonly RecoveredGroup[] {
-    for (const base of this.#bases?.values() ?? []) {
-      const { group, index, replica = 0 } = base;
-      if (index > 0 && this.contents.count === 0) {
-        throw missing(group, 'nothing is in it, though there is a snapshot');
+    return this.groups().map((group) => {
+      const found = this.recover(group);
+      if (typeof found === 'string') {
+        throw new LogDamaged(`of group ${group}, ${found}`, { file: logFolder, offset: 0 });
       }
-      // A replica is durable before it may get a snapshot.
-      if (replica > (this.table.of(group).replica?.replica ?? 0)) {
-        throw missing(group, `replica ${replica} is not in it, though it has a snapshot`);
-      }
-    }
-    return this.table.summaries().map(({ mark }) => this.#finishGroup(this.table.of(mark.group)));
+      return found;
+    });
   }
 
-  #finishGroup(state: GroupState): RecoveredGroup {
-    const { replica, hardState, mark } = state;
-    const { group } = mark;
+  /** The groups that the log or a base is of. */
+  groups(): readonly GroupId[] {
+    for (const group of this.#bases?.keys() ?? []) this.table.of(group);
+    return this.table.summaries().map(({ mark }) => mark.group);
+  }
+
+  /** A group with its entries; what is missing, where it cannot go on. */
+  recover(group: GroupId): RecoveredGroup | string {
+    const state = this.table.of(group);
     const base = this.#base(group);
+    const { index = 0, replica: of = 0 } = this.#bases?.get(group) ?? {};
+    if (index > 0 && this.contents.count === 0)
+      return 'nothing is in it, though there is a snapshot';
+    // A replica is durable before it may get a snapshot.
+    if (of > (state.replica?.replica ?? 0))
+      return `replica ${of} is not in it, though it has a snapshot`;
     // A snapshot from elsewhere, whose mark was lost in a power cut, is the log from there on.
-    const replaced = state.isReplacedBy(base);
+    const replaced = this.#rewinds.has(group) || state.isReplacedBy(base);
     const found = replaced ? [] : (this.#entries.get(group) ?? []);
-    const entries = found.filter(({ index }) => index > base.index);
+    const entries = found.filter((entry) => entry.index > base.index);
     const lastIndex = replaced ? base.index : state.lastIndex;
     const first = entries[0]?.index ?? lastIndex + 1;
-    if (first > base.index + 1) {
-      throw missing(
-        group,
-        `entries ${base.index + 1} to ${first - 1} are not in it or a usable snapshot`,
-      );
-    }
-    // What is in a snapshot is committed.
-    const commit = Math.min(Math.max(hardState.commit, base.index), lastIndex) as LogIndex;
+    if (first > base.index + 1)
+      return `entries ${base.index + 1} to ${first - 1} are not in it or a usable snapshot`;
+    const lastTerm = replaced ? base.term : state.lastTerm;
     return {
-      replica,
-      hardState: { ...hardState, commit },
-      snapshotMark: mark,
+      replica: state.replica,
+      hardState: hardStateFor(state.hardState, { base: base.index, lastIndex, lastTerm }),
+      snapshotMark: state.mark,
       base: base.index,
       entries,
       lastIndex,
@@ -179,8 +191,17 @@ export class Replay {
   }
 }
 
-function missing(group: GroupId, what: string): LogDamaged {
-  return new LogDamaged(`of group ${group}, ${what}`, { file: logFolder, offset: 0 });
+/**
+ * A hard state that fits its log. What is in a snapshot is committed, and what is not there is not. A
+ * snapshot from elsewhere may be of a term that was not written yet; nobody has had a vote in it then.
+ */
+function hardStateFor(
+  hardState: HardState,
+  log: { base: LogIndex; lastIndex: LogIndex; lastTerm: Term | 0 },
+): HardState {
+  const commit = Math.min(Math.max(hardState.commit, log.base), log.lastIndex) as LogIndex;
+  if (log.lastTerm <= hardState.term) return { ...hardState, commit };
+  return { ...hardState, term: log.lastTerm, vote: 0, commit };
 }
 
 function sameSummaries(ones: readonly GroupSummary[], others: readonly GroupSummary[]): boolean {

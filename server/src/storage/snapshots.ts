@@ -1,21 +1,19 @@
 /** The snapshots of a node's groups: written beside the log, verified at start, the newest two kept. */
 import type { Clock, Disk } from '../base/doors.ts';
 import { FormatError } from '../base/format-error.ts';
-import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import type { GroupId } from '../base/ids.ts';
 import { snapshotsKept } from '../base/limits.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { Checksum, ReplicaRecord, SnapshotBase, SnapshotMark } from './entry.ts';
-import {
-  type SnapshotOrigin,
-  SnapshotReader,
-  type SnapshotSummary,
-  snapshotReadBytes,
-} from './snapshot-file.ts';
+import { findSnapshots, readOrigin, type SeeChunk, withSnapshot } from './find-snapshots.ts';
+import type { SnapshotOrigin, SnapshotSummary } from './snapshot-file.ts';
+import { markNamed, snapshotFolder, snapshotName } from './snapshot-name.ts';
 import { SnapshotWriter, unfinishedSuffix } from './snapshot-writer.ts';
 import { SpaceReserve } from './space-reserve.ts';
 
-/** The folder of the snapshots. */
-export const snapshotFolder = 'snapshots';
+export type { SeeChunk } from './find-snapshots.ts';
+export { snapshotName } from './snapshot-name.ts';
+
 const reserveName = `${snapshotFolder}/reserve`;
 /** The reserve is this many times the largest snapshot: the next will be larger. */
 const reserveShare = 1.5;
@@ -35,20 +33,11 @@ export interface SnapshotStoreOptions {
   readonly reading?: (mark: SnapshotMark) => SeeChunk;
 }
 
-/** Sees the chunks of a snapshot, as they were added; their bytes are valid during the call. */
-export type SeeChunk = (chunk: Uint8Array) => void;
-
 /** What `SnapshotStore.open` resolves to. */
 export interface OpenedSnapshots {
   readonly snapshots: SnapshotStore;
   /** Sentences for the operator: snapshots that are damaged, and not used. */
   readonly warnings: readonly string[];
-}
-
-/** The file of a snapshot within the data folder. */
-export function snapshotName({ group, index, term }: SnapshotMark): string {
-  const digits = (value: number, count: number): string => String(value).padStart(count, '0');
-  return `${snapshotFolder}/${digits(group, 3)}-${digits(index, 16)}-${digits(term, 16)}`;
 }
 
 /** Whether the data folder has a snapshot, whole or damaged. */
@@ -57,25 +46,8 @@ export async function hasSnapshots(disk: Disk): Promise<boolean> {
   return names.some((name) => markNamed(name) !== undefined);
 }
 
-function markNamed(name: string): SnapshotMark | undefined {
-  const [, group, index, term] = /^(\d{3})-(\d{16})-(\d{16})$/.exec(name) ?? [];
-  if (group === undefined) return undefined;
-  return {
-    group: Number(group) as GroupId,
-    index: Number(index) as LogIndex,
-    term: Number(term) as Term | 0,
-  };
-}
-
 const seesNothing: SeeChunk = () => undefined;
 const nowhere: SnapshotOrigin = { replica: 0, context: new Uint8Array(0) };
-
-/** One whose header is whole; what its end says is not known yet. */
-type FoundSnapshot = SnapshotSummary;
-
-function olderIsUsed({ message }: SnapshotDamaged): string {
-  return `${message}; an older one is used if the log reaches back to it`;
-}
 
 /** See the top of the file. */
 export class SnapshotStore {
@@ -116,17 +88,16 @@ export class SnapshotStore {
     const store = new SnapshotStore(disk, clock, options);
     await disk.makeFolder(snapshotFolder);
     await disk.syncFolder('');
-    const warnings: string[] = [];
-    const memory = new Uint8Array(snapshotReadBytes);
     // A name is as good as durable: the file was, before it got the name.
     await disk.syncFolder(snapshotFolder);
-    const found = new Map<GroupId, FoundSnapshot[]>();
-    for (const name of [...(await disk.list(snapshotFolder))].reverse()) {
-      const mark = markNamed(name);
-      if (mark !== undefined) await store.#look(mark, found, warnings);
-      else if (name.endsWith(unfinishedSuffix)) await disk.remove(`${snapshotFolder}/${name}`);
+    for (const name of await disk.list(snapshotFolder)) {
+      if (name.endsWith(unfinishedSuffix)) await disk.remove(`${snapshotFolder}/${name}`);
     }
-    for (const snapshots of found.values()) await store.#verifyNewest(snapshots, warnings, memory);
+    const { usable, damaged } = await findSnapshots(disk, options.checksum, store.#reading);
+    for (const [group, snapshots] of usable) store.#usable.set(group, snapshots);
+    const warnings = damaged.map(
+      ({ error }) => `${error.message}; an older one is used if the log reaches back to it`,
+    );
     store.#wantReserve();
     return { snapshots: store, warnings };
   }
@@ -227,7 +198,8 @@ export class SnapshotStore {
   /** A file whose header is damaged may be anybody's. */
   async #isOfAnother(mark: SnapshotMark, { replica }: ReplicaRecord): Promise<boolean> {
     try {
-      return (await this.#readOrigin(mark)).replica !== replica;
+      const origin = await readOrigin(this.#disk, this.#checksum, mark);
+      return origin.replica !== replica;
     } catch (error) {
       if (error instanceof SnapshotDamaged || error instanceof FormatError) return false;
       throw error;
@@ -257,65 +229,8 @@ export class SnapshotStore {
     await this.#reserve.close();
   }
 
-  /** Takes a snapshot found at start into account. Names come newest first. */
-  async #look(
-    mark: SnapshotMark,
-    found: Map<GroupId, FoundSnapshot[]>,
-    warnings: string[],
-  ): Promise<void> {
-    const known = found.get(mark.group) ?? [];
-    try {
-      const { replica, context } = await this.#readOrigin(mark);
-      found.set(mark.group, [...known, { mark, replica, context, stateHash: 0n, bytes: 0 }]);
-    } catch (error) {
-      // Behind one that this build can read, one of another format is of no use.
-      if (error instanceof FormatError && known.length > 0) return;
-      if (!(error instanceof SnapshotDamaged)) throw error;
-      warnings.push(olderIsUsed(error));
-    }
-  }
-
-  /** Reads a group's snapshots through until one is whole; older ones wait unread behind it. */
-  async #verifyNewest(
-    found: readonly FoundSnapshot[],
-    warnings: string[],
-    memory: Uint8Array,
-  ): Promise<void> {
-    // Ids of replicas rise: those of earlier ones are no state to go back to.
-    const replica = Math.max(...found.map((each) => each.replica));
-    const candidates = found.filter((each) => each.replica === replica);
-    for (const [position, { mark }] of candidates.entries()) {
-      try {
-        const newest = await this.#read(mark, this.#reading(mark), memory);
-        this.#usable.set(mark.group, [newest, ...candidates.slice(position + 1)]);
-        return;
-      } catch (error) {
-        if (!(error instanceof SnapshotDamaged)) throw error;
-        warnings.push(olderIsUsed(error));
-      }
-    }
-  }
-
-  async #readOrigin(mark: SnapshotMark): Promise<SnapshotOrigin> {
-    return await this.#withReader(mark, (reader) => reader.readOrigin(mark));
-  }
-
-  async #read(mark: SnapshotMark, see: SeeChunk, memory?: Uint8Array): Promise<SnapshotSummary> {
-    return await this.#withReader(mark, (reader) => reader.read(mark, see), memory);
-  }
-
-  async #withReader<T>(
-    mark: SnapshotMark,
-    run: (reader: SnapshotReader) => Promise<T>,
-    memory?: Uint8Array,
-  ): Promise<T> {
-    const name = snapshotName(mark);
-    const file = await this.#disk.open(name);
-    try {
-      return await run(new SnapshotReader(file, name, this.#checksum, memory));
-    } finally {
-      await file.close();
-    }
+  async #read(mark: SnapshotMark, see: SeeChunk): Promise<SnapshotSummary> {
+    return await withSnapshot(this.#disk, this.#checksum, mark, (reader) => reader.read(mark, see));
   }
 
   #wantReserve(): void {

@@ -292,7 +292,7 @@ test('another format, an unknown field, a field twice and one out of order are r
   inside(...least, 0x10, 8);
   inside(...least, 0x28, 1, 0x28, 1);
   inside(...least, 0x38, 1, 0x30, 1);
-  inside(...least, 0x80, 0x01, 1);
+  inside(...least, 0x88, 0x01, 1);
   inside(...least, 0x50, 2);
   inside(0x10, 0, 0x18, 11, 0x20, 12);
   inside(0x10, 15, 0x18, 11, 0x20, 12);

@@ -118,7 +118,7 @@ test('a log with a byte turned over is named with its place, left as it is, and 
   const { folder } = running;
   await flip(join(folder, 'log/000000000001'), 300);
   const line = new RegExp(
-    `^tuplet: cannot serve: data folder ${folder}: the log is damaged: .* \\(log/000000000001, offset \\d+.*\\); it was left as it is; restore the data folder from a backup$`,
+    `^tuplet: cannot serve: data folder ${folder}: the log is damaged: .* \\(log/000000000001, offset \\d+.*\\); it was left as it is; restore the data folder from a backup, or see with \`tuplet repair\` what is left$`,
   );
   refused(t, await serve(['--data', folder, ...free]), line);
   refused(t, await serve(['--data', folder, ...free]), line);
@@ -162,7 +162,7 @@ test('a damaged snapshot is told of and done without where the log suffices, els
     t,
     await serve(['--data', folder, ...free]),
     new RegExp(
-      `^tuplet: cannot serve: data folder ${folder}: the log is damaged: snapshots are there, it is not .*; restore the data folder from a backup$`,
+      `^tuplet: cannot serve: data folder ${folder}: the log is damaged: snapshots are there, it is not .*; restore the data folder from a backup, or see with \`tuplet repair\` what is left$`,
     ),
   );
 });
