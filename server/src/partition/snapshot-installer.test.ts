@@ -3,14 +3,7 @@ import test from 'ava';
 import { HostWorld } from '../../sim/host-world.ts';
 import type { GroupId, LogIndex, PartitionId } from '../base/ids.ts';
 import { configurationOf } from '../raft/configuration.ts';
-import {
-  Entry,
-  EntryKind,
-  Message,
-  MessageKind,
-  noBytes,
-  type Snapshot,
-} from '../raft/message.ts';
+import { Entry, EntryKind, Message, MessageKind, noBytes, type Snapshot } from '../raft/message.ts';
 import type { HostOptions, PartitionHost } from './partition-host.ts';
 
 const p2 = 2 as PartitionId;
@@ -93,7 +86,11 @@ class Receiver extends HostWorld {
 
   /** Runs until the snapshot is the state, for at most a second. */
   async untilInstalled(host: PartitionHost, content: Content): Promise<void> {
-    for (let steps = 0; steps < 5_000 && !this.hasAcknowledged(content.snapshot.index); steps += 1) {
+    for (
+      let steps = 0;
+      steps < 5_000 && !this.hasAcknowledged(content.snapshot.index);
+      steps += 1
+    ) {
       if (!(await this.time.step())) break;
     }
     await this.time.run(5);
@@ -169,7 +166,11 @@ test('a power cut at any step leaves the old state or the new one, and the new o
       seen.whole += 1;
       if (wasAcknowledged) seen.acknowledged += 1;
       t.is(space.appliedIndex, index as LogIndex, `cut ${cut}`);
-      t.is(again.replicaOf(p2)?.term, leaderTerm as never, 'no log ends in a later term than its own');
+      t.is(
+        again.replicaOf(p2)?.term,
+        leaderTerm as never,
+        'no log ends in a later term than its own',
+      );
     }
     t.is(again.spaceOf(p2).stateHash(), content.stateHash, `cut ${cut}`);
     t.deepEqual(again.replicaOf(p2)?.configuration, content.snapshot.configuration);

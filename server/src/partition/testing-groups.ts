@@ -62,7 +62,7 @@ export class Member<G extends Pick<DrivenGroup, keyof DrivenGroup>> {
       },
     };
     this.replica = new Replica(start, ports, { random: new Prng(start.id, 'member') });
-    const around = { payloads: new Payloads(), wallMs: () => this.wallMs };
+    const around = { payloads: new Payloads({ isKept: true }), wallMs: () => this.wallMs };
     const past: GroupPast = { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 };
     this.group = make(this.replica, around, start.applied, past);
   }

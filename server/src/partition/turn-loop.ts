@@ -240,7 +240,10 @@ export class TurnLoop {
         if (group.replica.installation !== undefined) this.#onInstallation(group);
       }
     }
-    if (batch.works.length > 0) this.#give(batch);
+    if (batch.works.length === 0) return;
+    this.#give(batch);
+    // All that was proposed is in it, as nowhere else: what came between turns may still wait for one.
+    this.#payloads.copied();
   }
 
   #give({ entries, hardStates, works }: TurnBatch): void {
@@ -251,7 +254,6 @@ export class TurnLoop {
       if (this.#stopped) return;
       for (const { replica, work } of works) replica.written(work);
     });
-    this.#payloads.copied();
   }
 
   #wakeObservers(): void {
