@@ -87,3 +87,29 @@ test('a log is committed as far as it goes only up to the change that ended bein
   t.true(recovered.map.founded);
   t.falsy(recovered.map.space('s4'));
 });
+
+for (const [founders, opens] of [
+  [[1, 2, 3], true],
+  [[1], false],
+] as const) {
+  test(`a partition whose map is not known to be founded ${opens ? 'waits for it' : 'lost it'}, with ${founders.length} founders`, async (t) => {
+    const world = new World(1);
+    const { storage } = await world.openStorage();
+    const founding = { replica: 1, replicasOf: () => founders };
+    for (const each of [group, 1 as GroupId]) {
+      const batch = foundingBatch(each, founding);
+      await world.time.until(new Promise<void>((done) => storage.log.append(batch, done)));
+    }
+    world.crash();
+    const options = { ...world.options(), reserveBytesMin: 16_384 };
+    const opening = world.time.until(openData(world.disk, world.time.clock, options));
+    if (!opens) {
+      const error = await t.throwsAsync(opening, { name: 'StartError' });
+      t.is(error?.message, 'the data folder has partition 1, and no cluster map');
+      return;
+    }
+    const { recovered } = await opening;
+    t.false(recovered.map.founded);
+    t.deepEqual([...recovered.replicas.keys()], [0, 1] as never);
+  });
+}
