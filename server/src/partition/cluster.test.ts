@@ -352,3 +352,22 @@ test('a hand-over under load answers all that was admitted, and says not-leader 
   t.is(new Set(await cluster.agree(p1)).size, 1);
   t.is(shown(target), 5);
 });
+
+test('a leader that is cut off closes all the same, and answers nothing that is in doubt', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const router = cluster.router(leader);
+  cluster.isolate(leader);
+  const call = router.write(p1, ['a']);
+  await cluster.run(20);
+  let isClosed = false;
+  void cluster
+    .host(leader)
+    .close()
+    .then(() => {
+      isClosed = true;
+    });
+  await cluster.until(() => isClosed, 'it closes');
+  t.false(router.kinds(call).includes('result'));
+  t.deepEqual(cluster.fatal, []);
+});

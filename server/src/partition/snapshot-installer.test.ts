@@ -205,6 +205,19 @@ test('a snapshot that comes twice is installed once; a late copy costs no file',
   t.deepEqual(world.fatal, []);
 });
 
+test('copies of a snapshot may come at any moment of its way', async (t) => {
+  const content = await contentOf(200);
+  const world = new Receiver(1);
+  const host = await world.joined();
+  for (let steps = 0; steps < 400; steps += 1) {
+    world.receive(host, content);
+    await world.time.step();
+  }
+  t.deepEqual(world.fatal, []);
+  t.is(host.installedCount(p2), 1);
+  t.is(host.spaceOf(p2).stateHash(), content.stateHash);
+});
+
 test('without room a snapshot is given up, and taken when it comes again', async (t) => {
   const content = await contentOf(200);
   const world = new Receiver(1);
@@ -228,3 +241,71 @@ test('without room a snapshot is given up, and taken when it comes again', async
   t.is(host.spaceOf(p2).stateHash(), content.stateHash);
   t.is(world.snapshotFiles().length, 1);
 });
+
+/** An append of one empty entry behind an index, 0 at first. */
+function appendAfter(index: number): Message {
+  const append = new Message(MessageKind.append, leader, replica, leaderTerm);
+  append.index = index;
+  append.logTerm = index === 0 ? 0 : leaderTerm;
+  append.entries = [new Entry(leaderTerm, index + 1, EntryKind.normal, noBytes)];
+  return append;
+}
+
+for (const waitMs of [0, 0.05, 0.5, 1, 1.5, 2, 3, 5]) {
+  test(`a replica is removed ${waitMs} ms after a snapshot came: nothing is left of it`, async (t) => {
+    const content = await contentOf(200);
+    const world = new Receiver(1);
+    const host = await world.joined();
+    world.receive(host, content);
+    await world.time.run(waitMs);
+    await world.time.until(host.removeReplica(p2));
+    await world.time.run(50);
+    t.deepEqual(world.fatal, []);
+    t.deepEqual(world.snapshotFiles(), []);
+    world.crash();
+    const again = await world.life();
+    t.is(again.replicaOf(p2), undefined);
+    t.deepEqual(world.fatal, []);
+  });
+}
+
+test('a replica is removed while it writes: it writes and says nothing more', async (t) => {
+  const world = new Receiver(1);
+  const host = await world.joined();
+  host.receiveRaft(p2, appendAfter(0));
+  await world.time.run(0.2);
+  host.receiveRaft(p2, appendAfter(1));
+  world.sent.length = 0;
+  await world.time.until(host.removeReplica(p2));
+  await world.time.run(2_500);
+  t.deepEqual(world.fatal, []);
+  t.deepEqual(
+    world.sent.filter(({ group }) => group === p2),
+    [],
+  );
+  world.crash();
+  t.is((await world.life()).replicaOf(p2), undefined);
+});
+
+for (const waitMs of [0, 0.05, 0.5, 1, 1.5, 2, 3]) {
+  test(`a node closes ${waitMs} ms after a snapshot came, and starts from what it had or from that`, async (t) => {
+    const content = await contentOf(200);
+    const world = new Receiver(1);
+    const host = await world.joined();
+    world.receive(host, content);
+    await world.time.run(waitMs);
+    await world.time.until(host.close());
+    t.deepEqual(world.fatal, []);
+    const { writes, syncs } = world.disk.counts;
+    await world.time.run(50);
+    t.deepEqual(
+      [world.disk.counts.writes, world.disk.counts.syncs],
+      [writes, syncs],
+      'it is still',
+    );
+    world.time.forget();
+    const again = await world.life();
+    const { appliedIndex } = again.spaceOf(p2);
+    t.true([0, content.snapshot.index].includes(appliedIndex), `${appliedIndex}`);
+  });
+}
