@@ -6,6 +6,7 @@ import type { ClusterNode } from '../../sim/partition/cluster-node.ts';
 import type { GroupId, LogIndex, PartitionId, SessionId, Term } from '../base/ids.ts';
 import type { CallId, FromLeader } from '../coordination/messages.ts';
 import { StepKind } from '../raft/change.ts';
+import { Message, MessageKind } from '../raft/message.ts';
 import type { SessionOperation } from '../space/command.ts';
 
 const p1 = 1 as PartitionId;
@@ -121,6 +122,23 @@ test('a deposed leader answers no read, also while it does not know (L3)', async
   const refused = await cluster.answer(router, later);
   t.is(refused.kind, 'not-leader');
   t.is(refused.epoch, next.host?.epochOf(p1) ?? (0 as Term));
+});
+
+test('what a leader hears before its turn counts before what it was asked', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const [other] = cluster.others(leader) as [ClusterNode];
+  const router = cluster.router(leader);
+  const call = router.write(p1, ['a']);
+  const host = cluster.host(leader);
+  const later = (host.epochOf(p1) ?? 0) + 1;
+  host.receiveRaft(p1, new Message(MessageKind.heartbeat, other.id, leader.id, later));
+  const answer = await cluster.answer(router, call);
+  t.is(answer.kind, 'not-leader');
+  t.true(answer.kind === 'not-leader' && answer.definite);
+  await cluster.leaderOf(p1);
+  t.is(new Set(await cluster.agree(p1)).size, 1);
+  t.is(shown(leader), 0);
 });
 
 test('a follower that is far behind gets a snapshot, and agrees', async (t) => {
@@ -289,7 +307,6 @@ test('founders whose power fails at any call of their first life found one clust
     t.is(ids.size, 1, `cut ${cut}: ${[...ids].join()}`);
     t.deepEqual(cluster.fatal, []);
   }
-  t.log(cuts);
   t.true(cuts.starting > 20);
   t.true(cuts.founding > 10);
   t.true(cuts.electing > 10);
