@@ -70,6 +70,8 @@ export abstract class Group<Command> {
   readonly replica: Replica;
   /** Whether something happened since the last `flush`. */
   touched = false;
+  /** Whether its replica was removed: it is driven no longer, whatever of it ends late. */
+  isRemoved = false;
   /** Whether an entry was applied since observers were woken. */
   moved = false;
   /** Bytes of payloads applied since the newest snapshot; the snapshotter takes off what it cut. */

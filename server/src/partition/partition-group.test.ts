@@ -11,6 +11,7 @@ import { PartitionGroup } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { Replica, type TurnBatch } from './replica.ts';
 import { Slice } from './slice.ts';
+import { type MakeGroup, Members } from './testing-groups.ts';
 
 const partition = 1 as PartitionId;
 /** The founding is term 1, the first election term 2. */
@@ -231,4 +232,102 @@ test('a copy of a first sending that a full disk refused does nothing when there
   group.inbox.push(1, { ...message, operation: again });
   group.drain(slice, 10);
   t.is(fixture.write(), 1);
+});
+
+test('what waits in the inbox when a leadership ends is answered not-leader, definitely', (t) => {
+  const fixture = new Fixture();
+  const { group, slice } = fixture;
+  fixture.lead();
+  fixture.write();
+  group.applyCommitted(slice, 10);
+  fixture.ask(1);
+  group.drain(slice, 10);
+  fixture.ask(2);
+  fixture.ask(3);
+  group.inbox.push(1, undefined);
+  group.replica.resign();
+  group.settleRole(0);
+  t.is(group.waitingCount, 0);
+  t.is(group.leader, undefined);
+  const refused = fixture.sent.filter(({ kind }) => kind === 'not-leader');
+  t.deepEqual(
+    refused.map((each) => [each.call, each.kind === 'not-leader' && each.definite]),
+    [
+      [2, true],
+      [3, true],
+    ],
+  );
+  t.false(
+    fixture.sent.some(({ call }) => call === 1),
+    'what was proposed may happen yet: nothing is said of it',
+  );
+  for (const { epoch } of refused)
+    t.is(epoch, term, 'in the name of the leadership that was asked');
+});
+
+test('a refusal never speaks for an older leadership than the one that was asked', (t) => {
+  const fixture = new Fixture();
+  const { group, sent } = fixture;
+  const message = {
+    kind: 'mutate',
+    call: 1,
+    operation: undefined,
+    epoch: 9 as Term,
+    m: 1,
+    change: { kind: 'write', space: defaultSpace, tuples: [tupleOf(partition, ['a'])] },
+  } as const;
+  group.sayNotLeader(1, message);
+  t.is(sent.pop()?.epoch, 9 as Term);
+  group.sayNotLeader(1, { ...message, epoch: 0 as Term });
+  t.is(sent.pop()?.epoch, group.replica.term);
+});
+
+test('a leader looks for nothing while others may have applied more than it has (I5)', (t) => {
+  const sent: FromLeader[] = [];
+  const make: MakeGroup<PartitionGroup> = (replica, around, passed, past) => {
+    const space = new Space({ partition });
+    for (let index = 1; index <= passed; index += 1) space.pass(index as LogIndex);
+    const hooks = {
+      send: (_to: unknown, message: FromLeader) => void sent.push(message),
+      sendLeader: () => undefined,
+      admitsData: () => true,
+      serving: () => undefined,
+    };
+    const pipeline = { entries: 100, bytes: 100_000 };
+    const inboxTotal = { bytes: 0 };
+    const parts = { replica, around, space, past, hooks, pipeline, inboxTotal };
+    return new PartitionGroup({ ...parts, hashesCuts: false });
+  };
+  const members = new Members<PartitionGroup>(3, make);
+  const leader = members.lead(1);
+  const { group, slice } = leader;
+  const write = {
+    kind: 'write',
+    space: defaultSpace,
+    tuples: [tupleOf(partition, ['a'])],
+  } as const;
+  const mutate = { kind: 'mutate', operation: undefined, m: 1, change: write } as const;
+  const count = { kind: 'count', space: defaultSpace, template: undefined } as const;
+  group.inbox.push(1, { ...mutate, call: 1, epoch: group.epoch as Term });
+  group.drain(slice, 10);
+  // Its own disk is slow: a majority has the entry, and another replica shows the tuple to who reads there.
+  leader.isDiskHeld = true;
+  members.exchange();
+  members.tick(1);
+  t.is(members.of(2).group.space.counts(defaultSpace).ready, 1);
+  t.is(group.space.counts(defaultSpace).ready, 0);
+  group.inbox.push(1, { ...count, call: 2, states: ['ready'] });
+  t.false(group.wantsDrain);
+  group.drain(slice, 10);
+  t.is(group.waitingCount, 1, 'it waits');
+  leader.isDiskHeld = false;
+  leader.turn(0);
+  members.exchange();
+  t.true(group.wantsDrain);
+  group.drain(slice, 10);
+  leader.isStirred = true;
+  members.exchange();
+  members.tick(1);
+  const counted = sent.find(({ call }) => call === 2);
+  t.is(counted?.kind === 'counted' ? counted.count : undefined, 1);
 });

@@ -519,3 +519,38 @@ test('while the disk is full writes are refused, definitely, and writing goes on
   t.deepEqual(world.fatal, []);
   await world.close(host);
 });
+
+test('what is proposed between turns is logged as it was, whatever a tick writes before', async (t) => {
+  const world = new HostWorld();
+  let host: PartitionHost | undefined;
+  let router: ReturnType<HostWorld['router']> | undefined;
+  let count = 0;
+  let isOver = false;
+  // As a tick begins, a space is created; a write, in the same turn, is encoded after that.
+  const clock = {
+    ...world.clock,
+    after: (delayMs: number, run: () => void) =>
+      world.clock.after(delayMs, () => {
+        if (router !== undefined && !isOver) {
+          count += 1;
+          const settings = { rules: [], like: undefined, tupleBytesMax: 1_000 };
+          host?.map.createSpace(`space-${count}`, settings, () => undefined);
+          router.write(p1, ['a', 'x'.repeat(200)]);
+        }
+        run();
+      }),
+  };
+  host = await world.start({ partitions: 1, clock });
+  router = world.router(host);
+  await world.time.run(3_000);
+  isOver = true;
+  t.true(count > 100, `${count}, over more than one write of commit indexes`);
+  await world.time.run(100);
+  world.crash();
+  const again = await world.start();
+  for (let each = 1; each <= count; each += 1) {
+    t.truthy(again.map.cluster.space(`space-${each}`), `space-${each}`);
+  }
+  t.is(again.spaceOf(p1).counts(defaultSpace).ready, count);
+  await world.close(again);
+});

@@ -432,7 +432,7 @@ export class PartitionHost {
   receiveSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void {
     const known = this.#groupOf(group);
     if (known?.replica.id !== message.to || !this.#runs) return;
-    void this.#installer.receive(known, message, chunks);
+    this.#installer.receive(known, message, chunks);
   }
 
   /** A message of another partition's leader, for the one that is led here; else it is lost. */
@@ -594,6 +594,7 @@ export class PartitionHost {
   async #settleDown(): Promise<void> {
     await this.#loop.drain();
     await this.#snapshotter.stop();
+    await this.#installer.stop();
     this.#loop.writeCommits();
   }
 

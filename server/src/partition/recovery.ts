@@ -293,8 +293,14 @@ function isNothing({ kind, payload }: LogEntry): boolean {
   return kind === 1 || payload.length === 0;
 }
 
-/** The map says which groups there are; one that is not in it lost the map. */
-function checkComplete({ map, spaces }: RecoveredState): void {
+/**
+ * The map says which groups there are; one that is not in it lost the map. Where others have the map too,
+ * what is known of it to be committed may end before the founding, and its leader tells the rest.
+ */
+function checkComplete({ map, replicas, spaces }: RecoveredState): void {
+  const start = replicas.get(mapGroup);
+  const isShared = start !== undefined && !isAlone(start.configuration, start.id);
+  if (!map.founded && isShared) return;
   for (const partition of spaces.keys()) {
     if (partition <= map.partitions) continue;
     const message = map.founded

@@ -212,6 +212,11 @@ export class Replica {
     return this.#installation;
   }
 
+  /** Whether `collect` would find something. */
+  get hasReady(): boolean {
+    return this.#raft.hasReady();
+  }
+
   /** Takes what the core wants done: sends, answers reads, and adds what is to be written to the batch. */
   collect(batch: TurnBatch): void {
     this.#askToConfirm();

@@ -38,7 +38,9 @@ export class SnapshotInstaller {
   readonly #onFatal: (error: Error) => void;
   readonly #onInstalled: (group: MapGroup | PartitionGroup) => void;
   readonly #staged = new Map<GroupId, Staged>();
-  readonly #receiving = new Set<GroupId>();
+  /** What a group's snapshot is on its way to: being staged, or being installed. */
+  readonly #underWay = new Map<GroupId, Promise<void>>();
+  #isStopping = false;
 
   constructor(options: {
     storage: Storage;
@@ -57,41 +59,65 @@ export class SnapshotInstaller {
   }
 
   /** Takes a snapshot in, then the message that brought it; a further one meanwhile is passed over. */
-  async receive(
-    group: MapGroup | PartitionGroup,
-    message: Message,
-    chunks: readonly Uint8Array[],
-  ): Promise<void> {
+  receive(group: MapGroup | PartitionGroup, message: Message, chunks: readonly Uint8Array[]): void {
     const snapshot = present(message.snapshot, 'the message brings a snapshot');
     const { id } = group;
-    if (this.#receiving.has(id) || this.#staged.get(id)?.isInstalling === true) return;
+    if (this.#underWay.has(id) || this.#isStopping) return;
+    // The core may want the one that is staged, and has not been asked yet.
+    if (this.#staged.has(id) && group.replica.hasReady) return;
     // What cannot be of use is not worth a file.
-    if (snapshot.index <= group.appliedIndex) {
-      group.replica.step(message);
-      return;
-    }
-    this.#receiving.add(id);
-    try {
-      await this.drop(id);
-      this.#staged.set(id, await this.#stage(group, snapshot, chunks));
-      group.replica.step(message);
-    } catch (error) {
-      // A disk without room: the leader sends it again.
-      if (!(error instanceof DiskError && error.kind === 'full')) this.#fail(error);
-    } finally {
-      this.#receiving.delete(id);
-    }
+    if (snapshot.index <= group.appliedIndex) group.replica.step(message);
+    else this.#begin(id, this.#take(group, message, { snapshot, chunks }));
   }
 
   /** The core wants a snapshot installed; called again while it is. */
   install(group: MapGroup | PartitionGroup): void {
+    if (this.#isStopping) return;
     const staged = this.#staged.get(group.id);
     const { snapshot, work } = present(group.replica.installation, 'there is one to install');
     assert(staged?.snapshot === snapshot, 'what is installed was staged');
     if (staged.isInstalling) return;
     staged.isInstalling = true;
     const entries = work.entries.map((entry) => logEntryOf(group.id, entry));
-    this.#complete(group, staged, entries).catch((error: unknown) => this.#fail(error));
+    this.#begin(group.id, this.#complete(group, staged, entries));
+  }
+
+  /** Ends what is on its way for a group that is driven no longer; resolves when nothing of it is. */
+  async drop(group: GroupId): Promise<void> {
+    await this.#underWay.get(group);
+    await this.#giveUp(group);
+  }
+
+  /** Takes and installs nothing more; resolves when nothing is on its way. */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#underWay.values());
+    for (const group of [...this.#staged.keys()]) await this.#giveUp(group);
+  }
+
+  /** One piece of work of a group. It may have ended already when the next one begins. */
+  #begin(group: GroupId, work: Promise<void>): void {
+    const underWay = work
+      .catch((error: unknown) => this.#fail(error))
+      .finally(() => {
+        if (this.#underWay.get(group) === underWay) this.#underWay.delete(group);
+      });
+    this.#underWay.set(group, underWay);
+  }
+
+  async #take(
+    group: MapGroup | PartitionGroup,
+    message: Message,
+    content: { readonly snapshot: Snapshot; readonly chunks: readonly Uint8Array[] },
+  ): Promise<void> {
+    try {
+      await this.#giveUp(group.id);
+      this.#staged.set(group.id, await this.#stage(group, content.snapshot, content.chunks));
+      group.replica.step(message);
+    } catch (error) {
+      // A disk without room: the leader sends it again.
+      if (!(error instanceof DiskError && error.kind === 'full')) throw error;
+    }
   }
 
   async #stage(
@@ -150,7 +176,7 @@ export class SnapshotInstaller {
   }
 
   /** Gives up what was staged for a group. */
-  async drop(group: GroupId): Promise<void> {
+  async #giveUp(group: GroupId): Promise<void> {
     const staged = this.#staged.get(group);
     this.#staged.delete(group);
     await staged?.writer.abort();

@@ -115,10 +115,12 @@ export class TurnLoop {
     this.#partitions.splice(this.#partitions.indexOf(group), 1);
     this.#groups.splice(this.#groups.indexOf(group), 1);
     this.#stirred.delete(group);
+    group.isRemoved = true;
   }
 
   /** A group's replica heard something, or changed: it is looked at in the next turn. */
   stir(group: AnyGroup): void {
+    if (group.isRemoved) return;
     this.#stirred.add(group);
     // A turn that runs looks at it before it ends.
     if (!this.#running) this.wake();
@@ -136,10 +138,11 @@ export class TurnLoop {
     this.#armTick();
   }
 
-  /** Ticks end; resolves when all that was admitted is applied and answered. */
+  /**
+   * Leaders begin nothing more by themselves; resolves when all that was admitted is applied and answered.
+   * Replicas still tick: who has lost its majority learns so, and waits for nothing more.
+   */
   async drain(): Promise<void> {
-    this.#cancelTick?.();
-    this.#cancelTick = undefined;
     await new Promise<void>((resolve) => {
       this.#drained = resolve;
       this.wake();
@@ -240,7 +243,10 @@ export class TurnLoop {
         if (group.replica.installation !== undefined) this.#onInstallation(group);
       }
     }
-    if (batch.works.length > 0) this.#give(batch);
+    if (batch.works.length === 0) return;
+    this.#give(batch);
+    // All that was proposed is in it, as nowhere else: what came between turns may still wait for one.
+    this.#payloads.copied();
   }
 
   #give({ entries, hardStates, works }: TurnBatch): void {
@@ -251,7 +257,6 @@ export class TurnLoop {
       if (this.#stopped) return;
       for (const { replica, work } of works) replica.written(work);
     });
-    this.#payloads.copied();
   }
 
   #wakeObservers(): void {
@@ -294,8 +299,10 @@ export class TurnLoop {
     this.#tickReplicas(nowMs);
     // A tick, or what came since the last turn, may have ended a leadership.
     this.#settleRoles(nowMs);
-    for (const group of this.#partitions) group.tick(nowMs);
-    this.#onTick(nowMs);
+    if (this.#drained === undefined) {
+      for (const group of this.#partitions) group.tick(nowMs);
+      this.#onTick(nowMs);
+    }
     const busy = this.#busySinceTick;
     // What ticks do is no work: an idle node stays idle.
     if (!this.#scheduled) {

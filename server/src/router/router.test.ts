@@ -8,10 +8,12 @@ import type {
   Slot,
   SpaceId,
   StampMs,
+  Term,
   TupleId,
 } from '../base/ids.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { SpaceEvent } from '../space/history.ts';
+import { leadershipAfter } from './call.ts';
 import { isFailure } from './failure.ts';
 import { openNotify } from './notify.ts';
 import type { Answer, Request } from './request.ts';
@@ -597,4 +599,81 @@ test('a router full of calls still keeps sessions alive and takes receipts', (t)
   bench.one('acknowledge');
   bench.call({ kind: 'close-session', session });
   bench.one('close-session');
+});
+
+/** Calls that may be sent again, each with what it sends to partition 1. */
+const repeatables: readonly {
+  readonly kind: 'count' | 'acknowledge' | 'keep-session';
+  readonly request: Request;
+}[] = [
+  {
+    kind: 'count',
+    request: { kind: 'count', space: jobs, template: template('job', any), states: ['ready'] },
+  },
+  {
+    kind: 'acknowledge',
+    request: {
+      kind: 'acknowledge',
+      session: (2 ** 44 + 1) as SessionId,
+      floor: 1 as Sequence,
+      receipts: [{ sequence: 1 as Sequence, tuple: (2 ** 44 + 9) as TupleId }],
+    },
+  },
+  { kind: 'keep-session', request: { kind: 'keep-session', session: (2 ** 44 + 1) as SessionId } },
+];
+
+for (const { kind, request } of repeatables) {
+  for (const [which, epoch] of [
+    ['lower', 3],
+    ['equal', 4],
+    ['higher', 5],
+  ] as const) {
+    test(`${kind} asks a leadership that does not lead no second time, where a ${which} one says so`, (t) => {
+      const bench = new RouterBench();
+      for (const partition of [1, 2, 3, 4]) bench.lead(partition, 4);
+      const { answers } = bench.call(request);
+      const first = bench.one(kind);
+      bench.refuse(first, first.to, epoch);
+      t.deepEqual(bench.sent(), [], 'it would say the same again, and for ever');
+      if (epoch > 4) {
+        bench.lead(first.to, epoch);
+        t.is(bench.sent().length, 1, 'the one that is known to come leads now');
+      } else {
+        bench.lead(first.to, 6);
+        t.is(bench.one(kind).to, first.to);
+      }
+      t.deepEqual(answers, []);
+    });
+  }
+
+  test(`${kind} asks a newer leadership at once, if it is known when the older refuses`, (t) => {
+    const bench = new RouterBench();
+    bench.call(request);
+    const first = bench.one(kind);
+    bench.epochs.set(first.to, 2 as Term);
+    bench.refuse(first, first.to, 1);
+    t.is(bench.one(kind).to, first.to);
+    bench.refuse(first, first.to, 1);
+    t.deepEqual(bench.sent(), [], 'a copy of the refusal asks nobody anew');
+  });
+}
+
+test('the leadership to ask is newer than who refused and than who was asked', (t) => {
+  const term = (number: number | undefined): Term | undefined => number as Term | undefined;
+  for (const [present, asked, refusedBy, next] of [
+    [undefined, undefined, undefined, undefined],
+    [5, undefined, undefined, 5],
+    [5, 5, undefined, 5],
+    [undefined, 5, 5, undefined],
+    [5, 5, 5, undefined],
+    [5, 5, 3, undefined],
+    [5, 5, 9, undefined],
+    [5, undefined, 4, 5],
+    [5, undefined, 5, undefined],
+    [6, 5, 3, 6],
+    [6, 5, 5, 6],
+    [6, 5, 6, undefined],
+  ]) {
+    t.is(leadershipAfter(term(present), term(asked), term(refusedBy)), term(next));
+  }
 });

@@ -129,6 +129,12 @@ export class RouterBench {
     this.#port?.deliver([{ ...body, call: to.call, partition, epoch } as FromLeader]);
   }
 
+  /** Somebody who does not lead, in the name of this leadership or because of it, says so. */
+  refuse(to: { call: number }, from: number, epoch: number): void {
+    const message = { kind: 'not-leader', definite: true, call: to.call } as const;
+    this.#port?.deliver([{ ...message, partition: from as PartitionId, epoch: epoch as Term }]);
+  }
+
   /** A partition gets a new leadership, or loses the one it had. */
   lead(partition: number, epoch: number | undefined): void {
     const id = partition as PartitionId;
