@@ -2,7 +2,13 @@
 import type { PartitionId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
 import { type ChangeStep, StepKind, Transition } from '../../src/raft/change.ts';
-import { type Configuration, isJoint, isMember, isVoter } from '../../src/raft/configuration.ts';
+import {
+  type Configuration,
+  isJoint,
+  isMember,
+  isVoter,
+  membersOf,
+} from '../../src/raft/configuration.ts';
 import { noBytes } from '../../src/raft/message.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -21,7 +27,7 @@ export class Membership {
   readonly #nextReplica = new Map<PartitionId, number>();
   /** By `partition/replica`: since when it may go, with the lives of those who know. */
   readonly #leaving = new Map<string, { readonly sinceMs: number; readonly lives: string }>();
-  /** Replicas that belonged to their group at some time. */
+  /** Replicas that were seen to belong to their group; a change that adds one may be under way for long. */
   readonly #joined = new Set<string>();
   readonly #buriedAt = new Set<string>();
   #burying = false;
@@ -88,7 +94,9 @@ export class Membership {
     for (const partition of this.#nextReplica.keys()) {
       const leader = this.#cluster.leaderOf(partition);
       const configuration = leader?.host?.replicaOf(partition)?.configuration;
-      if (configuration === undefined || isJoint(configuration)) continue;
+      if (configuration === undefined) continue;
+      for (const id of membersOf(configuration)) this.#joined.add(`${partition}/${id}`);
+      if (isJoint(configuration)) continue;
       for (const node of this.#cluster.nodes) {
         const replica = node.host?.replicaOf(partition);
         if (replica === undefined || isMember(configuration, replica.id)) continue;
@@ -163,7 +171,6 @@ export class Membership {
       const kind = votes ? StepKind.voter : StepKind.learner;
       const transition = votes ? Transition.explicit : Transition.auto;
       if (!this.#propose(leader, partition, [{ kind, replica }], transition)) return;
-      this.#joined.add(`${partition}/${replica}`);
       this.#record.count(votes ? 'a voter was added' : 'a learner was added');
     });
   }
