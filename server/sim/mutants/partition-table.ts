@@ -1,0 +1,99 @@
+/** Deliberate bugs of partitions with several replicas, which one node cannot show. See table.ts. */
+import type { Edit, Mutant } from './table.ts';
+
+const group = 'server/dist/src/partition/group.js';
+const partitionGroup = 'server/dist/src/partition/partition-group.js';
+const replica = 'server/dist/src/partition/replica.js';
+const host = 'server/dist/src/partition/partition-host.js';
+const loop = 'server/dist/src/partition/turn-loop.js';
+const installer = 'server/dist/src/partition/snapshot-installer.js';
+const offers = 'server/dist/src/coordination/offers.js';
+
+function several(name: string, ...edits: readonly Edit[]): Mutant {
+  return { world: 'partition', name, edits };
+}
+
+function one(name: string, file: string, find: string, replace: string): Mutant {
+  return several(name, { file, find, replace });
+}
+
+/** All of them. */
+export const partitionMutants: readonly Mutant[] = [
+  // L3, and I5 where others have applied more than the leader.
+  one('deposed leader says empty', replica, 'if (this.#raft.confirmsAlone) {', 'if (true) {'),
+  several(
+    'looks for tuples while others have applied more',
+    {
+      file: partitionGroup,
+      find: 'return this.takesWork && !this.#isBehind && !this.#pipelineFull();',
+      replace: 'return this.takesWork && !this.#pipelineFull();',
+    },
+    { file: partitionGroup, find: '!this.takesWork || this.#isBehind)', replace: '!this.takesWork)' },
+  ),
+  // L1.
+  several(
+    'leader serves before its log is applied',
+    {
+      file: group,
+      find: 'if (leadership === undefined || this.appliedIndex < leadership.leadIndex)',
+      replace: 'if (leadership === undefined)',
+    },
+    {
+      file: group,
+      find: 'leadership.leadIndex = this.propose(this.leadCommand, nowMs);',
+      replace:
+        'leadership.leadIndex = this.propose(this.leadCommand, nowMs);\n        this.beginServing(nowMs);',
+    },
+    { file: group, find: 'if (index === this.#leadership?.leadIndex)', replace: 'if (false)' },
+  ),
+  // W5: only the leadership that made an offer may log its acceptance.
+  one(
+    "new leader carries out an old epoch's ACCEPT",
+    offers,
+    'epoch !== this.#context.epoch',
+    'epoch > this.#context.epoch',
+  ),
+  one('a leadership goes on in a later term', group, 'this.#leadership.term === term', 'true'),
+  one(
+    'ticks before roles are settled',
+    loop,
+    'this.#settleRoles(nowMs);\n        for (const group of this.#partitions)\n            group.tick(nowMs);',
+    'for (const group of this.#partitions)\n            group.tick(nowMs);',
+  ),
+  one(
+    "stamp from the leader's own clock",
+    group,
+    'const clocks = this.#votesTerm === term ? [...this.#voterClocks.values()] : [];',
+    'const clocks = [];',
+  ),
+  one(
+    'stamp from the highest clock of the votes',
+    group,
+    'clocks[(clocks.length - 1) >> 1]',
+    'clocks[clocks.length - 1]',
+  ),
+  one(
+    'entries trimmed that a learner lacks, and no snapshot for it',
+    replica,
+    'return this.#storage.isSnapshotWanted;',
+    'return false;',
+  ),
+  one(
+    'no ticks for a leader that alone votes',
+    replica,
+    'if (this.leads && this.#isAlone)',
+    'if (this.leads && this.#raft.confirmsAlone)',
+  ),
+  one(
+    'installed snapshot leaves the old state',
+    installer,
+    "assert(state instanceof Space, 'a partition has a space');\n            group.replaceState(state, past);",
+    "assert(state instanceof Space, 'a partition has a space');",
+  ),
+  one(
+    'removed replica comes back with the log of the one before',
+    host,
+    'this.#recovered.forget(partition);',
+    '',
+  ),
+];
