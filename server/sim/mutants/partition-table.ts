@@ -50,15 +50,15 @@ export const partitionMutants: readonly Mutant[] = [
   one(
     "new leader carries out an old epoch's ACCEPT",
     offers,
-    'epoch !== this.#context.epoch',
-    'epoch > this.#context.epoch',
+    'epoch === this.#context.epoch &&\n            offer === waiter.offer',
+    'offer === waiter.offer',
   ),
   one('a leadership goes on in a later term', group, 'this.#leadership.term === term', 'true'),
   one(
     'ticks before roles are settled',
     loop,
-    'this.#settleRoles(nowMs);\n        for (const group of this.#partitions)\n            group.tick(nowMs);',
-    'for (const group of this.#partitions)\n            group.tick(nowMs);',
+    'this.#settleRoles(nowMs);\n        if (this.#drained',
+    'if (this.#drained',
   ),
   one(
     "stamp from the leader's own clock",

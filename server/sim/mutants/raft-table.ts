@@ -127,8 +127,8 @@ const entries: readonly Mutant[] = [
   one(
     'a leader counts its own entries before its fsync',
     replication,
-    'raft.send(answer);\n    return true;',
-    'raft.send(answer);\n    raft.self()?.maybeUpdate(answer.index);\n    return true;',
+    'acknowledgeOwn(raft);\n    return true;',
+    'acknowledgeOwn(raft);\n    raft.self()?.maybeUpdate(raft.log.lastIndex());\n    return true;',
   ),
   one(
     'stale completion marks newer entries stable',
@@ -200,8 +200,8 @@ const snapshots: readonly Mutant[] = [
   one(
     'log not reset on snapshot: what is durable',
     'server/dist/src/raft/memory-storage.js',
-    'this.#snapshot = snapshot;\n        this.#entries = [];',
-    'this.#snapshot = snapshot;',
+    'this.#baseTerm = snapshot.term;\n        this.#entries = [];',
+    'this.#baseTerm = snapshot.term;',
     'snapshots',
   ),
   one(

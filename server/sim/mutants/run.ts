@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type WorldName, worldNames } from '../worlds.ts';
+import { partitionMutants } from './partition-table.ts';
 import { raftMutants } from './raft-table.ts';
 import { tableOf } from './report.ts';
 import { type Mutant, mutants } from './table.ts';
@@ -193,7 +194,7 @@ async function main(): Promise<number> {
     .parse()
     .opts<{ only: string; workers: number; world?: WorldName; table?: string }>();
   const wanted = values.only.split('|');
-  const all = [...mutants, ...raftMutants];
+  const all = [...mutants, ...raftMutants, ...partitionMutants];
   const waiting = all.filter(
     ({ name, world = 'node' }) =>
       wanted.some((text) => name.includes(text)) && world === (values.world ?? world),
