@@ -28,7 +28,11 @@ export const partitionMutants: readonly Mutant[] = [
       find: 'return this.takesWork && !this.#isBehind && !this.#pipelineFull();',
       replace: 'return this.takesWork && !this.#pipelineFull();',
     },
-    { file: partitionGroup, find: '!this.takesWork || this.#isBehind)', replace: '!this.takesWork)' },
+    {
+      file: partitionGroup,
+      find: '!this.takesWork || this.#isBehind)',
+      replace: '!this.takesWork)',
+    },
   ),
   // L1.
   several(
