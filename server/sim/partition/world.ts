@@ -345,7 +345,7 @@ export class ClusterWorld {
     const before = this.#servers.get(partition);
     const node = this.cluster.leaderOf(partition);
     if (node !== undefined) this.#servers.set(partition, { node, life: node.lives });
-    return before?.node.alive && before.node.lives === before.life;
+    return before?.node.alive === true && before.node.lives === before.life;
   }
 
   /** Replicas come with the founding, with changes, and with each life. */
