@@ -78,10 +78,14 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       twiceOneIn: random.pick([0, 10, 40]),
       ghostOneIn: random.pick([0, 40, 200]),
     },
-    // Small windows, so that they fill.
-    raft: random.chance(1, 3)
-      ? { inflightMessagesMax: 2, messageBytesMax: 400, inflightBytesMax: 800 }
-      : {},
+    raft: {
+      // Small windows, so that they fill.
+      ...(random.chance(1, 3)
+        ? { inflightMessagesMax: 2, messageBytesMax: 400, inflightBytesMax: 800 }
+        : {}),
+      // Without it a leader that was cut off believes in itself for as long as the split lasts.
+      checkQuorum: random.chance(2, 3),
+    },
     faultEveryMs: random.pick([300, 700, 1_500]),
     faults: {
       crash: often(2, 6),
