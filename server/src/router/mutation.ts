@@ -69,6 +69,8 @@ export class MutationCall implements Call {
         this.#owner.settled(this, { kind: 'result', result: message.result });
         return;
       case 'unchanged':
+        // Of an earlier sending, late: it held then, and the one to the next leadership may act now.
+        if (message.m !== this.#m) return;
         this.#owner.settled(this, { kind: 'unchanged' });
         return;
       case 'stop':

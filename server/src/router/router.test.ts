@@ -184,6 +184,19 @@ test('a change of a session is sent again to the next leadership, with a higher 
   t.is(answers[0]?.kind, 'written');
 });
 
+test('what a lost leadership found unchanged ends nothing that was sent to the next one [4.11]', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write({ operation: operation() }));
+  const first = bench.one('mutate');
+  bench.lead(first.to, 2);
+  const second = bench.one('mutate');
+  // It held when the first was looked at; the second may act, and says what came of it.
+  bench.reply(first, first.to, { kind: 'unchanged', m: 1 });
+  t.deepEqual(answers, []);
+  bench.reply(second, second.to, { kind: 'result', result: written, m: 2 });
+  t.is(answers[0]?.kind, 'written');
+});
+
 test('a leader that surely proposed nothing is followed by the next one, without an identity too', (t) => {
   const bench = new RouterBench();
   const { answers } = bench.call(write());
