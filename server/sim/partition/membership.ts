@@ -29,6 +29,8 @@ export class Membership {
   readonly #leaving = new Map<string, { readonly sinceMs: number; readonly lives: string }>();
   /** Replicas that were seen to belong to their group; a change that adds one may be under way for long. */
   readonly #joined = new Set<string>();
+  /** Lives of nodes in which a replica of a partition is being made. */
+  readonly #making = new Set<string>();
   readonly #buriedAt = new Set<string>();
   #burying = false;
   /** Whether a group may have had a single voter at some time. */
@@ -64,9 +66,10 @@ export class Membership {
       this.#leave(leader, partition, configuration);
       return;
     }
-    const free = this.#cluster.nodes.filter(
-      ({ host }) => host !== undefined && host.replicaOf(partition) === undefined,
-    );
+    const free = this.#cluster.nodes.filter((node) => {
+      if (node.host === undefined || this.#making.has(lifeOf(partition, node))) return false;
+      return node.host.replicaOf(partition) === undefined;
+    });
     const learner = configuration.learners.find((id) => this.#isUp(partition, id));
     if (learner !== undefined) this.#promote(leader, partition, configuration, learner);
     else if (free.length > 0 && this.#random.chance(4, 5)) {
@@ -167,7 +170,10 @@ export class Membership {
     }
     // Now and then as a voter at once, through a joint configuration in which it is behind.
     const votes = this.#random.chance(1, 2);
+    const life = lifeOf(partition, node);
+    this.#making.add(life);
     node.host?.createReplica(partition, replica, () => {
+      this.#making.delete(life);
       const kind = votes ? StepKind.voter : StepKind.learner;
       const transition = votes ? Transition.explicit : Transition.auto;
       if (!this.#propose(leader, partition, [{ kind, replica }], transition)) return;
@@ -232,4 +238,8 @@ export class Membership {
     this.#record.note(`change ${partition} ${JSON.stringify(steps)} ${outcome?.kind}`);
     return outcome?.kind === 'appended';
   }
+}
+
+function lifeOf(partition: PartitionId, { id, lives }: ClusterNode): string {
+  return `${partition}@${id}/${lives}`;
 }

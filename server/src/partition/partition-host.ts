@@ -140,6 +140,8 @@ export class PartitionHost {
   readonly #partitionList: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
   #drops: SpaceDrops | undefined;
+  /** Replicas whose tombstone is on its way. */
+  readonly #burials = new Map<PartitionId, Promise<void>>();
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
   #refusedMessages = 0;
   #whenServing: (() => void) | undefined;
@@ -454,9 +456,20 @@ export class PartitionHost {
     this.#loop.wake();
   }
 
-  /** Makes a replica of a partition that others have founded; it waits for its leader. */
+  /**
+   * Makes a replica of a partition that others have founded; it waits for its leader. One at a time of a
+   * partition, and each with a higher number than the one before.
+   */
   createReplica(partition: PartitionId, replica: number, made: () => void): void {
     assert(!this.#partitions.has(partition), 'a node has one replica of a partition');
+    const burial = this.#burials.get(partition);
+    if (burial !== undefined) {
+      // Its tombstone comes first. Where that fails, whoever asked for it is told.
+      const again = (): void => this.createReplica(partition, replica, made);
+      burial.then(again, () => undefined);
+      return;
+    }
+    if (!this.#runs) return;
     const batch: LogBatch = {
       entries: [],
       replicas: [{ group: partition, replica, state: 'living' }],
@@ -475,9 +488,19 @@ export class PartitionHost {
     this.#partitions.delete(partition);
     this.#partitionList.splice(this.#partitionList.indexOf(group), 1);
     this.#recovered.forget(partition);
+    const burial = this.#bury(partition, group.replica.id);
+    this.#burials.set(partition, burial);
+    try {
+      await burial;
+    } finally {
+      this.#burials.delete(partition);
+    }
+  }
+
+  async #bury(partition: PartitionId, replica: number): Promise<void> {
     await this.#snapshotter.idle();
     await this.#installer.drop(partition);
-    await this.#storage.bury(partition, group.replica.id);
+    if (this.#runs) await this.#storage.bury(partition, replica);
   }
 
   /** How often a partition's whole state was replaced by its leader's, in this life of its replica. */
