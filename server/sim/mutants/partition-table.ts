@@ -19,8 +19,7 @@ function one(name: string, file: string, find: string, replace: string): Mutant 
 
 /** All of them. */
 export const partitionMutants: readonly Mutant[] = [
-  // L3, and I5 where others have applied more than the leader.
-  one('deposed leader says empty', replica, 'if (this.#raft.confirmsAlone) {', 'if (true) {'),
+  // I5, where others have applied more than the leader.
   several(
     'looks for tuples while others have applied more',
     {
