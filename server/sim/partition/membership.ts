@@ -143,10 +143,11 @@ export class Membership {
     this.#burying = true;
     this.#record.count('a replica was buried');
     this.#record.note(`bury ${partition}/${replica}`);
-    this.#cluster.buried(partition, replica);
     this.#buriedAt.add(`${partition}@${node.id}`);
     host
       .removeReplica(partition)
+      // Until its tombstone is durable a crash brings it back, to be buried again.
+      .then(() => this.#cluster.buried(partition, replica))
       .catch((error: unknown) => this.#record.note(`burial failed ${String(error)}`))
       .finally(() => {
         this.#burying = false;
