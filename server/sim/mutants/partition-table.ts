@@ -84,8 +84,8 @@ export const partitionMutants: readonly Mutant[] = [
   one(
     'no ticks for a leader that alone votes',
     replica,
-    'if (this.leads && this.#isAlone)',
-    'if (this.leads && this.#raft.confirmsAlone)',
+    'this.#isAlone && this.#confirmations.size === 0',
+    'this.#raft.confirmsAlone && this.#confirmations.size === 0',
   ),
   one(
     'installed snapshot leaves the old state',

@@ -175,7 +175,8 @@ export class Replica {
 
   /** A tick's time has passed. One that leads alone needs none. */
   tick(): void {
-    if (this.leads && this.#isAlone) return;
+    // What others were asked before they left is answered by the next round.
+    if (this.leads && this.#isAlone && this.#confirmations.size === 0) return;
     this.#raft.tick();
     this.#ports.stirred();
   }
