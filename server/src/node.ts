@@ -132,7 +132,12 @@ function runningNode(parts: {
       router.close();
       return host.close();
     });
-    await within(clock, closeMs, ended, `the disk has not answered for ${closeMs} ms`);
+    try {
+      await within(clock, closeMs, ended, `the disk has not answered for ${closeMs} ms`);
+    } catch (error) {
+      host.abandon();
+      throw error;
+    }
     logger.info('stopped');
   };
   return {

@@ -614,6 +614,13 @@ export class PartitionHost {
     this.#unlock();
   }
 
+  /** Ends it where `close` takes too long: nothing follows, and the log stays as it is on disk. */
+  abandon(): void {
+    if (this.#state === 'closed') return;
+    this.#stop('failed');
+    this.#failClose?.();
+  }
+
   async #settleDown(): Promise<void> {
     await this.#loop.drain();
     await this.#snapshotter.stop();
