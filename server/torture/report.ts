@@ -46,12 +46,14 @@ export class Totals {
   failed = 0;
   violations = 0;
   snapshots = 0;
+  slowSyncs = 0;
 
   add(report: RoundReport): void {
     this.rounds += 1;
     if (failuresOf(report).length > 0) this.failed += 1;
     this.violations += report.violations.length;
     this.snapshots += report.snapshots;
+    this.slowSyncs += report.slowSyncs;
     addCounts(this.counts, report.counts);
     for (const key of Object.keys(this.faults) as (keyof FaultCounts)[]) {
       this.faults[key] += report.faults[key];
@@ -74,6 +76,7 @@ export class Totals {
       ['clients stopped beyond their lease', faults.clientStops],
       ['  killed while they stood still', faults.killedWhileStopped],
       ['watchers killed, streams resumed', faults.watcherKills],
+      ['syncs of the disk beyond 100 ms', this.slowSyncs],
     ];
     const table = rows.map(([name, count]) => `  ${name.padEnd(42)}${number(count).padStart(12)}`);
     const verdict = this.failed === 0 ? 'ok' : 'FAILED';

@@ -10,6 +10,7 @@ import { ServerProcess } from '../test/process/server-process.ts';
 import { Ballast } from './ballast.ts';
 import { type Counts, countsOf, floors } from './counts.ts';
 import { Crew } from './crew.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { type FaultCounts, Faults, noFaults } from './faults.ts';
 import { nowNs } from './journal.ts';
 import { mergeFolder } from './merge.ts';
@@ -47,6 +48,8 @@ export interface RoundReport {
   readonly seconds: number;
   /** Snapshots that lay on the disk at the end: partitions that had taken one. */
   readonly snapshots: number;
+  /** Times that the disk took too long for what is judged of time. */
+  readonly slowSyncs: number;
   readonly violations: readonly Violation[];
   readonly historyPath: string;
 }
@@ -78,6 +81,7 @@ class Round {
   readonly #violations: Violation[] = [];
   readonly #random: Prng;
   readonly #crew: Crew;
+  readonly #disk: DiskWatch;
   #faults: FaultCounts = noFaults();
   #client: Client | undefined;
   #seconds = 0;
@@ -88,6 +92,7 @@ class Round {
     this.#server = server;
     this.#folder = folder;
     this.#random = new Prng(settings.seed, `round ${settings.number}`);
+    this.#disk = new DiskWatch(settings.folder, (line) => this.#lines.push(line));
     const { seed, number } = settings;
     this.#lines.push({
       kind: 'start',
@@ -106,6 +111,7 @@ class Round {
   }
 
   async run(): Promise<void> {
+    this.#disk.start();
     const client = await connect(`tuplet://${this.#server.address}`, { name: 'judge' });
     this.#client = client;
     for (const { name, rule, like } of simSpaces) {
@@ -163,6 +169,7 @@ class Round {
   async stop(): Promise<void> {
     const snapshots = readdirSync(join(this.#settings.folder, 'data', 'snapshots'));
     this.#snapshots = snapshots.filter((file) => file !== 'reserve').length;
+    await this.#disk.stop();
     await this.#crew.finish();
     await this.#client?.close();
     const code = await this.#server.stop();
@@ -180,6 +187,7 @@ class Round {
       faults: this.#faults,
       seconds: this.#seconds,
       snapshots: this.#snapshots,
+      slowSyncs: this.#disk.slow,
       violations: [...this.#violations, ...judge(history)],
       historyPath,
     };
