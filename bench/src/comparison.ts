@@ -12,7 +12,7 @@ import { startRedis } from './redis.ts';
 import { calibrationLine, say } from './report.ts';
 import { type Case, type CasePace, type CaseResult, type Row, runCase } from './rounds.ts';
 import type { Door, Target } from './target.ts';
-import { startTuplet } from './tuplet.ts';
+import { beforeName, startTuplet } from './tuplet.ts';
 
 /** What is compared, and how. */
 export interface ComparisonOptions {
@@ -23,6 +23,8 @@ export interface ComparisonOptions {
   readonly peer: 'redis' | 'none';
   /** Whether the bare stream and log is measured beside it. */
   readonly floor: boolean;
+  /** The root of another checkout, built, whose server is measured beside this one's. */
+  readonly before?: string;
 }
 
 /** Every figure of a comparison. */
@@ -40,11 +42,12 @@ const warmUpRound = 0;
  */
 export async function compare(
   folder: string,
-  { cases, rounds, pace, door, peer, floor }: ComparisonOptions,
+  options: ComparisonOptions,
 ): Promise<ComparisonResult> {
+  const { cases, rounds, pace, door, peer } = options;
   const calibrations: Calibration[] = [await calibrate(folder)];
   const rows: Row[] = [];
-  const targets = await startTargets(folder, cases, { door, peer, floor });
+  const targets = await startTargets(folder, options);
   if (peer === 'redis' && !targets.some(({ name }) => name === 'redis always'))
     if (cases.some((one) => one.isUnaryBesideEcho !== true))
       say('redis-server is not installed: left out');
@@ -69,14 +72,14 @@ export async function compare(
 
 async function startTargets(
   folder: string,
-  cases: readonly Case[],
-  { door, peer, floor }: Pick<ComparisonOptions, 'door' | 'peer' | 'floor'>,
+  { cases, door, peer, floor, before }: ComparisonOptions,
 ): Promise<Target[]> {
   const targets: Target[] = [];
   const besideEcho = cases.some((one) => one.isUnaryBesideEcho === true);
   const besidePeer = cases.some((one) => one.isUnaryBesideEcho !== true);
   if (besidePeer) {
     targets.push(await startTuplet(folder, door));
+    if (before !== undefined) targets.push(await startTuplet(folder, door, before));
     const redis = peer === 'redis' ? await startRedis(folder) : undefined;
     if (redis !== undefined) targets.push(redis);
     if (floor) targets.push(await startBare(folder));
@@ -93,7 +96,7 @@ function belongs(one: Case, target: string, door: Door): boolean {
   const ownName = door === 'unary' ? 'tuplet unary' : 'tuplet';
   return one.isUnaryBesideEcho === true
     ? target === 'tuplet unary' || target === 'bare echo'
-    : target === ownName || target === 'redis always' || target === 'bare stream';
+    : [ownName, beforeName, 'redis always', 'bare stream'].includes(target);
 }
 
 function line(workload: string, target: string, result: CaseResult): string {

@@ -20,6 +20,7 @@ interface Options {
   readonly peer: 'redis' | 'none';
   readonly door: Door;
   readonly floor: boolean;
+  readonly before?: string;
   readonly rate?: number;
   readonly tuples: number;
   readonly times: number;
@@ -81,6 +82,7 @@ Examples:
   $ npm run bench -- write-64 pairs-64 --rate 5000     # open loop
   $ npm run bench -- write-64 --door unary --peer none
   $ npm run bench -- write-64 read-key-64 --floor
+  $ npm run bench -- write-64 pairs-64 --before ../older --peer none
   $ npm run bench -- unary-echo                        # the unary door beside a bare echo
   $ npm run bench -- memory --tuples 100000
   $ npm run bench -- raft-core
@@ -99,6 +101,7 @@ const program = new Command('bench')
       .default('exchange'),
   )
   .option('--floor', 'also a bare grpc-js stream and log, with nothing in it', false)
+  .option('--before <path>', 'also the server of another checkout, built, with this client')
   .option('--rate <count>', 'open loop: operations a second', positive)
   .option('--tuples <count>', 'tuples of memory, restart and turns', positive, 1_000_000)
   .option('--times <count>', 'restarts', positive, 5)
@@ -119,9 +122,10 @@ async function main(names: readonly string[], options: Options): Promise<void> {
   const figures = new Map<string, unknown>();
   try {
     if (compared.length > 0) {
-      const { rounds, seconds, rate, door, peer, floor } = options;
+      const { rounds, seconds, rate, door, peer, floor, before } = options;
       const pace = { seconds, ...(rate === undefined ? {} : { rate }) };
-      const comparison = { cases: compared, rounds, pace, door, peer, floor };
+      const older = before === undefined ? {} : { before };
+      const comparison = { cases: compared, rounds, pace, door, peer, floor, ...older };
       figures.set('comparison', await compare(folder, comparison));
     }
     for (const { name, run } of inspected)

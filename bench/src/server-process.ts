@@ -6,11 +6,14 @@ import { fileURLToPath } from 'node:url';
 import type { Numbered, ProbeAnswers, ProbeRequest } from './probe/messages.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const command = join(here, '../../../server/dist/src/cli/main.js');
+/** From the root of a checkout. */
+const command = 'server/dist/src/cli/main.js';
 const preload = join(here, 'probe/preload.js');
 
 /** How a server is started. */
 export interface ServerProcessOptions {
+  /** The root of another checkout, built, whose server it is; default: this one's. */
+  readonly checkout?: string;
   /** The folder of its data; default: a new one. */
   readonly data?: string;
   /** Further arguments of `tuplet serve`. */
@@ -39,7 +42,12 @@ export class ServerProcess {
     const node = options.probe === true ? ['--import', preload] : [];
     const child = spawn(
       process.execPath,
-      [...node, command, ...args, ...(options.arguments ?? [])],
+      [
+        ...node,
+        join(options.checkout ?? join(here, '../../..'), command),
+        ...args,
+        ...(options.arguments ?? []),
+      ],
       { stdio: ['ignore', 'pipe', 'inherit', ...(node.length > 0 ? (['ipc'] as const) : [])] },
     );
     const { stdout } = child;

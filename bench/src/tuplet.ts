@@ -4,13 +4,23 @@ import { ServerProcess } from './server-process.ts';
 import { type Door, filler, type Target, type TargetClient } from './target.ts';
 import { UnaryTarget } from './unary.ts';
 
-/** Starts `tuplet serve` with its defaults in a folder of its own, used through one of its doors. */
-export async function startTuplet(folder: string, door: Door): Promise<Target> {
-  const server = await ServerProcess.start(folder);
+/** How the server of another checkout is called in a comparison. */
+export const beforeName = 'before';
+
+/**
+ * Starts `tuplet serve` with its defaults in a folder of its own, used through one of its doors; `before`: the
+ * root of another checkout whose server it is, used by this checkout's client.
+ */
+export async function startTuplet(folder: string, door: Door, before?: string): Promise<Target> {
+  const server = await ServerProcess.start(
+    folder,
+    before === undefined ? {} : { checkout: before },
+  );
+  const name = door === 'exchange' ? 'tuplet' : 'tuplet unary';
   let round = 0;
   let space = 'default';
   return {
-    name: door === 'exchange' ? 'tuplet' : 'tuplet unary',
+    name: before === undefined ? name : beforeName,
     connect: async () =>
       door === 'exchange'
         ? new TupletTarget(await connect(`tuplet://${server.address}`), space)
