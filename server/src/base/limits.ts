@@ -88,8 +88,12 @@ export const askAgainMs = 200;
 export const waitersMax = 200_000;
 /** Requests of one partition that wait for a session to become known: a home answers within a round trip. */
 export const parkedRequestsMax = 10_000;
+/** Bytes of these: half of what all inboxes of a node hold. */
+export const parkedBytesMax: number = 32 * mebibyte;
 /** Mutations of one partition that wait until a lock or an entry in flight is decided. */
 export const blockedMutationsMax = 10_000;
+/** Bytes of these: half of what all inboxes of a node hold. */
+export const blockedBytesMax: number = 32 * mebibyte;
 /** Hash indexes of a partition: 14 bytes a row each; the least recently used goes. */
 export const tupleIndexesMax = 16;
 /** Ready tuples of a space below which no index is worth its building. */

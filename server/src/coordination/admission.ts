@@ -1,8 +1,10 @@
 import type { ErrorReason } from '@tuplet/proto';
+import { present } from '../base/assert.ts';
 import { partitionOf, type SessionId, type Term } from '../base/ids.ts';
 import { askAgainMs } from '../base/limits.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { LeaderContext } from './leader-context.ts';
+import { messageBytes } from './message-bytes.ts';
 import type { CoordinatorId, Fence, Mutate, Register, Take, Withdraw } from './messages.ts';
 
 /** What may wait until its session is known. */
@@ -18,7 +20,7 @@ export interface Parked {
 interface Asking {
   parked: Parked[];
   askAtMs: number;
-  /** The home has said open; KNOW is in flight. */
+  /** The home has said open; KNOW is in flight, or applied. */
   isKnowing: boolean;
 }
 
@@ -28,9 +30,12 @@ export class Admission {
   readonly #resume: (parked: Parked) => void;
   readonly #unknown: (session: SessionId) => void;
   readonly #asking = new Map<SessionId, Asking>();
+  /** Sessions that are known or have ended, with requests that wait for room in the pipeline. */
+  readonly #going = new Set<SessionId>();
   /** Sessions whose END is in flight. */
   readonly #ending = new Set<SessionId>();
   #parkedCount = 0;
+  #parkedBytes = 0;
 
   /**
    * `resume` is given the parked requests again, in order, when their session is known; `unknown`
@@ -55,8 +60,8 @@ export class Admission {
   /** S1: parks a request of a session that is neither known nor ended, and asks its home. */
   park(parked: Parked): void {
     const { operation } = parked;
-    if (this.#parkedCount >= this.#context.limits.parkedRequestsMax) {
-      const message = `${this.#parkedCount} requests wait for their sessions in this partition`;
+    if (!this.#hasRoom(parked)) {
+      const message = `${this.#parkedCount} requests of ${this.#parkedBytes} bytes wait for their sessions in this partition`;
       // Where nothing of the session is noted any more, a copy may act when there is room.
       const isForgotten = !this.#asking.has(operation.session);
       this.#refuse(parked, 'WAITERS_EXHAUSTED', message, isForgotten);
@@ -65,7 +70,7 @@ export class Admission {
     }
     const asking = this.#asking.get(operation.session);
     if (asking !== undefined) {
-      this.#parkedCount += 1;
+      this.#count([parked], 1);
       asking.parked.push(parked);
       return;
     }
@@ -77,7 +82,7 @@ export class Admission {
       this.#unknown(operation.session);
       return;
     }
-    this.#parkedCount += 1;
+    this.#count([parked], 1);
     const askAtMs = this.#context.nowMs + askAgainMs;
     this.#asking.set(operation.session, { parked: [parked], askAtMs, isKnowing: false });
     this.#ask(operation.session);
@@ -137,6 +142,22 @@ export class Admission {
     });
   }
 
+  /** Parked requests whose session is decided go on, as far as the pipeline has room. */
+  goOn(): void {
+    for (const session of this.#going) {
+      const asking = this.#asking.get(session);
+      const parked = asking?.parked ?? [];
+      let next = 0;
+      for (; next < parked.length && this.#context.hasRoom(); next += 1) {
+        this.#resume(present(parked[next], 'one is there'));
+      }
+      this.#count(parked.splice(0, next), -1);
+      if (parked.length > 0) return;
+      this.#asking.delete(session);
+      this.#going.delete(session);
+    }
+  }
+
   /** E8: the parked requests of an ended session go. */
   dropSession(session: SessionId): void {
     this.#go(session);
@@ -164,22 +185,38 @@ export class Admission {
   #drop(session: SessionId, isOver: (parked: Parked) => boolean): void {
     const asking = this.#asking.get(session);
     if (asking === undefined) return;
-    const parked = asking.parked.filter((each) => !isOver(each));
-    this.#parkedCount -= asking.parked.length - parked.length;
-    asking.parked = parked;
-    if (parked.length === 0 && !asking.isKnowing) this.#asking.delete(session);
+    this.#count(asking.parked.filter(isOver), -1);
+    asking.parked = asking.parked.filter((each) => !isOver(each));
+    if (asking.parked.length === 0 && !asking.isKnowing) this.#asking.delete(session);
   }
 
   /** KNOW or END is applied: the parked requests go on, and are answered by what is applied. */
   #go(session: SessionId): void {
-    for (const parked of this.#takeParked(session)) this.#resume(parked);
+    const asking = this.#asking.get(session);
+    if (asking === undefined) return;
+    // Nobody is asked any more.
+    asking.isKnowing = true;
+    this.#going.add(session);
+    this.goOn();
   }
 
   #takeParked(session: SessionId): readonly Parked[] {
     const parked = this.#asking.get(session)?.parked ?? [];
     this.#asking.delete(session);
-    this.#parkedCount -= parked.length;
+    this.#count(parked, -1);
     return parked;
+  }
+
+  /** The first one always has room: no message is larger than any bound. */
+  #hasRoom({ message }: Parked): boolean {
+    const { parkedRequestsMax, parkedBytesMax } = this.#context.limits;
+    if (this.#parkedCount >= parkedRequestsMax) return false;
+    return this.#parkedCount === 0 || this.#parkedBytes + messageBytes(message) <= parkedBytesMax;
+  }
+
+  #count(parked: readonly Parked[], sign: 1 | -1): void {
+    this.#parkedCount += sign * parked.length;
+    for (const { message } of parked) this.#parkedBytes += sign * messageBytes(message);
   }
 
   /** Not fenced: an earlier attempt may act yet. */

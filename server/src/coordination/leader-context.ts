@@ -1,7 +1,9 @@
 import { assert, present } from '../base/assert.ts';
 import type { LogIndex, PartitionId, Term } from '../base/ids.ts';
 import {
+  blockedBytesMax,
   blockedMutationsMax,
+  parkedBytesMax,
   parkedRequestsMax,
   searchSliceRows,
   limits as shared,
@@ -26,7 +28,9 @@ interface Proposal {
 const defaultLimits: LeaderLimits = {
   waitersMax,
   parkedRequestsMax,
+  parkedBytesMax,
   blockedMutationsMax,
+  blockedBytesMax,
   sessionOperationsMax: shared.sessionOperationsMax,
   sessionBytesMax: shared.sessionBytesMax,
   homeSessionsMax: shared.homeSessionsMax,
@@ -58,6 +62,11 @@ export class LeaderContext {
     this.space = space;
     this.ports = ports;
     this.limits = { ...defaultLimits, ...limits };
+  }
+
+  /** Whether the partition may have more in flight. */
+  hasRoom(): boolean {
+    return this.ports.hasRoom?.() ?? true;
   }
 
   /** Entries proposed and not yet applied. */

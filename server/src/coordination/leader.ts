@@ -3,7 +3,7 @@
  * become log entries. DESIGN.md tells how the parts work together.
  */
 import { FieldOffsets } from '@tuplet/proto';
-import { assert, unreachable } from '../base/assert.ts';
+import { assert, present, unreachable } from '../base/assert.ts';
 import type { LogIndex, SpaceId, TupleId } from '../base/ids.ts';
 import type { Command, SessionOperation } from '../space/command.ts';
 import type { Outcome } from '../space/outcome.ts';
@@ -14,7 +14,7 @@ import { GiveBacks } from './give-backs.ts';
 import { HandedRows } from './handed-rows.ts';
 import { LeaderContext } from './leader-context.ts';
 import { Line } from './line.ts';
-import { Locks } from './locks.ts';
+import { type Blocked, Locks } from './locks.ts';
 import type {
   Acknowledge,
   BetweenLeaders,
@@ -80,6 +80,8 @@ export class Leader implements RowWatcher {
   #serials = 0;
   /** Tuples that became ready since the last `#settle`. */
   #fresh: TupleId[] = [];
+  /** Whose tuple became free; they decide again where the pipeline has room. */
+  readonly #awake: Blocked[] = [];
 
   constructor(options: LeaderOptions) {
     const context = new LeaderContext(options);
@@ -230,6 +232,9 @@ export class Leader implements RowWatcher {
   flush(nowMs: number): void {
     this.#context.nowMs = nowMs;
     if (!this.#isServing) return;
+    // Before anything that came later: what waits in the inbox is not taken while the pipeline is full.
+    this.#admission.goOn();
+    this.#reconsider();
     this.#settle();
     this.#giveBacks.propose();
     this.#matcher.build();
@@ -445,6 +450,16 @@ export class Leader implements RowWatcher {
     this.#sends.drop(session);
   }
 
+  #reconsider(): void {
+    const awake = this.#awake;
+    let next = 0;
+    while (next < awake.length && this.#context.hasRoom()) {
+      present(awake[next], 'one is there').reconsider();
+      next += 1;
+    }
+    awake.splice(0, next);
+  }
+
   /** W2 for all that became free; whoever was blocked by it decides again; until nothing moves. */
   #settle(): void {
     while (this.#fresh.length > 0 || this.#locks.hasFreed || this.#line.hasEager) {
@@ -455,7 +470,8 @@ export class Leader implements RowWatcher {
       if (loose.length > 1) loose.sort((a, b) => a - b);
       for (const tuple of loose) this.#line.fresh(tuple);
       this.#line.settleEager();
-      for (const blocked of awake) blocked.reconsider();
+      for (const blocked of awake) this.#awake.push(blocked);
+      this.#reconsider();
     }
     this.#reads.settle();
   }

@@ -240,7 +240,7 @@ export class Line {
     const isDue = waiter.isPinned ? waiter.isWaitEnded : !waiter.isTold;
     if (!isDue) return;
     if (found.mayBeEnough && found.hidden !== 0) {
-      this.#locks.block(found.hidden, { reconsider: () => this.#reconsider(waiter) });
+      this.#locks.block(found.hidden, { bytes: 0, reconsider: () => this.#reconsider(waiter) });
       return;
     }
     if (waiter.isPinned) {

@@ -14,6 +14,8 @@ export interface Form {
 
 /** Who decides again when a lock is gone: a waiting take, or a mutation. */
 export interface Blocked {
+  /** What it holds meanwhile. */
+  readonly bytes: number;
   /** Called once, from `flush`; the reason may be gone or not. */
   reconsider(): void;
 }
@@ -28,6 +30,7 @@ export class Locks {
   readonly #forms = new NumberMap<Form>();
   readonly #blocked = new NumberMap<Blocked[]>();
   #blockedCount = 0;
+  #blockedBytes = 0;
   /** Tuples that were unlocked, for those who wait; taken by `flush`. */
   #freed: TupleId[] = [];
   #awake: Blocked[] = [];
@@ -39,6 +42,10 @@ export class Locks {
 
   get blockedCount(): number {
     return this.#blockedCount;
+  }
+
+  get blockedBytes(): number {
+    return this.#blockedBytes;
   }
 
   isLocked(tuple: TupleId): boolean {
@@ -116,6 +123,7 @@ export class Locks {
     if (list === undefined) this.#blocked.set(tuple, [blocked]);
     else list.push(blocked);
     this.#blockedCount += 1;
+    this.#blockedBytes += blocked.bytes;
   }
 
   /** The tuple is no longer ready, or has a new form. */
@@ -146,6 +154,7 @@ export class Locks {
     if (list === undefined) return;
     this.#blocked.delete(tuple);
     this.#blockedCount -= list.length;
+    for (const { bytes } of list) this.#blockedBytes -= bytes;
     this.#awake.push(...list);
   }
 }

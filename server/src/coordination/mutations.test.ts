@@ -472,6 +472,26 @@ test('L3: "unchanged" leaves only when the leadership is confirmed', (t) => {
   t.is(group.confirmations.length, 2);
 });
 
+test('calls that wait for a tuple go on as the pipeline has room when it is free', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  group.inFlightMax = 2;
+  put(group, newTuple('counter', 5));
+  group.receive(1, register(operation(session, 1), counter));
+  for (let sequence = 2; sequence <= 6; sequence += 1)
+    increment(group, operation(session, sequence));
+  t.is(group.leader?.stats().blocked, 5);
+  group.receive(1, { kind: 'withdraw', call: 1, operation: operation(session, 1) });
+  const counts: number[] = [];
+  group.leader?.flush(group.nowMs);
+  while (group.pending.length > 0) {
+    counts.push(group.pending.length);
+    group.commit();
+  }
+  t.deepEqual(counts, [2, 2, 1]);
+  t.deepEqual(newForm(group.take('result').at(-1)), ['counter', 10]);
+});
+
 test('more calls that wait for locked tuples than the bound are refused', (t) => {
   const group = newGroup(1, { blockedMutationsMax: 1 });
   const session = withSession(group);
@@ -483,4 +503,5 @@ test('more calls that wait for locked tuples than the bound are refused', (t) =>
     group.take('refused').map(({ reason }) => reason),
     ['WAITERS_EXHAUSTED'],
   );
+  t.is(group.leader?.stats().blocked, 1);
 });

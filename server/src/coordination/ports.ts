@@ -24,6 +24,8 @@ export interface LeaderPorts {
   sendLeader(to: PartitionId, message: BetweenLeaders): void;
   /** Whether the disk has room for more than what frees room. Absent: always. */
   admitsData?(): boolean;
+  /** Whether the partition may have more in flight: what resumes waits for it. Absent: always. */
+  hasRoom?(): boolean;
   /** The stamp that an entry proposed now would carry. */
   stampMs(): StampMs;
   /**
@@ -141,7 +143,9 @@ export interface LeaderOptions {
 export interface LeaderLimits {
   readonly waitersMax: number;
   readonly parkedRequestsMax: number;
+  readonly parkedBytesMax: number;
   readonly blockedMutationsMax: number;
+  readonly blockedBytesMax: number;
   readonly sessionOperationsMax: number;
   readonly sessionBytesMax: number;
   readonly homeSessionsMax: number;

@@ -5,6 +5,7 @@ import type { Finder } from './finder.ts';
 import { incremented } from './increment.ts';
 import type { LeaderContext } from './leader-context.ts';
 import type { Form, Locks } from './locks.ts';
+import { changeBytes } from './message-bytes.ts';
 import type { Answer } from './messages.ts';
 import type { ChangeOf, Mutation } from './mutation.ts';
 import type { RowNumber } from './ports.ts';
@@ -173,9 +174,12 @@ export class Replaces {
 
   /** Decides again when what hides the tuple is decided. */
   #block(mutation: Mutation, tuple: TupleId): void {
-    const { blockedMutationsMax } = this.#context.limits;
-    if (this.#locks.blockedCount >= blockedMutationsMax) {
-      const message = `${blockedMutationsMax} calls wait for locked tuples in this partition`;
+    const { blockedMutationsMax, blockedBytesMax } = this.#context.limits;
+    const { blockedCount, blockedBytes } = this.#locks;
+    const bytes = changeBytes(mutation.change);
+    const hasRoom = blockedBytes === 0 || blockedBytes + bytes <= blockedBytesMax;
+    if (blockedCount >= blockedMutationsMax || !hasRoom) {
+      const message = `${blockedCount} calls of ${blockedBytes} bytes wait for locked tuples in this partition`;
       this.#answer(mutation, {
         kind: 'refused',
         reason: 'WAITERS_EXHAUSTED',
@@ -185,7 +189,7 @@ export class Replaces {
       });
       return;
     }
-    this.#locks.block(tuple, { reconsider: () => this.#again(mutation) });
+    this.#locks.block(tuple, { bytes, reconsider: () => this.#again(mutation) });
   }
 
   /** L3. */

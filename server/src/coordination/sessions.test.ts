@@ -182,6 +182,46 @@ test('S1: more parked requests than the bound are refused', (t) => {
   );
 });
 
+test('S1: parked requests hold no more bytes than the bound, but for the first', (t) => {
+  const group = newGroup(2, { parkedBytesMax: 3_000 });
+  const session = openSession(newGroup(1));
+  const bulk = newTuple('job', 'x'.repeat(4_000));
+  for (const sequence of [1, 2, 3])
+    group.receive(1, write(group, operation(session, sequence), bulk));
+  t.deepEqual(
+    group.take('refused').map(({ reason }) => reason),
+    ['WAITERS_EXHAUSTED', 'WAITERS_EXHAUSTED'],
+  );
+  t.is(group.leader?.stats().parked, 1);
+});
+
+test('S1: when the session is known, parked requests go on in order as the pipeline has room', (t) => {
+  const { home, other, session } = pair();
+  other.inFlightMax = 2;
+  for (let sequence = 1; sequence <= 5; sequence += 1) {
+    other.receive(1, write(other, operation(session, sequence), newTuple('job', sequence)));
+  }
+  const over = operation(session, 6);
+  other.receive(1, register(over, template('other', any)));
+  const ask = other.between.splice(0)[0];
+  if (ask !== undefined) home.receiveLeader(ask.message);
+  home.settle();
+  for (const { message } of home.between.splice(0)) other.receiveLeader(message);
+  const counts: number[] = [];
+  while (other.pending.length > 0) {
+    counts.push(other.pending.length);
+    if (counts.length === 2) other.receive(1, { kind: 'withdraw', call: 1, operation: over });
+    other.commit();
+  }
+  t.deepEqual(counts, [1, 2, 2, 1]);
+  t.is(other.leader?.stats().parked, 0);
+  t.deepEqual(
+    [other.kinds(), other.leader?.stats().waiters],
+    [['result', 'result', 'result', 'result', 'result'], 0],
+    'the take was withdrawn while it waited for room',
+  );
+});
+
 test('S3: an OPEN is taken only for a question of the own epoch, and only while asked', (t) => {
   const { other, session } = pair();
   other.receiveLeader({ kind: 'open', session, epoch: other.epoch });

@@ -62,6 +62,8 @@ export class Group {
   holdsConfirmations = false;
   /** False: the disk is full. */
   admitsData = true;
+  /** Proposals in flight beyond which nothing resumes. */
+  inFlightMax: number = Number.POSITIVE_INFINITY;
   nowMs = 1_000;
   readonly #limits: Partial<LeaderLimits>;
   /** Hears of each applied entry. */
@@ -181,6 +183,7 @@ export class Group {
       send: (to, message) => this.said.push({ to, message }),
       sendLeader: (to, message) => this.between.push({ to, message }),
       admitsData: () => this.admitsData,
+      hasRoom: () => this.pending.length < this.inFlightMax,
       stampMs: () => this.stampMs,
       confirm: (run) => {
         if (this.holdsConfirmations) this.confirmations.push(run);

@@ -1,3 +1,4 @@
+import { messageBytes } from '../coordination/message-bytes.ts';
 import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import { Fifo } from './fifo.ts';
 
@@ -7,9 +8,6 @@ interface Waiting {
   readonly message: ToLeader | undefined;
   readonly bytes: number;
 }
-
-/** Bytes that a queued message holds besides its tuples: its objects, a compiled template. */
-const messageOverheadBytes = 512;
 
 /** What all inboxes of a host hold together. */
 export interface InboxTotal {
@@ -30,7 +28,7 @@ export class Inbox {
   }
 
   push(from: CoordinatorId, message: ToLeader | undefined): void {
-    const bytes = message === undefined ? 0 : bytesOf(message);
+    const bytes = message === undefined ? 0 : messageBytes(message);
     this.#total.bytes += bytes;
     this.#waiting.push({ from, message, bytes });
   }
@@ -40,16 +38,6 @@ export class Inbox {
     if (item !== undefined) this.#total.bytes -= item.bytes;
     return item;
   }
-}
-
-function bytesOf(message: ToLeader): number {
-  if (message.kind !== 'mutate') return messageOverheadBytes;
-  const { change } = message;
-  let bytes = messageOverheadBytes;
-  if (change.kind === 'write') for (const tuple of change.tuples) bytes += tuple.bytes.length;
-  else if (change.kind === 'write-if-absent') bytes += change.tuple.bytes.length;
-  else if (change.kind === 'replace') bytes += change.bytes.length;
-  return bytes;
 }
 
 /**

@@ -262,6 +262,7 @@ export class PartitionGroup extends Group<Command> {
     return {
       propose: (command) => this.propose(command, this.#nowMs),
       admitsData: () => this.#hooks.admitsData(),
+      hasRoom: () => !this.#pipelineFull(),
       stampMs: () => this.stampMs(this.#nowMs),
       send: (to, message) => this.#hooks.send(to, message),
       sendLeader: (to, message) => this.#hooks.sendLeader(to, message),
