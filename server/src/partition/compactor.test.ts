@@ -68,6 +68,19 @@ test('partitions take turns, and one without work costs one look', (t) => {
   t.is(spaces[0]?.looks, 2);
 });
 
+test('a partition goes whose turn it is, and the others have theirs', (t) => {
+  const time = { ms: 0 };
+  const spaces = [0, 0, 0].map((rows) => new Scattered(time, rows));
+  const compactor = new Compactor(clockOf(time), spaces);
+  for (let ticks = 0; ticks < 2; ticks += 1) compactor.tick();
+  spaces.pop();
+  for (let ticks = 0; ticks < 4; ticks += 1) compactor.tick();
+  t.deepEqual(
+    spaces.map(({ looks }) => looks),
+    [3, 3],
+  );
+});
+
 test('the memory of a peak comes back while a few tuples of it stay, and nothing else changes', async (t) => {
   const world = new HostWorld();
   const host = await world.start({ partitions: 2 });

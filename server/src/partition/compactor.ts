@@ -20,7 +20,7 @@ export class Compactor {
   /** Whose turn it is. */
   #at = 0;
 
-  /** The groups may still be joined by others, and go by none. */
+  /** The groups come and go. */
   constructor(clock: Clock, groups: readonly Compactable[]) {
     this.#slice = new Slice(clock);
     this.#groups = groups;
@@ -28,6 +28,7 @@ export class Compactor {
 
   /** Works for at most `compactMs` and `compactRows`, for the partition whose turn it is. */
   tick(): void {
+    if (this.#at >= this.#groups.length) this.#at = 0;
     const space = this.#groups[this.#at]?.space;
     if (space === undefined) return;
     this.#slice.begin(compactMs);

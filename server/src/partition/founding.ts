@@ -5,6 +5,7 @@ import { encodeChange } from '../raft/change-codec.ts';
 import { configurationOf, emptyConfiguration } from '../raft/configuration.ts';
 import { Entry, EntryKind, noBytes } from '../raft/message.ts';
 import type { LogBatch } from '../storage/entry.ts';
+import type { GroupPast } from './group.ts';
 import { logEntryOf, type ReplicaStart } from './replica.ts';
 
 /** Who founds the groups of a cluster. */
@@ -20,6 +21,13 @@ export const lone: Founding = { replica: 1, replicasOf: () => [1] };
 
 /** The term of a group's first entries; nobody was elected in it. */
 const foundingTerm = 1 as Term;
+
+/** What a founder's group has behind it: its first entries. */
+export const foundingPast: GroupPast = {
+  tailBytes: 0,
+  snapshotBytes: 0,
+  appliedTerm: foundingTerm,
+};
 
 /** The first entries of a group: one that adds each founder, all of them committed from the start. */
 function foundingEntries(replicas: readonly number[]): Entry[] {
@@ -62,6 +70,9 @@ export function foundingStart(group: GroupId, founding: Founding): ReplicaStart 
     },
   };
 }
+
+/** Nothing. */
+export const joiningPast: GroupPast = { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 };
 
 /** A replica that joins a group which others have founded: it knows nothing yet. */
 export function joiningStart(group: GroupId, replica: number): ReplicaStart {

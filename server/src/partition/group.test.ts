@@ -206,6 +206,35 @@ test('stamps go on from the last one where the voters’ clocks are behind it [4
   t.is(firstStampOf([5_000, 9_000, 9_500], { lastMs: 8_000 }), 9_000);
 });
 
+test('stamps go on from the end of the log, also where it was not applied when the leadership began', (t) => {
+  const members = wordMembers(3);
+  for (const [id, wallMs] of [1_000_000, 1_000_000, 1_000].entries())
+    members.of(id + 1).wallMs = wallMs;
+  members.cut.add(3);
+  members.lead(1);
+  members.cut.delete(3);
+  members.tick(2);
+  // An entry of two hours later reaches 3's log, and that it is committed does not.
+  const { group } = members.of(1);
+  group.propose('late', 7_200_000);
+  let isThere = false;
+  members.loses = ({ to, kind, entries }) => {
+    if (to !== 3) return false;
+    const brings = kind === MessageKind.append && entries.length > 0 && !isThere;
+    if (brings) isThere = true;
+    return !brings;
+  };
+  members.exchange();
+  const late = group.stamps.at(-1) ?? 0;
+  t.is(late, 1_000_000 + 7_200_000);
+  members.loses = () => false;
+  members.cut.add(1);
+  const next = members.lead(3).group;
+  t.is(next.stamps.at(-2), late, 'its clock is behind the log');
+  t.is(next.stampMs(members.nowMs) as number, late);
+  t.is(next.stampMs(members.nowMs + 5) as number, late + 5);
+});
+
 test('wall clocks count in the election that they came with alone', (t) => {
   const members = wordMembers(3);
   const { group } = members.of(1);

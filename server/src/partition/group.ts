@@ -258,6 +258,11 @@ export abstract class Group<Command> {
     this.moved = true;
   }
 
+  /** Its replica is removed: a leadership ends here. */
+  retire(): void {
+    if (this.#leadership !== undefined) this.#endLeadership();
+  }
+
   #apply(entry: Entry, nowMs: number): void {
     const index = entry.index as LogIndex;
     assert(index === this.appliedIndex + 1, 'entries are applied in order');
@@ -269,7 +274,13 @@ export abstract class Group<Command> {
     this.#appliedTerm = entry.term as Term;
     this.appliedCount += 1;
     this.moved = true;
-    if (index === this.#leadership?.leadIndex) this.beginServing(nowMs);
+    if (index === this.#leadership?.leadIndex) this.#serve(this.#leadership, nowMs);
+  }
+
+  /** What the log had before this leadership is applied only now: stamps go on from the last of it. */
+  #serve(leadership: Leadership, nowMs: number): void {
+    leadership.stamps.raise(this.stateStampMs, nowMs);
+    this.beginServing(nowMs);
   }
 
   /** A leader decodes nothing of its own. */

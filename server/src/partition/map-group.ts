@@ -73,8 +73,10 @@ export class MapGroup extends Group<MapCommand> {
     this.call({ kind: 'drop-space', name }, nowMs, answer);
   }
 
-  /** Proposes any command of the map. */
+  /** Proposes any command of the map, also between turns. */
   call(command: MapCommand, nowMs: number, answer: MapAnswer): void {
+    // What came since the last turn may have ended the leadership.
+    this.settleRole(nowMs);
     if (!this.takesWork) {
       const message = 'the cluster map has no leader here';
       answer({ kind: 'refused', problem: { reason: 'NO_LEADER', field: '', message } });

@@ -1,9 +1,11 @@
 import test from 'ava';
 import { defaultSpace, HostWorld, tupleOf } from '../../sim/host-world.ts';
-import type { PartitionId, SpaceId, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
 import { dropSettleMs, idleTickMs, inboxMessagesMax } from '../base/limits.ts';
+import { Entry, EntryKind, Message, MessageKind } from '../raft/message.ts';
 import { PartitionHost } from './partition-host.ts';
 
+const mapGroup = 0 as GroupId;
 const p1 = 1 as PartitionId;
 const p2 = 2 as PartitionId;
 
@@ -553,4 +555,78 @@ test('what is proposed between turns is logged as it was, whatever a tick writes
   }
   t.is(again.spaceOf(p1).counts(defaultSpace).ready, count);
   await world.close(again);
+});
+
+/** A host that was alone, and has heard of others since. */
+async function withPeers(world: HostWorld): Promise<PartitionHost> {
+  await world.close(await world.start({ partitions: 2 }));
+  const nobody = {
+    send: () => undefined,
+    sendSnapshot: () => undefined,
+    sendLeader: () => undefined,
+  };
+  const host = await world.start({ peers: nobody });
+  await world.time.run(5_000);
+  return host;
+}
+
+test('between turns the map answers for a leadership that is over, and proposes nothing', async (t) => {
+  const world = new HostWorld();
+  const host = await withPeers(world);
+  t.true(host.replicaOf(mapGroup)?.leads);
+  host.receiveRaft(mapGroup, new Message(MessageKind.heartbeat, 2, 1, 99));
+  const outcome = await world.createSpace(host, 'late');
+  t.is(outcome.kind === 'refused' ? outcome.problem.reason : outcome.kind, 'NO_LEADER');
+});
+
+test('a hand-over of the map waits for what is in flight, and ends where nobody takes it', async (t) => {
+  const world = new HostWorld();
+  const host = await world.start({ partitions: 2 });
+  const first = world.createSpace(host, 'first');
+  host.handOver(mapGroup, 2);
+  t.is((await first).kind, 'created');
+  await world.time.run(5_000);
+  t.is((await world.createSpace(host, 'second')).kind, 'created');
+});
+
+test('a replica that leads is removed: what waited for it is answered, and holds nothing', async (t) => {
+  const world = new HostWorld();
+  const host = await withPeers(world);
+  const router = world.router(host);
+  const calls = [1, 2, 3].map((each) => router.write(p2, ['x', each]));
+  await world.time.until(host.removeReplica(p2));
+  await world.time.run(100);
+  t.deepEqual(
+    calls.map((call) => router.kinds(call)),
+    [['not-leader'], ['not-leader'], ['not-leader']],
+  );
+  t.is(host.stats().inboxBytes, 0);
+});
+
+test('a founder that has applied nothing yet cuts its snapshot in the term of its first entries', async (t) => {
+  const world = new HostWorld();
+  const nobody = {
+    send: () => undefined,
+    sendSnapshot: () => undefined,
+    sendLeader: () => undefined,
+  };
+  const founding = { replica: 1, replicasOf: () => [1, 2, 3] };
+  const options = { peers: nobody, founding, partitions: 2, segmentBytes: 1024 * 1024 };
+  const host = await world.start(options);
+  // Its log grows by entries that nobody commits, until the founding's are snapshotted for their room.
+  for (let index = 3; index < 15; index += 1) {
+    const append = new Message(MessageKind.append, 2, 1, 5);
+    append.index = index;
+    append.logTerm = index === 3 ? 1 : 5;
+    append.commit = 3;
+    append.entries = [new Entry(5, index + 1, EntryKind.normal, new Uint8Array(600_000))];
+    host.receiveRaft(mapGroup, append);
+    await world.time.run(300);
+  }
+  t.deepEqual(world.fatal, []);
+  t.true(host.stats().snapshots > 0);
+  world.crash();
+  const again = await world.start(options);
+  t.is(again.replicaOf(mapGroup)?.lastIndex, 15 as LogIndex);
+  t.is(again.replicaOf(mapGroup)?.committed, 3 as LogIndex);
 });

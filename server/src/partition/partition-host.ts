@@ -26,8 +26,16 @@ import type { SpaceLimits } from '../space/space-state.ts';
 import type { Checksum, LogBatch } from '../storage/entry.ts';
 import type { Storage } from '../storage/storage.ts';
 import { Compactor } from './compactor.ts';
-import { type Founding, foundingBatch, foundingStart, joiningStart, lone } from './founding.ts';
-import type { GroupSurroundings } from './group.ts';
+import {
+  type Founding,
+  foundingBatch,
+  foundingPast,
+  foundingStart,
+  joiningPast,
+  joiningStart,
+  lone,
+} from './founding.ts';
+import type { GroupPast, GroupSurroundings } from './group.ts';
 import { beginsWork, type InboxTotal } from './inbox.ts';
 import { type MapAnswer, MapGroup } from './map-group.ts';
 import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
@@ -164,6 +172,7 @@ export class PartitionHost {
       limits: options.spaceLimits ?? {},
       quiet: () => this.#snapshotter.idle(),
       onFatal: (error) => this.#fail(error),
+      onWarning: (message) => options.onWarning?.(message),
       onInstalled: () => this.#loop.wake(),
     });
     this.#loop = new TurnLoop({
@@ -243,8 +252,10 @@ export class PartitionHost {
   /** Group 0 first, which says what others there are; alone, until all of them serve. */
   async #start(): Promise<void> {
     const { replicas } = this.#recovered;
+    const isFounder = !replicas.has(mapGroup);
+    this.#recovered.forget(mapGroup);
     this.#loop.addMap(this.#mapGroup);
-    if (!replicas.has(mapGroup)) {
+    if (isFounder) {
       await this.#durable(foundingBatch(mapGroup, this.#founding));
       this.#passFounding(this.#mapGroup);
     }
@@ -276,11 +287,12 @@ export class PartitionHost {
   }
 
   #makeMapGroup(): MapGroup {
-    const { map } = this.#recovered;
-    const start = this.#recovered.replicas.get(mapGroup) ?? foundingStart(mapGroup, this.#founding);
+    const { map, replicas } = this.#recovered;
+    const start = replicas.get(mapGroup);
+    const founded = start ?? foundingStart(mapGroup, this.#founding);
     const group: MapGroup = new MapGroup(map, {
-      replica: this.#makeReplica(start, () => group),
-      past: this.#recovered.pastOf(mapGroup),
+      replica: this.#makeReplica(founded, () => group),
+      past: start === undefined ? foundingPast : this.#recovered.pastOf(mapGroup),
       around: this.#around,
       hooks: {
         admitsData: () => this.#admitsData(),
@@ -315,7 +327,7 @@ export class PartitionHost {
     const founded: PartitionId[] = [];
     for (const partition of partitionIds(partitions)) {
       const start = replicas.get(partition);
-      if (start !== undefined) this.#addPartition(start);
+      if (start !== undefined) this.#addPartition(start, this.#recovered.pastOf(partition));
       else if (!buried.has(partition) && this.#founds(partition)) founded.push(partition);
     }
     this.#startDrops(partitions);
@@ -328,7 +340,8 @@ export class PartitionHost {
     this.#storage.log.append(batch, () => {
       if (this.#state === 'failed' || this.#state === 'closed') return;
       for (const partition of founded) {
-        const group = this.#addPartition(foundingStart(partition, this.#founding));
+        const start = foundingStart(partition, this.#founding);
+        const group = this.#addPartition(start, foundingPast);
         this.#passFounding(group);
         if (this.#isAlone) group.replica.campaign();
       }
@@ -340,18 +353,20 @@ export class PartitionHost {
     return this.#founding.replicasOf(group).includes(this.#founding.replica);
   }
 
-  #addPartition(start: ReplicaStart): PartitionGroup {
+  #addPartition(start: ReplicaStart, past: GroupPast): PartitionGroup {
     const partition = start.group as PartitionId;
     const group: PartitionGroup = new PartitionGroup({
       replica: this.#makeReplica(start, () => group),
       around: this.#around,
       space: this.#recovered.spaceOf(partition),
-      past: this.#recovered.pastOf(partition),
+      past,
       hooks: this.#hooks(),
       pipeline: { entries: inFlightEntriesMax, bytes: inFlightBytesMax },
       inboxTotal: this.#inboxTotal,
       hashesCuts: this.#options.hashesCuts ?? false,
     });
+    // Nothing of it is held that a snapshot from a leader replaces.
+    this.#recovered.forget(partition);
     this.#partitions.set(partition, group);
     this.#partitionList.push(group);
     this.#loop.addPartition(group);
@@ -476,7 +491,7 @@ export class PartitionHost {
     };
     this.#storage.log.append(batch, () => {
       if (!this.#runs) return;
-      this.#addPartition(joiningStart(partition, replica));
+      this.#addPartition(joiningStart(partition, replica), joiningPast);
       made();
     });
   }
@@ -484,10 +499,12 @@ export class PartitionHost {
   /** Buries this node's replica of a partition: nothing of it is left, and its id is never used again. */
   async removeReplica(partition: PartitionId): Promise<void> {
     const group = this.#partition(partition);
+    group.retire();
     this.#loop.removePartition(group);
     this.#partitions.delete(partition);
     this.#partitionList.splice(this.#partitionList.indexOf(group), 1);
-    this.#recovered.forget(partition);
+    // What it has answered is delivered in a turn.
+    this.#loop.wake();
     const burial = this.#bury(partition, group.replica.id);
     this.#burials.set(partition, burial);
     try {

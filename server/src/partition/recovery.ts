@@ -63,11 +63,11 @@ export class RecoveredState {
     return this.spaces.get(partition) ?? new Space({ partition, limits: this.#limits });
   }
 
-  /** A replica is removed: what was recovered of it is nobody's. */
-  forget(partition: PartitionId): void {
-    this.spaces.delete(partition);
-    this.pasts.delete(partition);
-    this.replicas.delete(partition);
+  /** What was recovered of a group has its owner, or nobody wants it: its memory goes with that one. */
+  forget(group: GroupId): void {
+    this.spaces.delete(group as PartitionId);
+    this.pasts.delete(group);
+    this.replicas.delete(group);
   }
 
   /** What a group has behind it. */

@@ -52,6 +52,10 @@ interface Write {
 export interface Installation {
   readonly snapshot: Snapshot;
   readonly work: AppendWork;
+  /** Its commit index is the snapshot's: it is durable with the snapshot's mark, and never before. */
+  readonly hardState: HardState;
+  /** The last commit index that was given to be written: what may be on disk before the mark. */
+  readonly writtenCommit: LogIndex;
 }
 
 /**
@@ -75,6 +79,7 @@ export class Replica {
   #lastMark: StableMark | null = null;
   #writtenTerm: number;
   #writtenVote: number;
+  #writtenCommit: LogIndex;
   #installation: Installation | undefined;
   #configuration: Configuration;
   #isAlone: boolean;
@@ -95,6 +100,7 @@ export class Replica {
     this.#raft = new RaftNode({ ...raftDefaults, ...options, id, applied, storage: this.#storage });
     this.#writtenTerm = start.log.hardState.term;
     this.#writtenVote = start.log.hardState.vote;
+    this.#writtenCommit = start.log.hardState.commit as LogIndex;
     this.#configuration = configuration;
     this.#isAlone = isAlone(configuration, id);
   }
@@ -213,6 +219,11 @@ export class Replica {
     return this.#installation;
   }
 
+  /** Whether the core has accepted a snapshot that is not installed. */
+  hasAccepted(snapshot: Snapshot): boolean {
+    return this.#raft.pendingSnapshot === snapshot;
+  }
+
   /** Whether `collect` would find something. */
   get hasReady(): boolean {
     return this.#raft.hasReady();
@@ -257,6 +268,7 @@ export class Replica {
   takeUnwritten(batch: TurnBatch): boolean {
     if (this.#unwritten === undefined) return false;
     batch.hardStates.push(this.#unwritten);
+    this.#writtenCommit = this.#unwritten.commit;
     this.#unwritten = undefined;
     return true;
   }
@@ -332,13 +344,20 @@ export class Replica {
     if (!isIdle) this.#lastMark = mark;
     this.#writtenTerm = term;
     this.#writtenVote = vote;
-    if (snapshot !== null) this.#installation = { snapshot, work };
+    if (snapshot !== null) this.#install(snapshot, work);
     else if (isIdle) this.#endIdleWrites();
     else {
       for (const entry of entries) batch.entries.push(logEntryOf(this.group, entry));
       this.takeUnwritten(batch);
       batch.works.push({ replica: this, work });
     }
+  }
+
+  /** What is written meanwhile may not say that more is committed than the log has: its old end need not be. */
+  #install(snapshot: Snapshot, work: AppendWork): void {
+    const hardState = present(this.#unwritten, 'a snapshot is newer than what is committed');
+    this.#unwritten = undefined;
+    this.#installation = { snapshot, work, hardState, writtenCommit: this.#writtenCommit };
   }
 
   /** Whether the write before, which is not durable, is to make the log so just as far. */

@@ -73,6 +73,17 @@ class Receiver extends HostWorld {
     host.receiveSnapshot(p2, message, chunks);
   }
 
+  /** Entries of a leader that was deposed before they were committed are the replica's whole log. */
+  async diverge(host: PartitionHost): Promise<void> {
+    const append = new Message(MessageKind.append, 2, replica, leaderTerm - 1);
+    append.entries = [1, 2, 3].map(
+      (index) => new Entry(leaderTerm - 1, index, EntryKind.normal, noBytes),
+    );
+    host.receiveRaft(p2, append);
+    await this.time.run(20);
+    if (host.replicaOf(p2)?.lastIndex !== 3) throw new Error('it has no such log');
+  }
+
   /** Whether the leader was told that the replica has all up to an index. */
   hasAcknowledged(index: number): boolean {
     return this.sent.some(
@@ -139,7 +150,7 @@ test('a power cut at any step leaves the old state or the new one, and the new o
   for (let cut = 1; !isDone; cut += 1) {
     const world = new Receiver(cut);
     const host = await world.joined();
-    await world.time.run(20);
+    await world.diverge(host);
     let calls = 0;
     world.disk.onCall = () => {
       calls += 1;
@@ -242,6 +253,35 @@ test('without room a snapshot is given up, and taken when it comes again', async
   t.is(world.snapshotFiles().length, 1);
 });
 
+test('a snapshot that the replica has no use for any more leaves nothing behind', async (t) => {
+  const content = await contentOf(50);
+  const world = new Receiver(1);
+  const host = await world.joined();
+  world.receive(host, content);
+  // Its leader is deposed before it is here.
+  const heartbeat = new Message(MessageKind.heartbeat, 2, replica, leaderTerm + 1);
+  host.receiveRaft(p2, heartbeat);
+  await world.time.run(200);
+  t.is(host.installedCount(p2), 0);
+  t.deepEqual(world.snapshotFiles(), []);
+  t.deepEqual(world.fatal, []);
+});
+
+test('a snapshot that cannot be read is told of, and costs nothing that is there', async (t) => {
+  const content = await contentOf(50);
+  const world = new Receiver(1);
+  const host = await world.joined();
+  const chunks = content.chunks.map((chunk) => chunk.map((byte) => byte ^ 0xff));
+  world.receive(host, { ...content, chunks });
+  await world.time.run(200);
+  t.deepEqual(world.fatal, []);
+  t.deepEqual(world.snapshotFiles(), []);
+  t.regex(world.warnings.join(), /snapshot of group 2 from its leader cannot be read/);
+  world.receive(host, content);
+  await world.untilInstalled(host, content);
+  t.is(host.spaceOf(p2).stateHash(), content.stateHash);
+});
+
 /** An append of one empty entry behind an index, 0 at first. */
 function appendAfter(index: number): Message {
   const append = new Message(MessageKind.append, leader, replica, leaderTerm);
@@ -292,6 +332,7 @@ for (const waitMs of [0, 0.05, 0.5, 1, 1.5, 2, 3]) {
     const content = await contentOf(200);
     const world = new Receiver(1);
     const host = await world.joined();
+    await world.diverge(host);
     world.receive(host, content);
     await world.time.run(waitMs);
     await world.time.until(host.close());
@@ -307,5 +348,6 @@ for (const waitMs of [0, 0.05, 0.5, 1, 1.5, 2, 3]) {
     const again = await world.life();
     const { appliedIndex } = again.spaceOf(p2);
     t.true([0, content.snapshot.index].includes(appliedIndex), `${appliedIndex}`);
+    t.is(again.replicaOf(p2)?.committed, appliedIndex, 'what was not committed is not');
   });
 }

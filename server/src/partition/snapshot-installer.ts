@@ -9,12 +9,12 @@ import type { Message, Snapshot } from '../raft/message.ts';
 import { SnapshotLoader } from '../space/snapshot-load.ts';
 import { Space } from '../space/space.ts';
 import type { SpaceLimits } from '../space/space-state.ts';
-import type { LogEntry, SnapshotMark } from '../storage/entry.ts';
+import type { SnapshotMark } from '../storage/entry.ts';
 import type { SnapshotWriter } from '../storage/snapshot-writer.ts';
 import type { Storage } from '../storage/storage.ts';
 import { MapGroup } from './map-group.ts';
 import type { PartitionGroup } from './partition-group.ts';
-import { logEntryOf, type TurnBatch } from './replica.ts';
+import { type Installation, logEntryOf } from './replica.ts';
 
 /** A state that a leader has sent: in a file that has no name yet, and in memory. */
 interface Staged {
@@ -36,6 +36,7 @@ export class SnapshotInstaller {
   readonly #limits: Partial<SpaceLimits>;
   readonly #quiet: () => Promise<void>;
   readonly #onFatal: (error: Error) => void;
+  readonly #onWarning: (message: string) => void;
   readonly #onInstalled: (group: MapGroup | PartitionGroup) => void;
   readonly #staged = new Map<GroupId, Staged>();
   /** What a group's snapshot is on its way to: being staged, or being installed. */
@@ -46,6 +47,7 @@ export class SnapshotInstaller {
     storage: Storage;
     limits: Partial<SpaceLimits>;
     onFatal: (error: Error) => void;
+    onWarning: (message: string) => void;
     /** Resolves when no snapshot of one's own is being cut any more: an older mark must not come last. */
     quiet: () => Promise<void>;
     /** The group's state is the snapshot's now. */
@@ -55,6 +57,7 @@ export class SnapshotInstaller {
     this.#limits = options.limits;
     this.#quiet = options.quiet;
     this.#onFatal = options.onFatal;
+    this.#onWarning = options.onWarning;
     this.#onInstalled = options.onInstalled;
   }
 
@@ -74,12 +77,11 @@ export class SnapshotInstaller {
   install(group: MapGroup | PartitionGroup): void {
     if (this.#isStopping) return;
     const staged = this.#staged.get(group.id);
-    const { snapshot, work } = present(group.replica.installation, 'there is one to install');
-    assert(staged?.snapshot === snapshot, 'what is installed was staged');
+    const installation = present(group.replica.installation, 'there is one to install');
+    assert(staged?.snapshot === installation.snapshot, 'what is installed was staged');
     if (staged.isInstalling) return;
     staged.isInstalling = true;
-    const entries = work.entries.map((entry) => logEntryOf(group.id, entry));
-    this.#begin(group.id, this.#complete(group, staged, entries));
+    this.#begin(group.id, this.#complete(group, staged, installation));
   }
 
   /** Ends what is on its way for a group that is driven no longer; resolves when nothing of it is. */
@@ -110,56 +112,74 @@ export class SnapshotInstaller {
     message: Message,
     content: { readonly snapshot: Snapshot; readonly chunks: readonly Uint8Array[] },
   ): Promise<void> {
+    await this.#giveUp(group.id);
+    const state = this.#read(group, content.chunks);
+    if (state === undefined) return;
+    const staged = await this.#stage(group, content, state);
+    if (staged === undefined) return;
+    this.#staged.set(group.id, staged);
+    group.replica.step(message);
+    // A later term, or entries that came meanwhile: nobody will ask for it.
+    if (!group.replica.hasAccepted(content.snapshot)) await this.#giveUp(group.id);
+  }
+
+  /** What a leader sent as a state; undefined where it cannot be read: it may be of a newer build. */
+  #read(
+    group: MapGroup | PartitionGroup,
+    chunks: readonly Uint8Array[],
+  ): Staged['state'] | undefined {
     try {
-      await this.#giveUp(group.id);
-      this.#staged.set(group.id, await this.#stage(group, content.snapshot, content.chunks));
-      group.replica.step(message);
+      if (group instanceof MapGroup)
+        return decodeMapState(present(chunks[0], 'a map is one chunk'));
+      const loader = new SnapshotLoader(this.#limits);
+      for (const chunk of chunks) loader.add(chunk);
+      return new Space(loader.finish());
     } catch (error) {
-      // A disk without room: the leader sends it again.
-      if (!(error instanceof DiskError && error.kind === 'full')) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#onWarning(`a snapshot of group ${group.id} from its leader cannot be read: ${why}`);
+      return undefined;
     }
   }
 
+  /** Writes it to a file without a name; undefined where the disk has no room: the leader sends it again. */
   async #stage(
     group: MapGroup | PartitionGroup,
-    snapshot: Snapshot,
-    chunks: readonly Uint8Array[],
-  ): Promise<Staged> {
-    const mark = markOf(group.id, snapshot);
-    const writer = await this.#storage.snapshots.begin(mark, {
-      replica: group.replica.id,
-      context: encodeConfiguration(snapshot.configuration),
-    });
-    for (const chunk of chunks) await writer.add(chunk);
-    if (group instanceof MapGroup) {
-      const bytes = present(chunks[0], 'a map is one chunk');
-      const state = decodeMapState(bytes);
-      return { snapshot, writer, state, stateHash: hash64(bytes), isInstalling: false };
+    { snapshot, chunks }: { readonly snapshot: Snapshot; readonly chunks: readonly Uint8Array[] },
+    state: Staged['state'],
+  ): Promise<Staged | undefined> {
+    let writer: SnapshotWriter | undefined;
+    try {
+      writer = await this.#storage.snapshots.begin(markOf(group.id, snapshot), {
+        replica: group.replica.id,
+        context: encodeConfiguration(snapshot.configuration),
+      });
+      for (const chunk of chunks) await writer.add(chunk);
+      const [first] = chunks;
+      // The whole map is one chunk.
+      const stateHash = group instanceof MapGroup && first !== undefined ? hash64(first) : 0n;
+      return { snapshot, writer, state, stateHash, isInstalling: false };
+    } catch (error) {
+      await writer?.abort();
+      if (error instanceof DiskError && error.kind === 'full') return undefined;
+      throw error;
     }
-    const loader = new SnapshotLoader(this.#limits);
-    for (const chunk of chunks) loader.add(chunk);
-    const state = new Space(loader.finish());
-    return { snapshot, writer, state, stateHash: 0n, isInstalling: false };
   }
 
   async #complete(
     group: MapGroup | PartitionGroup,
-    staged: Staged,
-    entries: readonly LogEntry[],
+    { writer, stateHash, state, snapshot }: Staged,
+    { work, hardState, writtenCommit }: Installation,
   ): Promise<void> {
-    const { writer, stateHash, state, snapshot } = staged;
     const { log } = this.#storage;
     await this.#quiet();
-    const batch: TurnBatch = { entries: [], hardStates: [], works: [] };
-    group.replica.takeUnwritten(batch);
-    const { hardStates } = batch;
     // The term first: after a crash no log may end in a later one. What is committed is not there yet.
-    const commit = group.appliedIndex;
-    const terms = hardStates.map((state) => ({ ...state, commit }));
-    await new Promise<void>((resolve) => log.append({ entries: [], hardStates: terms }, resolve));
+    const term = { ...hardState, commit: writtenCommit };
+    await new Promise<void>((resolve) => log.append({ entries: [], hardStates: [term] }, resolve));
     const { bytes } = await writer.finish(stateHash);
+    const entries = work.entries.map((entry) => logEntryOf(group.id, entry));
     const marks = [markOf(group.id, snapshot)];
-    await new Promise<void>((resolve) => log.append({ entries, hardStates, marks }, resolve));
+    const batch = { entries, hardStates: [hardState], marks };
+    await new Promise<void>((resolve) => log.append(batch, resolve));
     const past = { tailBytes: 0, snapshotBytes: bytes, appliedTerm: snapshot.term as Term };
     if (group instanceof MapGroup) {
       assert(!(state instanceof Space), 'the map is no space');

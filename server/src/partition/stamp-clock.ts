@@ -5,8 +5,8 @@ import type { StampMs } from '../base/ids.ts';
  * go on with monotonic time alone. So a wall clock that jumps moves nothing, and no stamp falls.
  */
 export class StampClock {
-  readonly #baseMs: number;
-  readonly #startMs: number;
+  #baseMs: number;
+  #startMs: number;
   #lastMs: number;
 
   /** `nowMs` is monotonic time; `wallMs` the operating system's belief about 1970. */
@@ -21,5 +21,12 @@ export class StampClock {
     const stampMs = this.#baseMs + Math.floor(nowMs - this.#startMs);
     if (stampMs > this.#lastMs) this.#lastMs = stampMs;
     return this.#lastMs as StampMs;
+  }
+
+  /** There is a later stamp than was known: time goes on from it. */
+  raise(lastStampMs: StampMs, nowMs: number): void {
+    if (this.stampMs(nowMs) >= lastStampMs) return;
+    this.#baseMs = lastStampMs;
+    this.#startMs = nowMs;
   }
 }

@@ -54,7 +54,7 @@ export class WordGroup extends Group<string> {
 
   protected override applyCommand(index: LogIndex, entry: StampedCommand<string>): void {
     this.#applied = index;
-    this.#stampMs = entry.stampMs;
+    if (entry.stampMs > this.#stampMs) this.#stampMs = entry.stampMs;
     this.words.push(entry.command);
     this.stamps.push(entry.stampMs);
   }

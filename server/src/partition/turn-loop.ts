@@ -228,7 +228,7 @@ export class TurnLoop {
   /** What groups heard since the last turn may have made leaders of them, or of others. */
   #settleRoles(nowMs: number): void {
     for (const group of this.#stirred) group.settleRole(nowMs);
-    for (const group of this.#partitions) group.goOnHandingOver(nowMs);
+    for (const group of this.#groups) group.goOnHandingOver(nowMs);
   }
 
   /** Carries out what the replicas want, and gives what they want written to the log as one batch. */

@@ -160,6 +160,11 @@ export class RaftNode {
     return this.#raft.log.committed;
   }
 
+  /** The snapshot of a leader that was accepted and is not told to be installed; null: there is none. */
+  get pendingSnapshot(): Snapshot | null {
+    return this.#raft.log.unstable.snapshot;
+  }
+
   /** Whether a proposal would be logged, but for the bound of the uncommitted log. */
   get admitsProposals(): boolean {
     return this.#raft.role === Role.leader && proposalsStopped(this.#raft) === undefined;
