@@ -148,6 +148,8 @@ export class PartitionHost {
   readonly #partitionList: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
   #drops: SpaceDrops | undefined;
+  /** By group and receiver: lets go of the snapshot that is on its way there. */
+  readonly #sending = new Map<string, Cancel>();
   /** Replicas whose tombstone is on its way. */
   readonly #burials = new Map<PartitionId, Promise<void>>();
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
@@ -517,7 +519,8 @@ export class PartitionHost {
   async #bury(partition: PartitionId, replica: number): Promise<void> {
     await this.#snapshotter.idle();
     await this.#installer.drop(partition);
-    if (this.#runs) await this.#storage.bury(partition, replica);
+    if (!this.#runs) throw new Error(`the host ended before replica ${replica} was buried`);
+    await this.#storage.bury(partition, replica);
   }
 
   /** How often a partition's whole state was replaced by its leader's, in this life of its replica. */
@@ -642,6 +645,8 @@ export class PartitionHost {
     await this.#loop.drain();
     await this.#snapshotter.stop();
     await this.#installer.stop();
+    // Whoever asked for it hears what became of it.
+    await Promise.allSettled(this.#burials.values());
     this.#loop.writeCommits();
   }
 
@@ -706,23 +711,35 @@ export class PartitionHost {
     else void this.#sendSnapshot(group, message);
   }
 
-  /** The core hears of a snapshot that was lost after a while: its receiver gets nothing else meanwhile. */
+  /**
+   * The core hears of a snapshot that was lost after a while: its receiver gets nothing else meanwhile, and
+   * so there is one at a time on its way to each.
+   */
   async #sendSnapshot(group: AnyGroup, message: Message): Promise<void> {
     const { clock, peers } = this.#options;
+    const key = `${group.id}/${message.to}`;
+    this.#sending.get(key)?.();
     const lost = (): void => {
+      this.#sending.get(key)?.();
       if (this.#state === 'serving') group.replica.reportSnapshot(message.to, false);
     };
+    const cancel = clock.after(snapshotLostMs, lost);
+    const letGo = (): void => {
+      cancel();
+      this.#sending.delete(key);
+    };
+    this.#sending.set(key, letGo);
     const chunks: Uint8Array[] = [];
     try {
       const keep = (chunk: Uint8Array): void => void chunks.push(chunk.slice());
       const found = await this.#storage.snapshots.load(group.id, keep);
+      if (this.#sending.get(key) !== letGo) return;
       if (found?.mark.index !== message.snapshot?.index) lost();
       else peers?.sendSnapshot(group.id, message, chunks);
     } catch {
       // Damaged or gone meanwhile: another is cut in time.
       lost();
     }
-    clock.after(snapshotLostMs, lost);
   }
 
   #tick(nowMs: number): void {
