@@ -150,6 +150,11 @@ test('what is sealed is durable without a name, until it is published or given u
   t.true(snapshots.isUnderWay(group));
   t.true(world.disk.files().some((name) => name.endsWith('.new')));
   await world.time.until(second.abort());
+  t.deepEqual(
+    world.disk.files().filter((name) => name.startsWith('snapshots/0')),
+    [`${snapshotName(markOf(3, 10))}.1.new`],
+  );
+  await world.time.run(10);
   const { syncs } = world.disk.counts;
   t.like(await world.time.until(first.publish()), { mark: markOf(3, 10), stateHash: 10n });
   t.is(world.disk.counts.syncs, syncs, 'the content was durable before');
@@ -247,6 +252,42 @@ test('a snapshot on a full disk takes the reserve, which comes back with the spa
   t.is(world.disk.contents('snapshots/reserve')?.length, 64 * 1024);
   world.crash();
   t.is((await open(world)).snapshots.newest(group)?.mark.index, markOf(3, 10).index);
+});
+
+test('the reserve comes back after a snapshot that was given up, and is not asked for all the time', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world, 64 * 1024);
+  await world.time.run(10);
+  const reserved = (): number => world.disk.contents('snapshots/reserve')?.length ?? 0;
+  const giveUp = async (): Promise<void> => {
+    const writer = await world.time.until(snapshots.begin(markOf(3, 10)));
+    for (const _ of ['with the reserve', 'and without']) world.disk.failNext('write', 'full');
+    await t.throwsAsync(world.time.until(writer.add(bytesOf(10, 1))));
+  };
+  await giveUp();
+  await world.time.run(10);
+  t.is(reserved(), 64 * 1024);
+  t.is(snapshots.reserveState(), 'ok');
+  // One that cannot even begin has given it up as well.
+  for (const _ of ['with the reserve', 'and without']) world.disk.failNext('write', 'full');
+  await t.throwsAsync(world.time.until(snapshots.begin(markOf(3, 10))));
+  await world.time.run(10);
+  t.is(reserved(), 64 * 1024);
+  // On a disk that stays full each attempt asks once, and the store once a second.
+  world.disk.capacityBytes = world.disk.usedBytes() - 32 * 1024;
+  await giveUp();
+  await giveUp();
+  const { fullErrors } = world.disk.counts;
+  await world.time.run(10_000);
+  t.is(snapshots.reserveState(), 'reserve');
+  const tries = world.disk.counts.fullErrors - fullErrors;
+  t.true(tries >= 9, String(tries));
+  t.true(tries <= 12, String(tries));
+  world.disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await world.time.run(2000);
+  t.is(reserved(), 64 * 1024);
+  t.is(snapshots.reserveState(), 'ok');
+  t.deepEqual(world.fatal, []);
 });
 
 test('the reserve follows the largest snapshot', async (t) => {

@@ -144,6 +144,8 @@ export class SnapshotStore {
     const ended = (summary: SnapshotSummary | undefined): void => {
       this.#underWay.set(group, (this.#underWay.get(group) ?? 0) - 1);
       if (summary !== undefined) this.#finished(summary);
+      // One that was given up may have given up the reserve before.
+      this.#wantReserve();
     };
     try {
       return await SnapshotWriter.begin({
@@ -170,7 +172,6 @@ export class SnapshotStore {
     );
     const all = [summary, ...others].sort((one, other) => other.mark.index - one.mark.index);
     this.#usable.set(group, all);
-    this.#wantReserve();
   }
 
   /** Whether a snapshot of a group is being written. */
