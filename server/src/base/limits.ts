@@ -127,10 +127,18 @@ export const appendBytesMax: number = mebibyte;
 export const applyingBytesMax: number = 8 * mebibyte;
 /** Bytes of a leader's uncommitted log: all that a partition may have in flight, twice (a new leader's too). */
 export const uncommittedBytesMax: number = 64 * mebibyte;
-/** Appends on their way to one follower: a turn each, for as long as a slow round trip. */
+/**
+ * Appends on their way to one follower. Each proposal makes one of its own, so a busy group fills it
+ * within a slow round trip; what is proposed meanwhile goes together, up to `appendBytesMax` each.
+ */
 export const inflightAppendsMax = 256;
 /** Bytes on their way to one follower: a tenth of a second of a gigabit link. */
 export const inflightAppendBytesMax: number = 16 * mebibyte;
+/**
+ * Bytes of a node's log that wait for its disk, beyond which a follower passes over appends (its leaders
+ * send them again): what four leaders may have on their way to it at once, and a second of a slow disk.
+ */
+export const followerPendingBytesMax: number = 64 * mebibyte;
 /** Reads that wait for a round: all that a node's clients can have open, over 4 busy groups. */
 export const raftReadsMax = 65_536;
 /** Rounds of reads under way: so many round trips overlap; further reads share the next one. */
@@ -140,6 +148,10 @@ export const logScanBytes: number = mebibyte;
 
 assert(applyingBytesMax >= appendBytesMax, 'what one append brings is applied in one go');
 assert(inflightAppendBytesMax >= appendBytesMax, 'a full append may be on its way');
+assert(
+  followerPendingBytesMax >= inflightAppendBytesMax,
+  'a follower takes in what one leader sends',
+);
 assert(uncommittedBytesMax >= inFlightBytesMax, 'a partition may fill its pipeline');
 
 // Storage.

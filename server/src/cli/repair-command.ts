@@ -16,7 +16,7 @@ interface RepairOptions {
 const help = `
 Without --accept-loss nothing is changed. With it, the log is kept up to where it is damaged, what is
 behind that is lost, and all files that change are copied to repair-<n> in the data folder before.
-Of a node in a cluster, give nothing up: let the others bring a new one up to date.
+Refused where other members of a group may count on what is lost.
 
 Examples:
   $ tuplet repair
@@ -62,7 +62,7 @@ async function run(options: RepairOptions): Promise<void> {
   }
 }
 
-function show(dataDir: string, { survey, repaired }: FolderRepair): string {
+function show(dataDir: string, { survey, shared, repaired }: FolderRepair): string {
   const { groups, wholeSnapshots, damagedSnapshots } = survey;
   const lines = [
     `data folder  ${dataDir}`,
@@ -74,7 +74,7 @@ function show(dataDir: string, { survey, repaired }: FolderRepair): string {
     const heads = ['GROUP', 'LAST', 'TERM', 'COMMIT', 'SNAPSHOT', 'LOST'];
     lines.push('', table(heads, groups.map(row)));
   }
-  return [...lines, '', conclusion(survey, repaired?.folder)].join('\n');
+  return [...lines, '', conclusion(survey, shared, repaired?.folder)].join('\n');
 }
 
 function logLine(log: LogSurvey): string {
@@ -107,11 +107,17 @@ function lostOf(lost: GroupSurvey['lost']): string {
   return to === undefined ? `from ${from} on, if anything` : `${from} to ${to}, if not more`;
 }
 
-function conclusion({ verdict, log, rewinds }: Survey, folder: string | undefined): string {
+function conclusion(
+  { verdict, log, rewinds }: Survey,
+  shared: readonly number[],
+  folder: string | undefined,
+): string {
   if (folder !== undefined)
     return `What is listed was kept, what was lost is gone; the files as they were are in ${folder}. A server can start.`;
   if (verdict === 'hopeless')
     return 'Nothing was changed. Too little can be kept for a server to start: restore the data folder from a backup.';
+  if (verdict === 'loss' && shared.length > 0)
+    return `Nothing was changed. Other members of the groups ${shared.join(', ')} may count on what is lost here, so it cannot be given up: a replica that lost its log comes back as a new one, never under its old id.`;
   if (verdict === 'loss') {
     const where = log.state === 'damaged' ? 'behind the damage' : 'behind a snapshot that is used';
     const groups = rewinds.size > 0 ? ` (${[...rewinds].join(', ')})` : '';
@@ -120,7 +126,7 @@ function conclusion({ verdict, log, rewinds }: Survey, folder: string | undefine
   return 'Nothing was changed, and nothing is lost: a server can start.';
 }
 
-function json(dataDir: string, { survey, repaired }: FolderRepair): string {
+function json(dataDir: string, { survey, shared, repaired }: FolderRepair): string {
   const { log, wholeSnapshots, damagedSnapshots, groups, verdict } = survey;
   return JSON.stringify({
     dataDir,
@@ -130,12 +136,13 @@ function json(dataDir: string, { survey, repaired }: FolderRepair): string {
       whole: wholeSnapshots,
       damaged: damagedSnapshots.map(({ error }) => error.place),
     },
-    groups: groups.map(({ replica, lost, hopeless, ...group }) => ({
+    groups: groups.map(({ replica, lost, hopeless, membership: _, ...group }) => ({
       ...group,
       replica: replica === undefined ? null : { id: replica.replica, state: replica.state },
       lost: lost === undefined ? null : { from: lost.from, to: lost.to ?? null },
       hopeless: hopeless ?? null,
     })),
+    shared,
     repaired: repaired ?? null,
   });
 }

@@ -25,21 +25,22 @@ async function written(write: (storage: Storage, next: LogIndex) => Promise<void
   return world;
 }
 
-function entry(group: GroupId, payload: Uint8Array) {
+function entry(group: GroupId, payload: Uint8Array, kind: 0 | 1 = 0) {
   return async (storage: Storage, index: LogIndex): Promise<void> => {
-    const entries = [{ group, term: 9 as Term, index, kind: 0, payload } as const];
+    const entries = [{ group, term: 9 as Term, index, kind, payload }];
     await new Promise<void>((resolve) => storage.log.append({ entries }, resolve));
   };
 }
 
 /** The newest snapshot once more, at the same index, with another byte at a place of its beginning. */
-function snapshot(group: GroupId, change: (chunk: Uint8Array) => void) {
+function snapshot(group: GroupId, change: (chunk: Uint8Array, context: Uint8Array) => void) {
   return async (storage: Storage): Promise<void> => {
     const chunks: Uint8Array[] = [];
     const summary = await storage.snapshots.load(group, (chunk) => chunks.push(chunk.slice()));
     if (summary === undefined || chunks[0] === undefined) throw new Error('there is a snapshot');
-    change(chunks[0]);
-    const writer = await storage.snapshots.begin({ ...summary.mark, term: 8 as Term }, summary);
+    const origin = { ...summary, context: summary.context.slice() };
+    change(chunks[0], origin.context);
+    const writer = await storage.snapshots.begin({ ...summary.mark, term: 8 as Term }, origin);
     for (const chunk of chunks) await writer.add(chunk);
     await storage.complete(writer, group === map ? hash64(chunks[0]) : summary.stateHash);
   };
@@ -92,5 +93,24 @@ test('a snapshot of the cluster map of another format is refused so as well', as
   );
   const told =
     /^snapshots\/000-\d+-\d+8: the snapshot of the cluster map has format 77, this build reads format 1$/;
+  await refused(t, world, told);
+});
+
+test('a change of the configuration of another format is refused so as well', async (t) => {
+  const world = await written(entry(partition, Uint8Array.of(77), 1), partition);
+  const told =
+    /^log\/00000000000\d: the change of a configuration has format 77, this build reads format 1$/;
+  await refused(t, world, told);
+});
+
+test('a configuration of another format in a snapshot is refused so as well', async (t) => {
+  const world = await written(
+    snapshot(partition, (_, context) => {
+      context[0] = 77;
+    }),
+    partition,
+  );
+  const told =
+    /^snapshots\/001-\d+-\d+8: the configuration has format 77, this build reads format 1$/;
   await refused(t, world, told);
 });

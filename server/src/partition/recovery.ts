@@ -145,9 +145,9 @@ async function open(disk: Disk, clock: Clock, options: OpenDataOptions): Promise
   }
 }
 
-function inFile(file: string, run: () => void): void {
+function inFile<T>(file: string, run: () => T): T {
   try {
-    run();
+    return run();
   } catch (error) {
     throw placed(error, file);
   }
@@ -216,7 +216,8 @@ async function replay(options: {
   const { hardState } = group;
   const id = hardState.group;
   const apply = applierOf(state, id);
-  const snapshot = summary === undefined ? null : snapshotOf(summary);
+  const snapshot =
+    summary === undefined ? null : inFile(snapshotName(summary.mark), () => snapshotOf(summary));
   let configuration = snapshot?.configuration ?? emptyConfiguration;
   let tailBytes = 0;
   let applied = 0;

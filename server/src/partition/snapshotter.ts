@@ -102,7 +102,7 @@ export class Snapshotter {
     return Math.max(this.#tailBytes, snapshotTailShare * group.snapshotBytes);
   }
 
-  /** An idle group that keeps the oldest segment, once the log is long. */
+  /** An idle group that keeps the oldest segment, and need not, once the log is long. */
   #holder(): (() => Promise<void>) | undefined {
     const { log } = this.#storage;
     // Groups at work rightly hold what came since their older snapshot, in frames.
@@ -110,13 +110,16 @@ export class Snapshotter {
     for (const { tailBytes, olderTailBytes } of this.#groups()) bytes += tailBytes + olderTailBytes;
     const wanted = logSegmentsWanted + (logBytesShare * bytes) / this.#segmentBytes;
     if (log.segmentCount() <= wanted) return undefined;
-    const [holder] = log.holders();
-    if (holder === undefined) return undefined;
-    const group = this.#groups().find(({ id }) => id === holder.group);
-    if (group === undefined || group.replica.installation !== undefined) return undefined;
-    // Nothing was applied since the newest snapshot: it is made to count twice.
-    if (holder.needs === 'repeated-mark') return () => this.#confirm(group);
-    return () => this.#cut(group);
+    for (const { group: id, needs } of log.holders()) {
+      const group = this.#groups().find((each) => each.id === id);
+      if (group === undefined || group.replica.installation !== undefined) continue;
+      const newest = this.#storage.snapshots.newest(id)?.mark.index ?? 0;
+      // The newest snapshot covers what it holds: it is made to count twice.
+      if (needs === 'repeated-mark' && newest > 0) return () => this.#confirm(group);
+      // Where nothing was applied since, what it holds is not committed, and no snapshot covers it.
+      if (group.appliedIndex > newest) return () => this.#cut(group);
+    }
+    return undefined;
   }
 
   async #confirm(group: AnyGroup): Promise<void> {

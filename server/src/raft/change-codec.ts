@@ -5,6 +5,7 @@
  * The change that leaves a joint configuration is empty bytes: it must never be refused for its weight.
  */
 import { assert } from '../base/assert.ts';
+import { FormatError } from '../base/format-error.ts';
 import { type Change, type ChangeStep, leavesJoint, StepKind, Transition } from './change.ts';
 import { noBytes } from './message.ts';
 
@@ -34,12 +35,18 @@ export function encodeChange(change: Change): Uint8Array {
   return bytes;
 }
 
-/** The change in a payload of `encodeChange`. Anything else in a log is damage. */
+/**
+ * The change in a payload of `encodeChange`. Throws FormatError for one of another version; anything else
+ * in a log is damage.
+ */
 export function decodeChange(bytes: Uint8Array): Change {
   if (bytes.length === 0) return { transition: Transition.auto, steps: [], context: noBytes };
+  const [found = 0] = bytes;
+  // Of another version all that is known is where its number stands.
+  if (found !== version)
+    throw new FormatError({ what: 'change of a configuration', found, read: version });
   assert(bytes.length >= headBytes, 'a change has a head');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  assert(view.getUint8(0) === version, 'a change is of a known version');
   const transition = Object.values(Transition).find((value) => value === view.getUint8(1));
   assert(transition !== undefined, 'a transition is known');
   const steps: ChangeStep[] = [];

@@ -4,6 +4,7 @@
  * Numbers are little-endian.
  */
 import { assert } from '../base/assert.ts';
+import { FormatError } from '../base/format-error.ts';
 import { assertConfiguration, type Configuration } from './configuration.ts';
 
 const version = 1;
@@ -31,11 +32,17 @@ export function encodeConfiguration(configuration: Configuration): Uint8Array {
   return bytes;
 }
 
-/** What `encodeConfiguration` wrote. Anything else in a snapshot is damage. */
+/**
+ * What `encodeConfiguration` wrote. Throws FormatError for another version; anything else in a snapshot is
+ * damage.
+ */
 export function decodeConfiguration(bytes: Uint8Array): Configuration {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const [found] = bytes;
+  assert(found !== undefined, 'a configuration has a version');
+  // Of another version all that is known is where its number stands.
+  if (found !== version) throw new FormatError({ what: 'configuration', found, read: version });
   assert(bytes.length >= 2, 'a configuration has a head');
-  assert(bytes[0] === version, 'a configuration is of a known version');
   let at = 2;
   const list = (): number[] => {
     assert(at + 2 <= bytes.length, 'a configuration is whole');

@@ -38,6 +38,7 @@ export class MemoryStorage implements RaftStorage {
   #baseTerm: number;
   #entries: Entry[];
   #snapshot: Snapshot | null;
+  // Invariant: never true where the newest snapshot serves.
   #isSnapshotWanted = false;
 
   constructor(start: StoredLog = nothing) {
@@ -115,6 +116,7 @@ export class MemoryStorage implements RaftStorage {
   install(snapshot: Snapshot): void {
     assert(snapshot.index > this.#baseIndex, 'a snapshot moves forward');
     this.#snapshot = snapshot;
+    this.#isSnapshotWanted = false;
     this.#baseIndex = snapshot.index;
     this.#baseTerm = snapshot.term;
     this.#entries = [];

@@ -8,7 +8,10 @@ import { logFolder, segmentName } from './segments.ts';
 /** A group that keeps the oldest segment from being removed. */
 export interface Holder {
   readonly group: GroupId;
-  /** A newer snapshot is needed; or the newest suffices: verify it and append its mark again. */
+  /**
+   * A newer snapshot is needed, which can help only where more was applied since the newest; or that one
+   * suffices: verify it and append its mark again.
+   */
   readonly needs: 'snapshot' | 'repeated-mark';
 }
 

@@ -65,6 +65,46 @@ test('batches that come while a write is in flight share the next one', async (t
   t.is(world.disk.counts.writes - before, 2);
 });
 
+test('what waits for the disk is counted, in however many frames it lies', async (t) => {
+  const world = new World(1, { delays: { writeMs: [0.1, 0.1], syncMs: [1, 1] } });
+  const { log } = await world.open();
+  await world.time.run(1000);
+  let index = 0;
+  const append = (bytes: number): void => {
+    index += 1;
+    log.append({ entries: [entryOf(1, index, 1, new Uint8Array(bytes))] }, () => undefined);
+  };
+  // The second time it shows whether the first left something behind.
+  for (let round = 0; round < 2; round++) {
+    t.is(log.pendingBytes(), 0);
+    append(2000);
+    t.is(log.pendingBytes(), 0, 'it is on its way');
+    const between = (count: number): void => {
+      const pending = log.pendingBytes();
+      t.true(pending > count * 2000, `${pending} of ${count}`);
+      // What frames and segments add is less than an entry a frame.
+      t.true(pending < count * 2000 * 1.05 + 2000, `${pending} of ${count}`);
+    };
+    for (let count = 1; count <= 200; count++) {
+      append(2000);
+      between(count);
+    }
+    let before = log.pendingBytes();
+    let falls = 0;
+    for (let steps = 0; before > 0 && steps < 1000; steps++) {
+      await world.time.step();
+      const pending = log.pendingBytes();
+      t.true(pending <= before);
+      if (pending < before) falls += 1;
+      before = pending;
+    }
+    t.true(falls >= 6, `${falls} frames`);
+    await world.time.run(1000);
+  }
+  await world.time.until(log.close());
+  t.is(log.pendingBytes(), 0);
+});
+
 test('an entry at or below the last index replaces the tail', async (t) => {
   const world = new World();
   const { log } = await world.open();

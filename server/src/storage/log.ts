@@ -71,6 +71,8 @@ export class WriteAheadLog {
   #durableSequence: number;
   /** Frames not yet written, in order; the last may still be added to. */
   readonly #queue: PendingFrame[] = [];
+  /** Bytes of all frames in `#queue` but the last. */
+  #closedBytes = 0;
   #writing: PendingFrame | undefined;
   #buffers: PendingFrame[] = [];
   #state: 'open' | 'closing' | 'ended' = 'open';
@@ -151,11 +153,13 @@ export class WriteAheadLog {
     return this.#pool.reserveState();
   }
 
-  /** Bytes appended and not yet on their way to the disk; the caller keeps it bounded. */
+  /**
+   * Bytes appended that are not on their way to the disk yet: what a disk that is slow, or full, costs in
+   * memory. The log refuses nothing; a caller that cannot tell others to send less (a follower, whose
+   * leader sends again) looks at it before it appends more. Cheap: it may be asked for each message.
+   */
   pendingBytes(): number {
-    let bytes = 0;
-    for (const frame of this.#queue) bytes += frame.length;
-    return bytes;
+    return this.#closedBytes + (this.#queue.at(-1)?.length ?? 0);
   }
 
   /** Segments that hold frames; the caller asks `holders` when there are many. */
@@ -250,7 +254,11 @@ export class WriteAheadLog {
   /** Begins a frame behind the others, in a new segment where this one has no room for the records. */
   #beginFrame(bytes: number): PendingFrame {
     const before = this.#queue[this.#queue.length - 1];
-    if (before !== undefined) this.#offset = before.offset + before.close().length;
+    if (before !== undefined) {
+      const { length } = before.close();
+      this.#offset = before.offset + length;
+      this.#closedBytes += length;
+    }
     const frame = this.#buffers.pop() ?? new PendingFrame();
     const room = this.#segmentBytes - this.#offset;
     if (room >= frameHeaderBytes + bytes + 8) {
@@ -283,6 +291,7 @@ export class WriteAheadLog {
     const bytes = frame.close();
     // A frame still open when it is taken says where the next one begins.
     if (this.#queue.length === 0) this.#offset = frame.offset + bytes.length;
+    else this.#closedBytes -= bytes.length;
     this.#write(frame, bytes)
       .then(() => this.#wrote(frame))
       .catch((error: unknown) => this.#fail(error));

@@ -72,6 +72,11 @@ export class Replay {
     return this.table.summaries().map(({ mark }) => mark.group);
   }
 
+  /** A group's entries after its base, whether they go on from it or not. */
+  entriesOf(group: GroupId): readonly LogEntry[] {
+    return this.#entries.get(group) ?? [];
+  }
+
   /** A group with its entries; what is missing, where it cannot go on. */
   recover(group: GroupId): RecoveredGroup | string {
     const state = this.table.of(group);

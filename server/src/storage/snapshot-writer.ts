@@ -15,23 +15,28 @@ export interface SnapshotWriterOptions {
   readonly disk: Disk;
   readonly checksum: Checksum;
   readonly reserve: SpaceReserve;
-  /** The file, and the folder it lies in. */
+  /** The file, its name until then, which no other writer has, and the folder it lies in. */
   readonly name: string;
+  readonly unfinishedName: string;
   readonly folder: string;
   readonly mark: SnapshotMark;
   readonly origin: SnapshotOrigin;
-  /** Called once; without a summary where it was given up. */
+  /** Called once, when its file has its name or is gone; without a summary where it was given up. */
   readonly ended: (summary: SnapshotSummary | undefined) => void;
 }
 
-/** See the top of the file. Calls come one after the other: the next `add` waits for the last. */
+/**
+ * See the top of the file. Calls come one after the other: the next `add` waits for the last. Several
+ * writers may be at it for the same mark.
+ */
 export class SnapshotWriter {
   readonly #options: SnapshotWriterOptions;
   readonly #encoder: SnapshotEncoder;
   readonly #file: DiskFile;
   #offset = 0;
   #syncedOffset = 0;
-  #ended = false;
+  #state: 'open' | 'sealed' | 'ended' = 'open';
+  #stateHash = 0n;
 
   private constructor(options: SnapshotWriterOptions, file: DiskFile) {
     this.#options = options;
@@ -41,17 +46,15 @@ export class SnapshotWriter {
 
   /** Called by `SnapshotStore.begin`. */
   static async begin(options: SnapshotWriterOptions): Promise<SnapshotWriter> {
-    const { disk, reserve, mark, origin } = options;
-    const name = options.name + unfinishedSuffix;
-    await removeIfThere(disk, name);
-    const file = await withReserve(reserve, () => disk.create(name));
+    const { disk, reserve, mark, origin, unfinishedName } = options;
+    const file = await withReserve(reserve, () => disk.create(unfinishedName));
     const writer = new SnapshotWriter(options, file);
     try {
       await writer.#put(writer.#encoder.header(mark));
       await writer.#put(writer.#encoder.origin(origin));
     } catch (error) {
       await file.close();
-      if (isFull(error)) await removeIfThere(disk, name);
+      if (isFull(error)) await removeIfThere(disk, unfinishedName);
       throw error;
     }
     return writer;
@@ -62,7 +65,7 @@ export class SnapshotWriter {
    * that this snapshot was given up and nothing is lost, `io` that the process should end.
    */
   async add(chunk: Uint8Array): Promise<void> {
-    assert(!this.#ended, 'a snapshot on its way is added to');
+    assert(this.#state === 'open', 'a snapshot on its way is added to');
     await this.#orAbort(async () => {
       let from = 0;
       do {
@@ -73,34 +76,54 @@ export class SnapshotWriter {
     });
   }
 
-  /** The snapshot is durable, file and name, when this resolves; then its mark may be appended. */
-  async finish(stateHash: bigint): Promise<SnapshotSummary> {
-    assert(!this.#ended, 'a snapshot on its way is finished');
-    const { disk, mark, origin, reserve, name, folder, ended } = this.#options;
+  /**
+   * Ends the content, and makes it durable; the snapshot has no name yet, and can be given up. Rejects
+   * as `add` does: a disk without room is met here at the latest.
+   */
+  async seal(stateHash: bigint): Promise<void> {
+    assert(this.#state === 'open', 'a snapshot on its way is sealed');
     await this.#orAbort(async () => {
       await this.#put(this.#encoder.footer(stateHash));
       await this.#file.sync();
     });
-    this.#ended = true;
+    await this.#file.close();
+    this.#state = 'sealed';
+    this.#stateHash = stateHash;
+  }
+
+  /**
+   * Gives what is sealed its name. The snapshot is durable, file and name, when this resolves; then its
+   * mark may be appended. Rejects as `add` does.
+   */
+  async publish(): Promise<SnapshotSummary> {
+    assert(this.#state === 'sealed', 'what gets its name is sealed');
+    const { disk, mark, origin, reserve, name, unfinishedName, folder, ended } = this.#options;
+    await this.#orAbort(() => withReserve(reserve, () => disk.rename(unfinishedName, name)));
+    this.#state = 'ended';
     let summary: SnapshotSummary | undefined;
     try {
-      await this.#file.close();
-      await withReserve(reserve, () => disk.rename(name + unfinishedSuffix, name));
       await withReserve(reserve, () => disk.syncFolder(folder));
-      summary = { ...origin, mark, stateHash, bytes: this.#offset };
+      summary = { ...origin, mark, stateHash: this.#stateHash, bytes: this.#offset };
       return summary;
     } finally {
       ended(summary);
     }
   }
 
-  /** Gives the snapshot up; its file goes. */
+  /** `seal` and `publish`. */
+  async finish(stateHash: bigint): Promise<SnapshotSummary> {
+    await this.seal(stateHash);
+    return await this.publish();
+  }
+
+  /** Gives the snapshot up, sealed or not; its file goes. Nothing where it has ended. */
   async abort(): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+    const state = this.#state;
+    if (state === 'ended') return;
+    this.#state = 'ended';
     try {
-      await this.#file.close();
-      await removeIfThere(this.#options.disk, this.#options.name + unfinishedSuffix);
+      if (state === 'open') await this.#file.close();
+      await removeIfThere(this.#options.disk, this.#options.unfinishedName);
     } finally {
       this.#options.ended(undefined);
     }

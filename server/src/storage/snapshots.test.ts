@@ -6,6 +6,7 @@ import { snapshotPieceBytesMax } from '../base/limits.ts';
 import { hostChecksum } from '../host/checksum.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { SnapshotMark } from './entry.ts';
+import type { SnapshotWriter } from './snapshot-writer.ts';
 import { type OpenedSnapshots, type SeeChunk, SnapshotStore, snapshotName } from './snapshots.ts';
 
 const group = 3 as GroupId;
@@ -110,11 +111,69 @@ test('the newest two of a group are kept, and what was not finished goes', async
   const kept = [markOf(3, 20), markOf(3, 30), markOf(4, 5)].map(snapshotName);
   const files = (): readonly string[] =>
     world.disk.files().filter((name) => name.startsWith('snapshots/0'));
-  t.deepEqual(files(), [...kept, `${snapshotName(markOf(3, 40))}.new`].sort());
+  t.deepEqual(files(), [...kept, `${snapshotName(markOf(3, 40))}.5.new`].sort());
   world.disk.kill();
   world.time.forget();
   await open(world);
   t.deepEqual(files(), kept);
+});
+
+test('two snapshots of one mark may be on their way: neither touches the other', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world);
+  const begun = async (): Promise<SnapshotWriter> => {
+    const writer = await world.time.until(snapshots.begin(markOf(3, 10)));
+    await world.time.until(writer.add(bytesOf(100, 1)));
+    return writer;
+  };
+  const [first, second, third] = [await begun(), await begun(), await begun()];
+  await world.time.until(second.abort());
+  await world.time.until(first.finish(7n));
+  t.is(snapshots.newest(group)?.stateHash, 7n);
+  await world.time.until(third.finish(7n));
+  world.crash();
+  t.is((await open(world)).snapshots.newest(group)?.stateHash, 7n);
+  t.deepEqual(world.disk.files(), [snapshotName(markOf(3, 10)), 'snapshots/reserve']);
+});
+
+test('what is sealed is durable without a name, until it is published or given up', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world);
+  const sealed = async (index: number): Promise<SnapshotWriter> => {
+    const writer = await world.time.until(snapshots.begin(markOf(3, index)));
+    await world.time.until(writer.add(bytesOf(100, 1)));
+    await world.time.until(writer.seal(BigInt(index)));
+    return writer;
+  };
+  const [first, second] = [await sealed(10), await sealed(20)];
+  t.is(snapshots.newest(group), undefined);
+  t.true(snapshots.isUnderWay(group));
+  t.true(world.disk.files().some((name) => name.endsWith('.new')));
+  await world.time.until(second.abort());
+  t.deepEqual(
+    world.disk.files().filter((name) => name.startsWith('snapshots/0')),
+    [`${snapshotName(markOf(3, 10))}.1.new`],
+  );
+  await world.time.run(10);
+  const { syncs } = world.disk.counts;
+  t.like(await world.time.until(first.publish()), { mark: markOf(3, 10), stateHash: 10n });
+  t.is(world.disk.counts.syncs, syncs, 'the content was durable before');
+  t.false(snapshots.isUnderWay(group));
+  world.crash();
+  t.is((await open(world)).snapshots.newest(group)?.stateHash, 10n);
+  t.deepEqual(world.disk.files(), [snapshotName(markOf(3, 10)), 'snapshots/reserve']);
+});
+
+test('a full disk is met when a snapshot is sealed, and then it is given up', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world);
+  await world.time.run(10);
+  const writer = await world.time.until(snapshots.begin(markOf(3, 10)));
+  for (const _ of ['with the reserve', 'and without']) world.disk.failNext('write', 'full');
+  t.true(isDiskError(await t.throwsAsync(world.time.until(writer.seal(1n))), 'full'));
+  t.false(snapshots.isUnderWay(group));
+  t.false(world.disk.files().some((name) => name.endsWith('.new')));
+  await t.throwsAsync(world.time.until(writer.publish()), { name: 'InvariantError' });
 });
 
 test('a damaged newest snapshot makes way for the older, and is told of', async (t) => {
@@ -193,6 +252,42 @@ test('a snapshot on a full disk takes the reserve, which comes back with the spa
   t.is(world.disk.contents('snapshots/reserve')?.length, 64 * 1024);
   world.crash();
   t.is((await open(world)).snapshots.newest(group)?.mark.index, markOf(3, 10).index);
+});
+
+test('the reserve comes back after a snapshot that was given up, and is not asked for all the time', async (t) => {
+  const world = new World();
+  const { snapshots } = await open(world, 64 * 1024);
+  await world.time.run(10);
+  const reserved = (): number => world.disk.contents('snapshots/reserve')?.length ?? 0;
+  const giveUp = async (): Promise<void> => {
+    const writer = await world.time.until(snapshots.begin(markOf(3, 10)));
+    for (const _ of ['with the reserve', 'and without']) world.disk.failNext('write', 'full');
+    await t.throwsAsync(world.time.until(writer.add(bytesOf(10, 1))));
+  };
+  await giveUp();
+  await world.time.run(10);
+  t.is(reserved(), 64 * 1024);
+  t.is(snapshots.reserveState(), 'ok');
+  // One that cannot even begin has given it up as well.
+  for (const _ of ['with the reserve', 'and without']) world.disk.failNext('write', 'full');
+  await t.throwsAsync(world.time.until(snapshots.begin(markOf(3, 10))));
+  await world.time.run(10);
+  t.is(reserved(), 64 * 1024);
+  // On a disk that stays full each attempt asks once, and the store once a second.
+  world.disk.capacityBytes = world.disk.usedBytes() - 32 * 1024;
+  await giveUp();
+  await giveUp();
+  const { fullErrors } = world.disk.counts;
+  await world.time.run(10_000);
+  t.is(snapshots.reserveState(), 'reserve');
+  const tries = world.disk.counts.fullErrors - fullErrors;
+  t.true(tries >= 9, String(tries));
+  t.true(tries <= 12, String(tries));
+  world.disk.capacityBytes = Number.POSITIVE_INFINITY;
+  await world.time.run(2000);
+  t.is(reserved(), 64 * 1024);
+  t.is(snapshots.reserveState(), 'ok');
+  t.deepEqual(world.fatal, []);
 });
 
 test('the reserve follows the largest snapshot', async (t) => {

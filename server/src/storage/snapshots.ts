@@ -60,6 +60,8 @@ export class SnapshotStore {
   readonly #usable = new Map<GroupId, SnapshotSummary[]>();
   /** Snapshots on their way, of each group. */
   readonly #underWay = new Map<GroupId, number>();
+  /** Snapshots begun in this life, each under a name of its own until it is whole. */
+  #begun = 0;
 
   private constructor(disk: Disk, clock: Clock, options: SnapshotStoreOptions) {
     this.#disk = disk;
@@ -131,15 +133,19 @@ export class SnapshotStore {
   }
 
   /**
-   * Begins a snapshot, a group's own or one that its leader sends; several groups' may be on their way.
-   * Rejects with DiskError.
+   * Begins a snapshot, a group's own or one that its leader sends; several may be on their way, of one
+   * mark too. Rejects with DiskError.
    */
   async begin(mark: SnapshotMark, origin: SnapshotOrigin = nowhere): Promise<SnapshotWriter> {
     const { group } = mark;
+    const name = snapshotName(mark);
+    this.#begun += 1;
     this.#underWay.set(group, (this.#underWay.get(group) ?? 0) + 1);
     const ended = (summary: SnapshotSummary | undefined): void => {
       this.#underWay.set(group, (this.#underWay.get(group) ?? 0) - 1);
       if (summary !== undefined) this.#finished(summary);
+      // One that was given up may have given up the reserve before.
+      this.#wantReserve();
     };
     try {
       return await SnapshotWriter.begin({
@@ -147,7 +153,8 @@ export class SnapshotStore {
         checksum: this.#checksum,
         reserve: this.#reserve,
         folder: snapshotFolder,
-        name: snapshotName(mark),
+        name,
+        unfinishedName: `${name}.${this.#begun}${unfinishedSuffix}`,
         mark,
         origin,
         ended,
@@ -165,7 +172,6 @@ export class SnapshotStore {
     );
     const all = [summary, ...others].sort((one, other) => other.mark.index - one.mark.index);
     this.#usable.set(group, all);
-    this.#wantReserve();
   }
 
   /** Whether a snapshot of a group is being written. */

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { entryOf, markOf, show, World } from '../../sim/disk-world.ts';
+import { DiskError } from '../base/doors.ts';
 import type { GroupId } from '../base/ids.ts';
 import { LogDamaged, SnapshotDamaged } from './damage.ts';
 import { snapshotName } from './snapshots.ts';
@@ -134,4 +135,29 @@ test('snapshots whose log is gone are refused, be they whole or damaged: a new l
     });
     t.deepEqual(world.disk.files(), before, 'nothing is changed');
   }
+});
+
+test('where a start fails after the log was opened, the log is closed again', async (t) => {
+  const world = new World(1, { delays: { writeMs: [0.1, 0.2], syncMs: [0.5, 1] } });
+  const { storage } = await world.openStorage();
+  await snapshotAt(world, storage, 1, 10);
+  // The power fails between a tombstone and the end of what it buries; the spares are gone as well.
+  const tombstone = { group, replica: 1, state: 'removed' } as const;
+  const batch = { entries: [], replicas: [tombstone] };
+  await world.time.until(new Promise<void>((resolve) => storage.log.append(batch, resolve)));
+  await world.time.until(storage.close());
+  for (const name of world.disk.files().filter((each) => /^log\/0*[23]$/.test(each)))
+    await world.time.until(world.disk.remove(name));
+  const remove = world.disk.remove.bind(world.disk);
+  world.disk.remove = (name) =>
+    name.startsWith('snapshots/')
+      ? Promise.reject(new DiskError('io', 'the disk is bad'))
+      : remove(name);
+  await t.throwsAsync(world.openStorage(), { message: 'the disk is bad' });
+  const calls: string[] = [];
+  world.disk.onCall = (call, name) => void calls.push(`${call} ${name}`);
+  await world.time.run(5_000);
+  t.deepEqual(calls, []);
+  t.false(world.disk.files().includes('log/new'));
+  t.deepEqual(world.fatal, []);
 });

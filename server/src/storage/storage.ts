@@ -47,12 +47,14 @@ export class Storage {
     if (!(await hasIdentity(disk)) && (await hasSnapshots(disk)))
       throw new LogDamaged('snapshots are there, it is not', { file: logFolder, offset: 0 });
     const { snapshots, warnings } = await SnapshotStore.open(disk, clock, options);
+    let log: WriteAheadLog | undefined;
     try {
       const opened = await WriteAheadLog.open(disk, clock, {
         ...options,
         bases: snapshots.bases(),
       });
-      const storage = new Storage(opened.log, snapshots);
+      log = opened.log;
+      const storage = new Storage(log, snapshots);
       // The power may have failed between a tombstone and the end of what it buries.
       await snapshots.removeDead(
         opened.recovered.flatMap(({ replica }) => (replica === undefined ? [] : [replica])),
@@ -64,6 +66,8 @@ export class Storage {
       };
     } catch (error) {
       await snapshots.close();
+      // Else it would go on preparing segments.
+      await log?.close();
       if (!(error instanceof LogDamaged) || warnings.length === 0) throw error;
       throw new LogDamaged([error.what, ...warnings].join('; '), error.place, { cause: error });
     }

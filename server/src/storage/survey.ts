@@ -2,7 +2,7 @@
 import type { Disk } from '../base/doors.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import { type DamagePlace, LogDamaged, SnapshotDamaged } from './damage.ts';
-import type { Checksum, ReplicaRecord, SnapshotBase } from './entry.ts';
+import type { Checksum, LogEntry, ReplicaRecord, SnapshotBase } from './entry.ts';
 import { type DamagedSnapshot, findSnapshots, withSnapshot } from './find-snapshots.ts';
 import { hasIdentity, readIdentity } from './identity.ts';
 import type { LogRecord } from './record.ts';
@@ -11,6 +11,16 @@ import type { Replay } from './replay.ts';
 import { logFolder, segmentNumber } from './segments.ts';
 import type { SnapshotSummary } from './snapshot-file.ts';
 import { hasSnapshots, snapshotName } from './snapshots.ts';
+
+/** What a group's files say of who takes part in it. Storage does not know how to read it. */
+export interface MembershipSurvey {
+  /** What its snapshot says; undefined where it begins with none. */
+  readonly context: Uint8Array | undefined;
+  /** The payloads of the changes that are kept after that and known to be committed, in order. */
+  readonly changes: readonly Uint8Array[];
+  /** Those of further ones that can be read, kept or not. */
+  readonly uncertain: readonly Uint8Array[];
+}
 
 /** One group as it is kept. */
 export interface GroupSurvey {
@@ -28,6 +38,7 @@ export interface GroupSurvey {
   readonly lost: { readonly from: LogIndex; readonly to: LogIndex | undefined } | undefined;
   /** Why nothing of it can be kept, where that is so. */
   readonly hopeless: string | undefined;
+  readonly membership: MembershipSurvey;
 }
 
 /** What stands at the end of the log, or in its middle. */
@@ -85,7 +96,7 @@ export async function survey(disk: Disk, checksum: Checksum): Promise<Survey> {
 }
 
 interface SnapshotsSurvey {
-  readonly bases: ReadonlyMap<GroupId, SnapshotBase>;
+  readonly bases: ReadonlyMap<GroupId, SnapshotBase & { readonly context: Uint8Array }>;
   readonly whole: readonly string[];
   readonly damaged: readonly DamagedSnapshot[];
 }
@@ -95,7 +106,7 @@ async function surveySnapshots(disk: Disk, checksum: Checksum): Promise<Snapshot
   const found = await findSnapshots(disk, checksum, () => () => undefined);
   const damaged = [...found.damaged];
   const whole: string[] = [];
-  const bases = new Map<GroupId, SnapshotBase>();
+  const bases = new Map<GroupId, SnapshotBase & { readonly context: Uint8Array }>();
   const isWhole = async ({ mark }: SnapshotSummary): Promise<boolean> => {
     try {
       await withSnapshot(disk, checksum, mark, (reader) => reader.read(mark, () => undefined));
@@ -108,7 +119,8 @@ async function surveySnapshots(disk: Disk, checksum: Checksum): Promise<Snapshot
   };
   for (const [group, [newest, ...older]] of found.usable) {
     if (newest === undefined) continue;
-    bases.set(group, { ...newest.mark, replica: newest.replica });
+    const { mark, replica, context } = newest;
+    bases.set(group, { ...mark, replica, context });
     whole.push(snapshotName(newest.mark));
     for (const each of older) if (await isWhole(each)) whole.push(snapshotName(each.mark));
   }
@@ -147,7 +159,9 @@ async function surveyLog(options: RecoveryOptions, snapshots: SnapshotsSurvey): 
       const highest = Math.max(state.lastIndex, isDamaged ? seen.highest(group) : 0);
       const kept = surveyGroup(replay, group, options.bases?.get(group));
       if (kept.rewinds) rewinds.add(group);
-      return withLoss(kept.survey, highest, isDamaged || kept.rewinds);
+      const lossy = withLoss(kept.survey, highest, isDamaged || kept.rewinds);
+      const context = snapshots.bases.get(group)?.context;
+      return { ...lossy, membership: surveyMembership(lossy, replay, seen, context) };
     });
   const hopeless = groups.some((each) => each.hopeless !== undefined);
   const loss = isDamaged || rewinds.size > 0;
@@ -174,12 +188,29 @@ async function surveyFrames(options: RecoveryOptions): Promise<LogSurvey> {
   }
 }
 
+type KeptSurvey = Omit<GroupSurvey, 'membership'>;
+
+function surveyMembership(
+  { group, snapshot, commit }: KeptSurvey,
+  replay: Replay,
+  behind: Behind,
+  context: Uint8Array | undefined,
+): MembershipSurvey {
+  const changes: Uint8Array[] = [];
+  const uncertain: Uint8Array[] = [];
+  for (const { kind, index, payload } of replay.entriesOf(group))
+    if (kind === 1) (index <= commit ? changes : uncertain).push(payload);
+  for (const { index, payload } of behind.changesOf(group))
+    if (index > snapshot) uncertain.push(payload);
+  return { context: snapshot > 0 ? context : undefined, changes, uncertain };
+}
+
 /** A group as the log has it; back at its snapshot, where entries after that are missing. */
 function surveyGroup(
   replay: Replay,
   group: GroupId,
   base: SnapshotBase | undefined,
-): { readonly survey: GroupSurvey; readonly rewinds: boolean } {
+): { readonly survey: KeptSurvey; readonly rewinds: boolean } {
   const found = replay.recover(group);
   const { hardState, replica } = replay.table.of(group);
   const nothing = { replica, lost: undefined, hopeless: undefined };
@@ -199,19 +230,20 @@ function surveyGroup(
   };
 }
 
-function withLoss(kept: GroupSurvey, highest: number, mayLose: boolean): GroupSurvey {
+function withLoss(kept: KeptSurvey, highest: number, mayLose: boolean): KeptSurvey {
   if (!mayLose || kept.replica?.state === 'removed') return kept;
   const from = (kept.lastIndex + 1) as LogIndex;
   const to = highest >= from ? (highest as LogIndex) : undefined;
   return { ...kept, lost: { from, to } };
 }
 
-/** What frames behind the damage say of how far each group had come. */
+/** What frames behind the damage say of how far each group had come, and of its members. */
 class Behind {
   readonly #highest = new Map<GroupId, number>();
+  readonly #changes = new Map<GroupId, LogEntry[]>();
 
   see(record: LogRecord): void {
-    if (record.kind === 'entry') this.#note(record.entry.group, record.entry.index);
+    if (record.kind === 'entry') this.#seeEntry(record.entry);
     else if (record.kind === 'mark') this.#note(record.mark.group, record.mark.index);
     else if (record.kind === 'head')
       for (const { mark, lastIndex } of record.groups) this.#note(mark.group, lastIndex);
@@ -223,6 +255,19 @@ class Behind {
 
   highest(group: GroupId): number {
     return this.#highest.get(group) ?? 0;
+  }
+
+  changesOf(group: GroupId): readonly LogEntry[] {
+    return this.#changes.get(group) ?? [];
+  }
+
+  #seeEntry(entry: LogEntry): void {
+    const { group, index, kind } = entry;
+    this.#note(group, index);
+    if (kind !== 1) return;
+    // A copy: the memory that was read into is used again.
+    const kept = { ...entry, payload: entry.payload.slice() };
+    this.#changes.set(group, [...this.changesOf(group), kept]);
   }
 
   #note(group: GroupId, index: number): void {
