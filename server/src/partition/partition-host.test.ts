@@ -1,7 +1,12 @@
 import test from 'ava';
 import { defaultSpace, HostWorld, tupleOf } from '../../sim/host-world.ts';
 import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
-import { dropSettleMs, idleTickMs, inboxMessagesMax } from '../base/limits.ts';
+import {
+  dropSettleMs,
+  followerPendingBytesMax,
+  idleTickMs,
+  inboxMessagesMax,
+} from '../base/limits.ts';
 import { Entry, EntryKind, Message, MessageKind } from '../raft/message.ts';
 import { PartitionHost } from './partition-host.ts';
 
@@ -629,4 +634,35 @@ test('a founder that has applied nothing yet cuts its snapshot in the term of it
   const again = await world.start(options);
   t.is(again.replicaOf(mapGroup)?.lastIndex, 15 as LogIndex);
   t.is(again.replicaOf(mapGroup)?.committed, 3 as LogIndex);
+});
+
+test('a follower whose disk stands still passes over what its leaders send, and takes it in when it goes on', async (t) => {
+  const world = new HostWorld();
+  const nobody = {
+    send: () => undefined,
+    sendSnapshot: () => undefined,
+    sendLeader: () => undefined,
+  };
+  const founding = { replica: 1, replicasOf: () => [1, 2, 3] };
+  const host = await world.start({ peers: nobody, founding, partitions: 2 });
+  const send = (index: number): void => {
+    const append = new Message(MessageKind.append, 2, 1, 5);
+    append.index = index - 1;
+    append.logTerm = index === 4 ? 1 : 5;
+    append.entries = [new Entry(5, index, EntryKind.normal, new Uint8Array(1_000_000))];
+    host.receiveRaft(mapGroup, append);
+  };
+  world.disk.faults.slowSync = 1;
+  for (let index = 4; index < 200; index += 1) {
+    send(index);
+    await world.time.run(0.01);
+  }
+  const last = host.replicaOf(mapGroup)?.lastIndex ?? 0;
+  t.true(last * 1_000_000 < 2 * followerPendingBytesMax, `${last} entries`);
+  t.true(last > 10);
+  world.disk.faults.slowSync = 0;
+  await world.time.run(10_000);
+  send(last + 1);
+  t.is(host.replicaOf(mapGroup)?.lastIndex, (last + 1) as LogIndex);
+  t.deepEqual(world.fatal, []);
 });

@@ -3,6 +3,7 @@ import { assert, present } from '../base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from '../base/doors.ts';
 import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
 import {
+  followerPendingBytesMax,
   inboxBytesMax,
   inboxMessagesMax,
   inboxReadyShare,
@@ -172,7 +173,7 @@ export class PartitionHost {
     this.#installer = new SnapshotInstaller({
       storage: parts.storage,
       limits: options.spaceLimits ?? {},
-      quiet: () => this.#snapshotter.idle(),
+      quiet: (group) => this.#snapshotter.idle(group),
       onFatal: (error) => this.#fail(error),
       onWarning: (message) => options.onWarning?.(message),
       onInstalled: () => this.#loop.wake(),
@@ -444,7 +445,13 @@ export class PartitionHost {
     if (message.kind === MessageKind.voteAnswer && !message.reject) {
       known.votedFor(message.from, message.term, message.wallMs);
     }
+    if (message.entries.length > 0 && this.#isDiskBehind) return;
     known.replica.step(message);
+  }
+
+  /** Whether entries from leaders are passed over: they send them again, when this node has written more. */
+  get #isDiskBehind(): boolean {
+    return this.#storage.log.pendingBytes() >= followerPendingBytesMax;
   }
 
   /** A message that brings a snapshot of a group, with its content. */
@@ -517,7 +524,7 @@ export class PartitionHost {
   }
 
   async #bury(partition: PartitionId, replica: number): Promise<void> {
-    await this.#snapshotter.idle();
+    await this.#snapshotter.idle(partition);
     await this.#installer.drop(partition);
     if (!this.#runs) throw new Error(`the host ended before replica ${replica} was buried`);
     await this.#storage.bury(partition, replica);

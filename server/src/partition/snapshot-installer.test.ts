@@ -1,6 +1,7 @@
 /** A leader's snapshot on its way into one node: what a power cut or a full disk may leave of it. */
 import test from 'ava';
 import { HostWorld } from '../../sim/host-world.ts';
+import type { DiskFile } from '../base/doors.ts';
 import type { GroupId, LogIndex, PartitionId } from '../base/ids.ts';
 import { configurationOf } from '../raft/configuration.ts';
 import { Entry, EntryKind, Message, MessageKind, noBytes, type Snapshot } from '../raft/message.ts';
@@ -42,13 +43,28 @@ async function contentOf(count: number): Promise<Content> {
 /** A node with its own map, and an empty replica of a partition that is led elsewhere. */
 class Receiver extends HostWorld {
   readonly sent: { readonly group: GroupId; readonly message: Message }[] = [];
+  /** Files whose names begin so are never made: whoever asks waits. */
+  held: string | undefined;
   readonly #options: Partial<HostOptions> = {
+    disk: new Proxy(this.disk, {
+      get: (disk, key) => {
+        if (key === 'create') return (name: string) => this.#create(name);
+        const value: unknown = Reflect.get(disk, key, disk);
+        return typeof value === 'function' ? value.bind(disk) : value;
+      },
+    }),
+    snapshotTailBytes: 100_000,
     peers: {
       send: (group, message) => void this.sent.push({ group, message }),
       sendSnapshot: () => undefined,
       sendLeader: () => undefined,
     },
   };
+
+  #create(name: string): Promise<DiskFile> {
+    if (this.held === undefined || !name.startsWith(this.held)) return this.disk.create(name);
+    return new Promise(() => undefined);
+  }
 
   /** Begins a life. */
   async life(): Promise<PartitionHost> {
@@ -251,6 +267,24 @@ test('without room a snapshot is given up, and taken when it comes again', async
   await world.untilInstalled(host, content);
   t.is(host.spaceOf(p2).stateHash(), content.stateHash);
   t.is(world.snapshotFiles().length, 1);
+});
+
+test('an installation does not wait for what another group cuts', async (t) => {
+  const content = await contentOf(50);
+  const world = new Receiver(1);
+  const host = await world.joined();
+  await world.time.run(3_500);
+  const router = world.router(host);
+  const p1 = 1 as PartitionId;
+  world.held = 'snapshots/001-';
+  for (let each = 0; each < 150; each += 1) {
+    await world.answer(router, router.write(p1, ['a', each, 'y'.repeat(1_000)]));
+  }
+  await world.time.run(100);
+  t.is(host.stats().snapshots, 0, 'one is due, and does not get on');
+  world.receive(host, content);
+  await world.untilInstalled(host, content);
+  t.is(host.spaceOf(p2).stateHash(), content.stateHash);
 });
 
 test('a snapshot that the replica has no use for any more leaves nothing behind', async (t) => {

@@ -21,7 +21,6 @@ interface Staged {
   readonly snapshot: Snapshot;
   readonly writer: SnapshotWriter;
   readonly state: Space | ClusterMapState;
-  readonly stateHash: bigint;
   isInstalling: boolean;
 }
 
@@ -34,7 +33,7 @@ export class SnapshotInstaller {
   count = 0;
   readonly #storage: Storage;
   readonly #limits: Partial<SpaceLimits>;
-  readonly #quiet: () => Promise<void>;
+  readonly #quiet: (group: GroupId) => Promise<void>;
   readonly #onFatal: (error: Error) => void;
   readonly #onWarning: (message: string) => void;
   readonly #onInstalled: (group: MapGroup | PartitionGroup) => void;
@@ -48,8 +47,8 @@ export class SnapshotInstaller {
     limits: Partial<SpaceLimits>;
     onFatal: (error: Error) => void;
     onWarning: (message: string) => void;
-    /** Resolves when no snapshot of one's own is being cut any more: an older mark must not come last. */
-    quiet: () => Promise<void>;
+    /** Resolves when the group's own snapshot is being cut no more: an older mark must not come last. */
+    quiet: (group: GroupId) => Promise<void>;
     /** The group's state is the snapshot's now. */
     onInstalled: (group: MapGroup | PartitionGroup) => void;
   }) {
@@ -157,7 +156,8 @@ export class SnapshotInstaller {
       const [first] = chunks;
       // The whole map is one chunk.
       const stateHash = group instanceof MapGroup && first !== undefined ? hash64(first) : 0n;
-      return { snapshot, writer, state, stateHash, isInstalling: false };
+      await writer.seal(stateHash);
+      return { snapshot, writer, state, isInstalling: false };
     } catch (error) {
       await writer?.abort();
       if (error instanceof DiskError && error.kind === 'full') return undefined;
@@ -167,15 +167,15 @@ export class SnapshotInstaller {
 
   async #complete(
     group: MapGroup | PartitionGroup,
-    { writer, stateHash, state, snapshot }: Staged,
+    { writer, state, snapshot }: Staged,
     { work, hardState, writtenCommit }: Installation,
   ): Promise<void> {
     const { log } = this.#storage;
-    await this.#quiet();
+    await this.#quiet(group.id);
     // The term first: after a crash no log may end in a later one. What is committed is not there yet.
     const term = { ...hardState, commit: writtenCommit };
     await new Promise<void>((resolve) => log.append({ entries: [], hardStates: [term] }, resolve));
-    const { bytes } = await writer.finish(stateHash);
+    const { bytes } = await writer.publish();
     const entries = work.entries.map((entry) => logEntryOf(group.id, entry));
     const marks = [markOf(group.id, snapshot)];
     const batch = { entries, hardStates: [hardState], marks };

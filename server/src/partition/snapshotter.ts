@@ -1,5 +1,6 @@
 import type { Clock } from '../base/doors.ts';
 import { DiskError } from '../base/doors.ts';
+import type { GroupId } from '../base/ids.ts';
 import {
   logBytesShare,
   logSegmentsWanted,
@@ -33,6 +34,8 @@ export class Snapshotter {
   readonly #onFatal: (error: Error) => void;
   readonly #onWarning: (message: string) => void;
   #running: Promise<void> | undefined;
+  /** Whose snapshot `#running` is, or was. */
+  #at: GroupId | undefined;
   #stopping = false;
   #notBeforeMs = 0;
 
@@ -70,9 +73,9 @@ export class Snapshotter {
       });
   }
 
-  /** Resolves when nothing is being cut. */
-  async idle(): Promise<void> {
-    await this.#running;
+  /** Resolves when nothing of a group is being cut. */
+  async idle(group: GroupId): Promise<void> {
+    if (this.#at === group) await this.#running;
   }
 
   /** Begins nothing more, gives up what is being cut; resolves when that is done. */
@@ -86,10 +89,11 @@ export class Snapshotter {
     let dueGroup: AnyGroup | undefined;
     let dueBytes = 0;
     for (const group of this.#groups()) {
+      if (group.replica.installation !== undefined) continue;
       // A follower waits for one, and nothing else.
       if (group.replica.wantsSnapshot) return () => this.#cut(group);
       const beyond = group.tailBytes - this.#measure(group);
-      if (beyond < dueBytes || group.replica.installation !== undefined) continue;
+      if (beyond < dueBytes) continue;
       dueGroup = group;
       dueBytes = beyond;
     }
@@ -123,6 +127,7 @@ export class Snapshotter {
   }
 
   async #confirm(group: AnyGroup): Promise<void> {
+    this.#at = group.id;
     try {
       await this.#storage.confirm(group.id);
       group.olderTailBytes = 0;
@@ -134,6 +139,7 @@ export class Snapshotter {
   }
 
   async #cut(group: AnyGroup): Promise<void> {
+    this.#at = group.id;
     const cut = group.cut();
     const { tailBytes, installedCount, replica } = group;
     const { configuration } = replica;
