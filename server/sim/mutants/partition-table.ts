@@ -49,6 +49,13 @@ export const partitionMutants: readonly Mutant[] = [
     },
     { file: group, find: 'if (index === this.#leadership?.leadIndex)', replace: 'if (false)' },
   ),
+  // L3.
+  one(
+    'deposed leader says empty',
+    replica,
+    'if (this.#raft.confirmsAlone) {',
+    'if (this.leads || this.#raft.confirmsAlone) {',
+  ),
   // W5: only the leadership that made an offer may log its acceptance.
   one(
     "new leader carries out an old epoch's ACCEPT",

@@ -3,12 +3,14 @@ import type { Coverage } from '../coverage.ts';
 
 const faults = [
   'node crashed',
+  'crash before a sync',
   'crash with torn writes',
   'node paused',
   'node paused beyond an election timeout',
   'network split',
   'link cut one way',
   'leader isolated',
+  'leader isolated with its clients',
   'raft message lost',
   'raft message repeated',
   'raft message of an earlier life',
@@ -27,6 +29,7 @@ const faults = [
 const paths = [
   'a leadership began',
   'a leadership ended without a crash',
+  'a deposed leader was asked',
   'a leadership was handed over',
   'a transfer under a split',
   'a snapshot was installed',

@@ -5,6 +5,7 @@ import { isJoint, membersOf } from '../../src/raft/configuration.ts';
 import type { Space } from '../../src/space/space.ts';
 import { Crowd } from '../crowd.ts';
 import { SimDisk } from '../disk.ts';
+import { sectorBytes } from '../disk-image.ts';
 import { SimGateway } from '../gateway.ts';
 import { SimNetwork } from '../network.ts';
 import { type RunListeners, RunRecord, type RunReport, type Seen } from '../run-record.ts';
@@ -16,6 +17,7 @@ import { Cluster } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { inflict } from './faults.ts';
 import { Membership } from './membership.ts';
+import { Onlookers } from './onlookers.ts';
 import { type ClusterSettings, clusterSettingsOf, skewMsMax } from './settings.ts';
 import { Wires } from './wires.ts';
 
@@ -38,6 +40,7 @@ export class ClusterWorld {
   readonly membership: Membership;
   readonly record: RunRecord;
   readonly crowd: Crowd;
+  readonly #onlookers: Onlookers;
   readonly network: SimNetwork;
   readonly random: Prng;
   readonly #scheduler: Scheduler;
@@ -50,6 +53,8 @@ export class ClusterWorld {
   readonly #installed = new Map<string, number>();
   /** Nodes whose wall clock has jumped. */
   readonly #jumped = new Set<ClusterNode>();
+  /** Nodes that crash at a sync to come. */
+  readonly #armed = new Map<ClusterNode, { readonly downMs: number; readonly above: number }>();
   readonly #servers = new Map<PartitionId, { readonly node: ClusterNode; readonly life: number }>();
   #routers = 0;
   #restarts = 0;
@@ -110,6 +115,13 @@ export class ClusterWorld {
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),
     });
+    this.#onlookers = new Onlookers({
+      settings: settings.base,
+      scheduler: this.#scheduler,
+      network: this.network,
+      record: this.record,
+      closed: (session, sequence) => this.#watch.closed(session, sequence),
+    });
   }
 
   /** Runs it all. */
@@ -141,6 +153,7 @@ export class ClusterWorld {
   /** A node ends now and begins again after `downMs`. */
   crash(node: ClusterNode, how: 'power' | 'process', downMs: number): void {
     if (!node.alive) return;
+    this.#armed.delete(node);
     const torn = node.disk.counts.tornWrites;
     this.record.fault('node crashed', downMs + electionDisturbsMs);
     node.crash(how === 'power');
@@ -148,6 +161,24 @@ export class ClusterWorld {
     if (node.disk.counts.tornWrites > torn) this.record.count('crash with torn writes');
     if (this.settings.base.wallJumps && this.random.chance(1, 4)) this.#jumpWall(node);
     this.after(downMs, () => this.#boot(node));
+  }
+
+  /**
+   * A machine fails while its next sync is on its way. Most frames are empty and small; now and then it waits for
+   * one that can be torn.
+   */
+  crashBeforeSync(node: ClusterNode, downMs: number): void {
+    this.#armed.set(node, { downMs, above: this.random.chance(3, 4) ? sectorBytes : 0 });
+  }
+
+  /** Somebody looks at a gateway for a while; who leads the partition elsewhere meanwhile is counted. */
+  onlook(node: ClusterNode, partition: PartitionId, forMs: number): void {
+    let isDeposed = false;
+    this.#onlookers.add(node.address, forMs, () => {
+      if (isDeposed || node.host?.epochOf(partition) === undefined) return;
+      isDeposed = this.cluster.leaderOf(partition) !== node;
+      if (isDeposed) this.record.count('a deposed leader was asked');
+    });
   }
 
   /** The gateway of a node ends, with everything its router knew. */
@@ -180,7 +211,8 @@ export class ClusterWorld {
     this.#buryNowAndThen();
     const untilUs = this.#scheduler.nowUs + base.workMs * 1000;
     const enough = (): boolean =>
-      this.record.recorder.operations >= base.operations || this.record.hasFailed;
+      this.record.recorder.operations - this.#onlookers.operations >= base.operations ||
+      this.record.hasFailed;
     await this.#scheduler.run(untilUs, enough);
     await this.#settle();
     this.record.judge({ seen: this.#seen(), tap: this.#tap, watch: this.#watch });
@@ -256,8 +288,22 @@ export class ClusterWorld {
       },
       onWarning: (message) => this.record.note(`warning ${id} ${message}`),
     });
+    node.disk.onCall = (call, name) => {
+      if (call === 'sync') this.#syncs(node, name);
+    };
     this.cluster.nodes.push(node);
     for (const group of [0, ...this.#partitions]) this.cluster.place(group as GroupId, id, node);
+  }
+
+  #syncs(node: ClusterNode, name: string): void {
+    const armed = this.#armed.get(node);
+    if (armed === undefined || !node.alive) return;
+    const bytes = node.disk.unsyncedBytes(name);
+    // Of a new segment's zeros nothing can be lost.
+    if (bytes <= armed.above || bytes >= segmentBytes) return;
+    this.#armed.delete(node);
+    this.record.count('crash before a sync');
+    this.after(0, () => this.crash(node, 'power', armed.downMs));
   }
 
   #makeDisk(random: Prng): SimDisk {
@@ -393,6 +439,8 @@ export class ClusterWorld {
   async #settle(): Promise<void> {
     this.#working = false;
     this.crowd.stop();
+    this.#onlookers.stop();
+    this.#armed.clear();
     this.wires.calm();
     this.record.note('settle');
     for (const node of this.cluster.nodes) {
