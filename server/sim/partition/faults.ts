@@ -193,9 +193,7 @@ function isolateWithClients(world: ClusterWorld): void {
   const leader = leaderOfSome(world);
   if (leader === undefined) return;
   const { node, partition } = leader;
-  const configuration = node.host?.replicaOf(partition)?.configuration;
-  // Of two voters the other one cannot be elected.
-  if (configuration === undefined || votersOf(configuration).length < 3) return;
+  if (!canElectAnother(world, node, partition)) return;
   const forMs = random.between(3 * electionMs, 5 * electionMs);
   world.onlook(node, partition, onlookBeforeMs + forMs);
   world.after(onlookBeforeMs, () => {
@@ -207,6 +205,22 @@ function isolateWithClients(world: ClusterWorld): void {
     }
     record.fault('leader isolated with its clients', forMs + 6_000);
   });
+}
+
+/** Whether most voters are up, and hear each other, without this leader. */
+function canElectAnother(
+  { cluster }: ClusterWorld,
+  leader: ClusterNode,
+  partition: PartitionId,
+): boolean {
+  const configuration = leader.host?.replicaOf(partition)?.configuration;
+  if (configuration === undefined) return false;
+  const voters = votersOf(configuration);
+  const others = voters
+    .map((voter) => cluster.nodeOf(partition, voter))
+    .filter((node): node is ClusterNode => node?.host !== undefined && node !== leader);
+  const heard = others.filter((one) => others.every((other) => !cluster.isCut(one, other)));
+  return 2 * heard.length > voters.length;
 }
 
 function transfer(world: ClusterWorld): boolean {

@@ -88,7 +88,7 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
         ? { inflightMessagesMax: 2, messageBytesMax: 400, inflightBytesMax: 800 }
         : {}),
       // Without it a leader that was cut off believes in itself for as long as the split lasts.
-      checkQuorum: random.chance(2, 3),
+      checkQuorum: random.chance(1, 2),
     },
     faultEveryMs: random.pick([300, 700, 1_500]),
     faults: {
@@ -99,7 +99,7 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       split: often(1, 4),
       'cut one way': often(1, 4),
       'isolate leader': often(1, 3),
-      'isolate leader with its clients': often(1, 3),
+      'isolate leader with its clients': often(3, 6),
       transfer: often(2, 5),
       'transfer under a split': often(1, 2),
       change: random.chance(1, 4) ? 0 : random.between(6, 20),
