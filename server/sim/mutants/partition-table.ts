@@ -63,7 +63,13 @@ export const partitionMutants: readonly Mutant[] = [
     'epoch === this.#context.epoch &&\n            offer === waiter.offer',
     'offer === waiter.offer',
   ),
-  one('a leadership goes on in a later term', group, 'this.#leadership.term === term', 'true'),
+  // A transfer that nobody took: offers and answers of one term rest on its having one leadership.
+  one(
+    'a leadership that was given up begins again in its term',
+    group,
+    'if (this.#ledTerm === term)',
+    'if (false)',
+  ),
   one(
     'ticks before roles are settled',
     loop,

@@ -43,6 +43,7 @@ const paths = [
   'a replica was buried',
   'a partition came back to a node that had buried one',
   'an acceptance of an old epoch',
+  'an acceptance came again in a later epoch',
   'an offer was declined',
   'an offer lapsed',
   'a fence met an acceptance',
