@@ -193,34 +193,41 @@ function isolateWithClients(world: ClusterWorld): void {
   const leader = leaderOfSome(world);
   if (leader === undefined) return;
   const { node, partition } = leader;
-  if (!canElectAnother(world, node, partition)) return;
+  if (successorsOf(world, node, partition).length === 0) return;
   const forMs = random.between(3 * electionMs, 5 * electionMs);
   world.onlook(node, partition, onlookBeforeMs + forMs);
   world.after(onlookBeforeMs, () => {
-    if (cluster.leaderOf(partition) !== node) return;
+    const successors = successorsOf(world, node, partition);
+    if (cluster.leaderOf(partition) !== node || successors.length === 0) return;
     for (const other of cluster.nodes) {
       if (other === node) continue;
       wires.cut(node.id, other.id, forMs);
       wires.cut(other.id, node.id, forMs);
     }
     record.fault('leader isolated with its clients', forMs + 6_000);
+    // As soon as it can be elected: where the old leader checks its quorum it does not believe in itself for long.
+    const successor = random.pick(successors);
+    world.after(random.between(1.15 * electionMs, 1.4 * electionMs), () => {
+      if (!successor.isPaused) successor.host?.replicaOf(partition)?.campaign();
+    });
   });
 }
 
-/** Whether most voters are up, and hear each other, without this leader. */
-function canElectAnother(
+/** The other voters, where they are up, hear each other, and are most: one of them can be elected. */
+function successorsOf(
   { cluster }: ClusterWorld,
   leader: ClusterNode,
   partition: PartitionId,
-): boolean {
+): ClusterNode[] {
   const configuration = leader.host?.replicaOf(partition)?.configuration;
-  if (configuration === undefined) return false;
+  if (configuration === undefined) return [];
   const voters = votersOf(configuration);
   const others = voters
     .map((voter) => cluster.nodeOf(partition, voter))
-    .filter((node): node is ClusterNode => node?.host !== undefined && node !== leader);
+    .filter((node): node is ClusterNode => node?.host !== undefined && node !== leader)
+    .filter((node) => !node.isPaused);
   const heard = others.filter((one) => others.every((other) => !cluster.isCut(one, other)));
-  return 2 * heard.length > voters.length;
+  return 2 * heard.length > voters.length ? heard : [];
 }
 
 function transfer(world: ClusterWorld): boolean {

@@ -99,7 +99,7 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       split: often(1, 4),
       'cut one way': often(1, 4),
       'isolate leader': often(1, 3),
-      'isolate leader with its clients': often(3, 6),
+      'isolate leader with its clients': often(4, 8),
       transfer: often(2, 5),
       'transfer under a split': often(1, 2),
       change: random.chance(1, 4) ? 0 : random.between(6, 20),
