@@ -63,12 +63,12 @@ export const partitionMutants: readonly Mutant[] = [
     'epoch === this.#context.epoch &&\n            offer === waiter.offer',
     'offer === waiter.offer',
   ),
-  // A transfer that nobody took: offers and answers of one term rest on its having one leadership.
+  // A leader keeps its proposals decoded; only entries of its own leadership are those.
   one(
-    'a leadership that was given up begins again in its term',
+    'what a lost leadership proposed is taken for what another logged',
     group,
-    'if (this.#ledTerm === term)',
-    'if (false)',
+    'this.#proposals.clear();',
+    '',
   ),
   one(
     'ticks before roles are settled',
