@@ -56,12 +56,13 @@ export const partitionMutants: readonly Mutant[] = [
     'if (this.#raft.confirmsAlone) {',
     'if (this.leads || this.#raft.confirmsAlone) {',
   ),
-  // W5: only the leadership that made an offer may log its acceptance.
+  // W5: only the leadership that made an offer may log its acceptance. Here whatever is offered now is handed: that
+  // two leaderships give an operation offers of the same number was not seen in 400 seeds (a unit test sees that).
   one(
     "new leader carries out an old epoch's ACCEPT",
     offers,
     'epoch === this.#context.epoch &&\n            offer === waiter.offer',
-    'offer === waiter.offer',
+    '(epoch === this.#context.epoch ? offer === waiter.offer : waiter.tuples.length > 0)',
   ),
   // A leader keeps its proposals decoded; only entries of its own leadership are those.
   one(
