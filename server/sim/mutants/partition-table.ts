@@ -64,11 +64,10 @@ export const partitionMutants: readonly Mutant[] = [
     'epoch === this.#context.epoch &&\n            offer === waiter.offer',
     '(epoch === this.#context.epoch ? offer === waiter.offer : waiter.tuples.length > 0)',
   ),
-  // A leader keeps its proposals decoded; only entries of its own leadership are those.
   one(
-    'what a lost leadership proposed is taken for what another logged',
-    group,
-    'this.#proposals.clear();',
+    'term and vote reach the disk with the commit index, seconds later',
+    replica,
+    'this.takeUnwritten(batch);',
     '',
   ),
   one(
@@ -106,6 +105,12 @@ export const partitionMutants: readonly Mutant[] = [
     installer,
     "assert(state instanceof Space, 'a partition has a space');\n            group.replaceState(state, past);",
     "assert(state instanceof Space, 'a partition has a space');",
+  ),
+  one(
+    'removed replica comes back at the next start',
+    host,
+    'if (this.#runs)\n            await this.#storage.bury(partition, replica);',
+    '',
   ),
   one(
     'removed replica comes back with the log of the one before',
