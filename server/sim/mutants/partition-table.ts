@@ -64,6 +64,13 @@ export const partitionMutants: readonly Mutant[] = [
     'epoch === this.#context.epoch &&\n            offer === waiter.offer',
     '(epoch === this.#context.epoch ? offer === waiter.offer : waiter.tuples.length > 0)',
   ),
+  // A leader keeps its proposals decoded; only entries of its own leadership are those.
+  one(
+    'what a lost leadership proposed is taken for what another logged',
+    group,
+    'this.#proposals.clear();',
+    '',
+  ),
   one(
     'term and vote reach the disk with the commit index, seconds later',
     replica,
