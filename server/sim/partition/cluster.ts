@@ -1,7 +1,12 @@
 /** The nodes of a simulated cluster, what they say to each other, and what must always hold of their groups. */
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
-import type { Accept, CoordinatorId, FromLeader } from '../../src/coordination/messages.ts';
+import type {
+  Accept,
+  CoordinatorId,
+  Decline,
+  FromLeader,
+} from '../../src/coordination/messages.ts';
 import type { Peers } from '../../src/partition/partition-host.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
 import type { Partitions } from '../../src/router/router.ts';
@@ -18,10 +23,12 @@ const leaderKinds = new Set<number>([
   MessageKind.timeoutNow,
 ]);
 
-/** Acceptances of one leadership that come again in the next one. */
-const repeatsMax = 64;
+/** Acceptances to a partition that may come again in a later leadership. */
+const repeatsMax = 128;
 /** How long after its beginning. */
 const repeatLateUsMax = 1_500_000;
+/** How long after another offer of it was declined. */
+const repeatSoonUsMax = 3_000;
 
 type Router = Parameters<Partitions['attach']>[0];
 
@@ -131,6 +138,7 @@ export class Cluster {
         const { node } = leader;
         this.#watch.toLeader(to, from, message);
         if (message.kind === 'accept') this.#keep(to, { at, from, message });
+        if (message.kind === 'decline') this.#repeatBeside(to, node, message);
         this.#wires.link(at, node, () => node.host?.send(to, from, message));
       },
       attach: (router) => {
@@ -229,18 +237,38 @@ export class Cluster {
 
   /** W5: what an earlier leadership was sent comes again, at the new one, while it makes offers of its own. */
   #repeat(to: PartitionId, node: ClusterNode): void {
-    const life = node.lives;
-    for (const { at, from, message } of this.#acceptances.get(to) ?? []) {
-      if (!at.alive || !this.#random.chance(1, 2)) continue;
-      const arrive = (): void => {
-        // A connection ends with its router.
-        if (node.lives !== life || !this.#routers.has(from)) return;
-        this.#record.count('an acceptance came again in a later epoch');
-        node.host?.send(to, from, message);
-      };
-      this.#wires.link(at, node, arrive, this.#random.below(repeatLateUsMax));
+    for (const sent of this.#acceptances.get(to) ?? []) {
+      if (this.#random.chance(1, 2)) this.#sendAgain(to, node, sent, repeatLateUsMax);
     }
-    this.#acceptances.delete(to);
+  }
+
+  /** W5: and while its operation accepts another partition's offer, where it would be handed both. */
+  #repeatBeside(to: PartitionId, node: ClusterNode, { operation, epoch }: Decline): void {
+    const { session, sequence, attempt } = operation;
+    for (const sent of this.#acceptances.get(to) ?? []) {
+      const { message } = sent;
+      const other = message.operation;
+      if (message.epoch === epoch || other.session !== session) continue;
+      if (other.sequence !== sequence || other.attempt !== attempt) continue;
+      this.#sendAgain(to, node, sent, repeatSoonUsMax);
+    }
+  }
+
+  #sendAgain(
+    to: PartitionId,
+    node: ClusterNode,
+    { at, from, message }: SentAcceptance,
+    laterUsMax: number,
+  ): void {
+    if (!at.alive) return;
+    const life = node.lives;
+    const arrive = (): void => {
+      // A connection ends with its router.
+      if (node.lives !== life || !this.#routers.has(from)) return;
+      this.#record.count('an acceptance came again in a later epoch');
+      node.host?.send(to, from, message);
+    };
+    this.#wires.link(at, node, arrive, this.#random.below(laterUsMax));
   }
 
   #deliver(remote: RemoteRouter, messages: readonly FromLeader[]): void {
