@@ -48,6 +48,11 @@ export class Inode {
     return this.#seen.size;
   }
 
+  /** Bytes of writes that no sync has covered. */
+  unsyncedBytes(): number {
+    return this.pending.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0);
+  }
+
   /** What a process sees. */
   bytes(): Uint8Array {
     return this.#seen.bytes();

@@ -35,6 +35,18 @@ test('a power cut keeps what was synced, and of the rest any sectors', async (t)
   t.deepEqual([...outcomes].sort(), ['1111', '1121', '1211', '1221']);
 });
 
+test('bytes that no sync has covered are counted', async (t) => {
+  const world = new World(1, { delays: { writeMs: [0, 0], syncMs: [5, 5] } });
+  const file = await fileOf(world, 'a');
+  t.is(world.disk.unsyncedBytes('a'), 0);
+  await world.time.until(file.write(0, new Uint8Array(600)));
+  await world.time.until(file.write(0, new Uint8Array(100)));
+  t.is(world.disk.unsyncedBytes('a'), 700);
+  await world.time.until(file.sync());
+  t.is(world.disk.unsyncedBytes('a'), 0);
+  t.is(world.disk.unsyncedBytes('b'), 0);
+});
+
 test('what is written while a sync is on its way is not made durable by it', async (t) => {
   const outcomes = new Set<number>();
   for (let seed = 1; seed <= 40; seed++) {

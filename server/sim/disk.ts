@@ -140,6 +140,11 @@ export class SimDisk implements Disk {
     return this.#find(name)?.bytes().slice();
   }
 
+  /** Bytes written to a file that no sync has covered. */
+  unsyncedBytes(name: string): number {
+    return this.#find(name)?.unsyncedBytes() ?? 0;
+  }
+
   /** All files, `folder/name`, sorted. */
   files(): readonly string[] {
     const files: string[] = [];

@@ -1,7 +1,12 @@
 /** The nodes of a simulated cluster, what they say to each other, and what must always hold of their groups. */
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
-import type { CoordinatorId, FromLeader } from '../../src/coordination/messages.ts';
+import type {
+  Accept,
+  CoordinatorId,
+  Decline,
+  FromLeader,
+} from '../../src/coordination/messages.ts';
 import type { Peers } from '../../src/partition/partition-host.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
 import type { Partitions } from '../../src/router/router.ts';
@@ -18,6 +23,13 @@ const leaderKinds = new Set<number>([
   MessageKind.timeoutNow,
 ]);
 
+/** Acceptances to a partition that may come again in a later leadership. */
+const repeatsMax = 128;
+/** How long after its beginning. */
+const repeatLateUsMax = 1_500_000;
+/** How long after another offer of it was declined. */
+const repeatSoonUsMax = 3_000;
+
 type Router = Parameters<Partitions['attach']>[0];
 
 /** A router somewhere, as all nodes know it. */
@@ -27,6 +39,13 @@ interface RemoteRouter {
   /** By partition: the newest leadership it has heard of, and whose it is. */
   readonly leaders: Map<PartitionId, { readonly node: ClusterNode; readonly epoch: number }>;
   readonly detach: Map<ClusterNode, () => void>;
+}
+
+/** An acceptance on its way, that the network has a copy of. */
+interface SentAcceptance {
+  readonly at: ClusterNode;
+  readonly from: CoordinatorId;
+  readonly message: Accept;
 }
 
 /** See the top of the file. */
@@ -45,6 +64,7 @@ export class Cluster {
   readonly #seen = new Map<string, { term: number; committed: number; applied: number }>();
   /** Replicas that were removed, and say nothing any more: `group/replica`. */
   readonly #buried = new Set<string>();
+  readonly #acceptances = new Map<PartitionId, SentAcceptance[]>();
   /** By partition: the newest epoch that anybody served in. */
   readonly epochs: Map<PartitionId, number> = new Map();
   onEpoch: (partition: PartitionId, epoch: number) => void = () => undefined;
@@ -117,6 +137,8 @@ export class Cluster {
         if (leader === undefined) return;
         const { node } = leader;
         this.#watch.toLeader(to, from, message);
+        if (message.kind === 'accept') this.#keep(to, { at, from, message });
+        if (message.kind === 'decline') this.#repeatBeside(to, node, message);
         this.#wires.link(at, node, () => node.host?.send(to, from, message));
       },
       attach: (router) => {
@@ -188,6 +210,7 @@ export class Cluster {
         if ((this.epochs.get(partition) ?? 0) < epoch) {
           this.epochs.set(partition, epoch);
           this.onEpoch(partition, epoch);
+          this.#repeat(partition, node);
         }
         this.#wires.link(node, at, () => {
           if ((remote.leaders.get(partition)?.epoch ?? 0) >= epoch || node.lives !== life) return;
@@ -203,6 +226,49 @@ export class Cluster {
     remote.detach.set(node, () => {
       if (node.lives === life && node.alive) detach();
     });
+  }
+
+  #keep(to: PartitionId, sent: SentAcceptance): void {
+    const kept = this.#acceptances.get(to) ?? [];
+    this.#acceptances.set(to, kept);
+    kept.push(sent);
+    if (kept.length > repeatsMax) kept.shift();
+  }
+
+  /** W5: what an earlier leadership was sent comes again, at the new one, while it makes offers of its own. */
+  #repeat(to: PartitionId, node: ClusterNode): void {
+    for (const sent of this.#acceptances.get(to) ?? []) {
+      if (this.#random.chance(1, 2)) this.#sendAgain(to, node, sent, repeatLateUsMax);
+    }
+  }
+
+  /** W5: and while its operation accepts another partition's offer, where it would be handed both. */
+  #repeatBeside(to: PartitionId, node: ClusterNode, { operation, epoch }: Decline): void {
+    const { session, sequence, attempt } = operation;
+    for (const sent of this.#acceptances.get(to) ?? []) {
+      const { message } = sent;
+      const other = message.operation;
+      if (message.epoch === epoch || other.session !== session) continue;
+      if (other.sequence !== sequence || other.attempt !== attempt) continue;
+      this.#sendAgain(to, node, sent, repeatSoonUsMax);
+    }
+  }
+
+  #sendAgain(
+    to: PartitionId,
+    node: ClusterNode,
+    { at, from, message }: SentAcceptance,
+    laterUsMax: number,
+  ): void {
+    if (!at.alive) return;
+    const life = node.lives;
+    const arrive = (): void => {
+      // A connection ends with its router.
+      if (node.lives !== life || !this.#routers.has(from)) return;
+      this.#record.count('an acceptance came again in a later epoch');
+      node.host?.send(to, from, message);
+    };
+    this.#wires.link(at, node, arrive, this.#random.below(laterUsMax));
   }
 
   #deliver(remote: RemoteRouter, messages: readonly FromLeader[]): void {

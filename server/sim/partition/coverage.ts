@@ -3,12 +3,14 @@ import type { Coverage } from '../coverage.ts';
 
 const faults = [
   'node crashed',
+  'crash before a sync',
   'crash with torn writes',
   'node paused',
   'node paused beyond an election timeout',
   'network split',
   'link cut one way',
   'leader isolated',
+  'leader isolated with its clients',
   'raft message lost',
   'raft message repeated',
   'raft message of an earlier life',
@@ -27,6 +29,7 @@ const faults = [
 const paths = [
   'a leadership began',
   'a leadership ended without a crash',
+  'a deposed leader was asked',
   'a leadership was handed over',
   'a transfer under a split',
   'a snapshot was installed',
@@ -40,6 +43,7 @@ const paths = [
   'a replica was buried',
   'a partition came back to a node that had buried one',
   'an acceptance of an old epoch',
+  'an acceptance came again in a later epoch',
   'an offer was declined',
   'an offer lapsed',
   'a fence met an acceptance',

@@ -6,6 +6,9 @@ import type { ClusterNode } from './cluster-node.ts';
 import { type ClusterFaultKind, clusterFaultKinds, electionMs } from './settings.ts';
 import type { ClusterWorld } from './world.ts';
 
+/** Onlookers come so long before their gateway is cut off. */
+const onlookBeforeMs = 300;
+
 /** Does one thing, drawn by the weights of the run. */
 export function inflict(world: ClusterWorld): void {
   const { faults } = world.settings;
@@ -28,6 +31,11 @@ function strike(world: ClusterWorld, kind: ClusterFaultKind): void {
     case 'crash-leader':
       crashOne(world, leaderOfSome(world)?.node);
       return;
+    case 'crash-before-sync': {
+      const node = random.chance(1, 2) ? world.cluster.pickAlive() : leaderOfSome(world)?.node;
+      if (node !== undefined) world.crashBeforeSync(node, random.between(5, 4_000));
+      return;
+    }
     case 'pause-node':
       pause(world);
       return;
@@ -39,6 +47,9 @@ function strike(world: ClusterWorld, kind: ClusterFaultKind): void {
       return;
     case 'isolate leader':
       isolate(world);
+      return;
+    case 'isolate leader with its clients':
+      isolateWithClients(world);
       return;
     case 'transfer':
       if (transfer(world)) record.count('a leadership was handed over');
@@ -171,6 +182,52 @@ function isolate(world: ClusterWorld): void {
     if (random.chance(2, 3)) wires.cut(other.id, leader.node.id, forMs);
   }
   record.fault('leader isolated', forMs + 6_000);
+}
+
+/**
+ * A leader and those who ask at its gateway hear nothing of the others, who elect another and go on: whoever looks
+ * here must not be told what was true before.
+ */
+function isolateWithClients(world: ClusterWorld): void {
+  const { random, record, cluster, wires } = world;
+  const leader = leaderOfSome(world);
+  if (leader === undefined) return;
+  const { node, partition } = leader;
+  if (successorsOf(world, node, partition).length === 0) return;
+  const forMs = random.between(3 * electionMs, 5 * electionMs);
+  world.onlook(node, partition, onlookBeforeMs + forMs);
+  world.after(onlookBeforeMs, () => {
+    const successors = successorsOf(world, node, partition);
+    if (cluster.leaderOf(partition) !== node || successors.length === 0) return;
+    for (const other of cluster.nodes) {
+      if (other === node) continue;
+      wires.cut(node.id, other.id, forMs);
+      wires.cut(other.id, node.id, forMs);
+    }
+    record.fault('leader isolated with its clients', forMs + 6_000);
+    // As soon as it can be elected: where the old leader checks its quorum it does not believe in itself for long.
+    const successor = random.pick(successors);
+    world.after(random.between(1.15 * electionMs, 1.4 * electionMs), () => {
+      if (!successor.isPaused) successor.host?.replicaOf(partition)?.campaign();
+    });
+  });
+}
+
+/** The other voters, where they are up, hear each other, and are most: one of them can be elected. */
+function successorsOf(
+  { cluster }: ClusterWorld,
+  leader: ClusterNode,
+  partition: PartitionId,
+): ClusterNode[] {
+  const configuration = leader.host?.replicaOf(partition)?.configuration;
+  if (configuration === undefined) return [];
+  const voters = votersOf(configuration);
+  const others = voters
+    .map((voter) => cluster.nodeOf(partition, voter))
+    .filter((node): node is ClusterNode => node?.host !== undefined && node !== leader)
+    .filter((node) => !node.isPaused);
+  const heard = others.filter((one) => others.every((other) => !cluster.isCut(one, other)));
+  return 2 * heard.length > voters.length ? heard : [];
 }
 
 function transfer(world: ClusterWorld): boolean {

@@ -15,10 +15,12 @@ export const skewMsMax = 200;
 export const clusterFaultKinds = [
   'crash',
   'crash-leader',
+  'crash-before-sync',
   'pause-node',
   'split',
   'cut one way',
   'isolate leader',
+  'isolate leader with its clients',
   'transfer',
   'transfer under a split',
   'change',
@@ -64,6 +66,8 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       bus: { lateOneIn: 0, lateMsMax: 1, twiceOneIn: 0 },
       leaseMs: random.between(2_500, 6_000),
       workMs: 60_000,
+      // Frames of several sectors, so that a power cut tears them.
+      workload: { ...base.workload, paddingBytes: random.pick([0, 600, 3_000]) },
       syncMsMax: random.pick([0.5, 5, 15]),
     },
     nodes,
@@ -84,16 +88,18 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
         ? { inflightMessagesMax: 2, messageBytesMax: 400, inflightBytesMax: 800 }
         : {}),
       // Without it a leader that was cut off believes in itself for as long as the split lasts.
-      checkQuorum: random.chance(2, 3),
+      checkQuorum: random.chance(1, 2),
     },
     faultEveryMs: random.pick([300, 700, 1_500]),
     faults: {
       crash: often(2, 6),
       'crash-leader': often(1, 4),
+      'crash-before-sync': often(1, 4),
       'pause-node': often(1, 4),
       split: often(1, 4),
       'cut one way': often(1, 4),
       'isolate leader': often(1, 3),
+      'isolate leader with its clients': often(4, 8),
       transfer: often(2, 5),
       'transfer under a split': often(1, 2),
       change: random.chance(1, 4) ? 0 : random.between(6, 20),

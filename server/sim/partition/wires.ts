@@ -113,12 +113,15 @@ export class Wires {
     }
   }
 
-  /** A message on a link: in time, late, or when the network is whole again; lost if the receiver dies before. */
-  link(from: WireEnd, to: WireEnd, arrive: () => void): void {
+  /**
+   * A message on a link: in time, late, or when the network is whole again; lost if the receiver dies before.
+   * `laterUs`: how much later than the others it comes in any case.
+   */
+  link(from: WireEnd, to: WireEnd, arrive: () => void, laterUs = 0): void {
     const life = to.process;
     const heldUs = Math.max(0, this.#healsAtUs(from.id, to.id) - this.#scheduler.nowUs);
     const delayUs = from.id === to.id ? 1 : this.#delayUs();
-    this.#scheduler.after(heldUs + delayUs, arrive, life);
+    this.#scheduler.after(heldUs + delayUs + laterUs, arrive, life);
   }
 
   /** Runs in whatever life the receiver has then; a pause holds it up. */

@@ -1,21 +1,24 @@
 /** One run of a cluster: its nodes and their clients, and what happens to them. DESIGN.md says what is in it. */
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
 import { Prng } from '../../src/base/prng.ts';
-import { isJoint, membersOf } from '../../src/raft/configuration.ts';
+import { isJoint } from '../../src/raft/configuration.ts';
 import type { Space } from '../../src/space/space.ts';
 import { Crowd } from '../crowd.ts';
 import { SimDisk } from '../disk.ts';
-import { SimGateway } from '../gateway.ts';
+import { sectorBytes } from '../disk-image.ts';
 import { SimNetwork } from '../network.ts';
 import { type RunListeners, RunRecord, type RunReport, type Seen } from '../run-record.ts';
-import { Scheduler, SimProcess } from '../scheduler.ts';
+import { Scheduler } from '../scheduler.ts';
 import { Tap } from '../tap.ts';
 import { PathWatch } from '../watch.ts';
 import { simSpaces } from '../workload.ts';
 import { Cluster } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { inflict } from './faults.ts';
+import { Gateways } from './gateways.ts';
+import { judgeAtRest } from './judge.ts';
 import { Membership } from './membership.ts';
+import { Onlookers } from './onlookers.ts';
 import { type ClusterSettings, clusterSettingsOf, skewMsMax } from './settings.ts';
 import { Wires } from './wires.ts';
 
@@ -38,20 +41,22 @@ export class ClusterWorld {
   readonly membership: Membership;
   readonly record: RunRecord;
   readonly crowd: Crowd;
+  readonly #onlookers: Onlookers;
   readonly network: SimNetwork;
   readonly random: Prng;
   readonly #scheduler: Scheduler;
   readonly #tap: Tap;
   readonly #watch: PathWatch;
   readonly #partitions: readonly PartitionId[];
-  readonly #gateways = new Map<ClusterNode, SimGateway>();
+  readonly #gateways: Gateways;
   /** Replicas that the tap reads: node, life, partition, replica. */
   readonly #tapped = new Set<string>();
   readonly #installed = new Map<string, number>();
   /** Nodes whose wall clock has jumped. */
   readonly #jumped = new Set<ClusterNode>();
+  /** Nodes that crash at a sync to come. */
+  readonly #armed = new Map<ClusterNode, { readonly downMs: number; readonly above: number }>();
   readonly #servers = new Map<PartitionId, { readonly node: ClusterNode; readonly life: number }>();
-  #routers = 0;
   #restarts = 0;
   #working = true;
 
@@ -92,6 +97,8 @@ export class ClusterWorld {
       record.count('a leadership began');
       record.recorder.fault('leader changed', { forMs: electionDisturbsMs });
     };
+    const { cluster, network } = this;
+    this.#gateways = new Gateways({ scheduler: this.#scheduler, network, record, cluster });
     for (let id = 1; id <= settings.nodes; id += 1) this.#addNode(seed, id);
     this.membership = new Membership({
       cluster: this.cluster,
@@ -108,6 +115,13 @@ export class ClusterWorld {
       record,
       addresses: this.cluster.nodes.map(({ address }) => address),
       restarts: () => this.#restarts,
+      closed: (session, sequence) => this.#watch.closed(session, sequence),
+    });
+    this.#onlookers = new Onlookers({
+      settings: settings.base,
+      scheduler: this.#scheduler,
+      network: this.network,
+      record: this.record,
       closed: (session, sequence) => this.#watch.closed(session, sequence),
     });
   }
@@ -141,6 +155,7 @@ export class ClusterWorld {
   /** A node ends now and begins again after `downMs`. */
   crash(node: ClusterNode, how: 'power' | 'process', downMs: number): void {
     if (!node.alive) return;
+    this.#armed.delete(node);
     const torn = node.disk.counts.tornWrites;
     this.record.fault('node crashed', downMs + electionDisturbsMs);
     node.crash(how === 'power');
@@ -150,11 +165,29 @@ export class ClusterWorld {
     this.after(downMs, () => this.#boot(node));
   }
 
+  /**
+   * A machine fails while its next sync is on its way. Most frames are empty and small; now and then it waits for
+   * one that can be torn.
+   */
+  crashBeforeSync(node: ClusterNode, downMs: number): void {
+    this.#armed.set(node, { downMs, above: this.random.chance(3, 4) ? sectorBytes : 0 });
+  }
+
+  /** Somebody looks at a gateway for a while; who leads the partition elsewhere meanwhile is counted. */
+  onlook(node: ClusterNode, partition: PartitionId, forMs: number): void {
+    let isDeposed = false;
+    this.#onlookers.add(node.address, forMs, () => {
+      if (isDeposed || node.host?.epochOf(partition) === undefined) return;
+      isDeposed = this.cluster.leaderOf(partition) !== node;
+      if (isDeposed) this.record.count('a deposed leader was asked');
+    });
+  }
+
   /** The gateway of a node ends, with everything its router knew. */
   killGateway(node: ClusterNode, downMs: number): void {
-    if (!this.#closeGateway(node)) return;
+    if (!this.#gateways.close(node)) return;
     this.record.fault('gateway killed', downMs + 2_000);
-    this.after(downMs, () => this.#openGateway(node));
+    this.after(downMs, () => this.#gateways.open(node));
   }
 
   async #course(): Promise<void> {
@@ -180,7 +213,8 @@ export class ClusterWorld {
     this.#buryNowAndThen();
     const untilUs = this.#scheduler.nowUs + base.workMs * 1000;
     const enough = (): boolean =>
-      this.record.recorder.operations >= base.operations || this.record.hasFailed;
+      this.record.recorder.operations - this.#onlookers.operations >= base.operations ||
+      this.record.hasFailed;
     await this.#scheduler.run(untilUs, enough);
     await this.#settle();
     this.record.judge({ seen: this.#seen(), tap: this.#tap, watch: this.#watch });
@@ -197,7 +231,7 @@ export class ClusterWorld {
     const map = this.cluster.nodes[0]?.host?.map.cluster;
     if (outcome !== 'done' || map === undefined || this.record.hasFailed) return false;
     this.#tap.learn(map);
-    for (const node of this.cluster.nodes) this.#openGateway(node);
+    for (const node of this.cluster.nodes) this.#gateways.open(node);
     return true;
   }
 
@@ -250,14 +284,28 @@ export class ClusterWorld {
       },
       onRunning: () => this.#running(node),
       onEnded: () => {
-        this.#closeGateway(node);
+        this.#gateways.close(node);
         this.network.processGone(node.process);
         this.cluster.ended(node);
       },
       onWarning: (message) => this.record.note(`warning ${id} ${message}`),
     });
+    node.disk.onCall = (call, name) => {
+      if (call === 'sync') this.#syncs(node, name);
+    };
     this.cluster.nodes.push(node);
     for (const group of [0, ...this.#partitions]) this.cluster.place(group as GroupId, id, node);
+  }
+
+  #syncs(node: ClusterNode, name: string): void {
+    const armed = this.#armed.get(node);
+    if (armed === undefined || !node.alive) return;
+    const bytes = node.disk.unsyncedBytes(name);
+    // Of a new segment's zeros nothing can be lost.
+    if (bytes <= armed.above || bytes >= segmentBytes) return;
+    this.#armed.delete(node);
+    this.record.count('crash before a sync');
+    this.after(0, () => this.crash(node, 'power', armed.downMs));
   }
 
   #makeDisk(random: Prng): SimDisk {
@@ -272,7 +320,7 @@ export class ClusterWorld {
     this.record.note(`running ${node.id}`);
     this.cluster.running(node);
     this.#tapReplicas(node);
-    this.#openGateway(node);
+    this.#gateways.open(node);
   }
 
   #boot(node: ClusterNode): void {
@@ -290,41 +338,9 @@ export class ClusterWorld {
     });
   }
 
-  /** Clients are served where the node's own map has their spaces. */
-  #openGateway(node: ClusterNode): void {
-    const { host } = node;
-    if (host === undefined || this.#gateways.has(node)) return;
-    if (!node.knowsSpaces) {
-      this.after(100, () => this.#openGateway(node));
-      return;
-    }
-    const { address } = node;
-    const id = ++this.#routers;
-    const process = new SimProcess(this.#scheduler, `${address}/${id}`, node.skew);
-    const partitions = this.cluster.partitionsFor(node);
-    const gateway = new SimGateway({
-      address,
-      id,
-      process,
-      network: this.network,
-      partitions,
-      host,
-      onBug: (error) => this.record.bug(error),
-    });
-    this.#gateways.set(node, gateway);
-  }
-
-  #closeGateway(node: ClusterNode): boolean {
-    const gateway = this.#gateways.get(node);
-    if (gateway === undefined) return false;
-    this.#gateways.delete(node);
-    gateway.kill();
-    return true;
-  }
-
   pauseNode(node: ClusterNode, forMs: number): void {
     node.pause(forMs);
-    this.#gateways.get(node)?.pause(forMs);
+    this.#gateways.pause(node, forMs);
   }
 
   #jumpWall(node: ClusterNode): void {
@@ -393,6 +409,8 @@ export class ClusterWorld {
   async #settle(): Promise<void> {
     this.#working = false;
     this.crowd.stop();
+    this.#onlookers.stop();
+    this.#armed.clear();
     this.wires.calm();
     this.record.note('settle');
     for (const node of this.cluster.nodes) {
@@ -404,46 +422,14 @@ export class ClusterWorld {
     await this.#scheduler.run(end, () => this.record.hasFailed);
     this.record.recorder.quiet();
     await this.#scheduler.run(end + 1000);
-    if (!this.record.hasFailed) this.#judgeReplicas();
-  }
-
-  /** After the quiet phase every member has applied the same, and stands in the same state. */
-  #judgeReplicas(): void {
-    for (const partition of this.#partitions) {
-      const leader = this.cluster.leaderOf(partition);
-      const own = leader?.host?.replicaOf(partition);
-      if (leader?.host === undefined || own === undefined) continue;
-      const space = leader.host.spaceOf(partition);
-      this.#judgeClock(partition, space);
-      if (isJoint(own.configuration)) {
-        this.record.say('liveness', `partition ${partition} is joint after the quiet phase`);
-      }
-      for (const member of membersOf(own.configuration)) {
-        const other = this.cluster.nodeOf(partition, member)?.host;
-        if (other?.replicaOf(partition)?.id !== member) {
-          this.record.say('liveness', `partition ${partition}: member ${member} is not there`);
-          continue;
-        }
-        const state = other.spaceOf(partition);
-        if (state.appliedIndex !== space.appliedIndex) {
-          const message = `partition ${partition}: replica ${member} has applied ${state.appliedIndex} of ${space.appliedIndex}`;
-          this.record.say('liveness', message);
-        } else if (state.stateHash() !== space.stateHash()) {
-          const message = `partition ${partition}: replicas ${own.id} and ${member} differ at ${state.appliedIndex}`;
-          this.record.say('replicas equal', message);
-        }
-      }
-    }
-  }
-
-  /** SPEC §4: no single clock can jump a partition's; where there were always two voters or more. */
-  #judgeClock(partition: PartitionId, space: Space): void {
-    if (this.#jumped.size > 1 || this.settings.founders < 2 || this.membership.hasShrunk) return;
+    if (this.record.hasFailed) return;
+    const { cluster, record } = this;
+    // SPEC §4: no single clock can jump a partition's; where there were always two voters or more.
+    const isBound =
+      this.#jumped.size <= 1 && this.settings.founders >= 2 && !this.membership.hasShrunk;
     const driftMs = skewMsMax + this.#scheduler.nowMs * 0.001;
-    const latest = wallOriginMs + this.#scheduler.nowMs + driftMs;
-    if (space.stampMs <= latest) return;
-    const message = `partition ${partition} is at ${space.stampMs}, and one clock jumped; it is ${latest} at most`;
-    this.record.say('one clock', message);
+    const latestMs = isBound ? wallOriginMs + this.#scheduler.nowMs + driftMs : undefined;
+    judgeAtRest({ cluster, record, partitions: this.#partitions, latestMs });
   }
 
   #seen(): Seen | undefined {
