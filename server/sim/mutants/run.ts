@@ -32,7 +32,7 @@ const seedsMax: Readonly<Record<WorldName, number>> = {
   partition: 1_000,
   storage: 1_000,
 };
-const secondsMax = 300;
+const secondsMax = 900;
 
 /** What became of a mutant. */
 export interface Verdict {

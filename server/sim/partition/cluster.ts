@@ -27,7 +27,7 @@ const leaderKinds = new Set<number>([
 const repeatsMax = 128;
 /** How long after its beginning. */
 const repeatLateUsMax = 1_500_000;
-/** How long after another offer of it was declined. */
+/** How long after another offer of it was made or declined. */
 const repeatSoonUsMax = 3_000;
 
 type Router = Parameters<Partitions['attach']>[0];
@@ -219,7 +219,10 @@ export class Cluster {
         });
       },
       deliver: (messages) => {
-        for (const message of messages) this.#watch.fromLeader(router.id, message);
+        for (const message of messages) {
+          this.#watch.fromLeader(router.id, message);
+          if (message.kind === 'offer') this.#repeatBeside(message.partition, node, message);
+        }
         this.#wires.link(node, at, () => this.#deliver(remote, messages));
       },
     });
@@ -242,8 +245,15 @@ export class Cluster {
     }
   }
 
-  /** W5: and while its operation accepts another partition's offer, where it would be handed both. */
-  #repeatBeside(to: PartitionId, node: ClusterNode, { operation, epoch }: Decline): void {
+  /**
+   * W5: and while its operation is offered something there, or accepts another partition's offer, where it
+   * would be handed both.
+   */
+  #repeatBeside(
+    to: PartitionId,
+    node: ClusterNode,
+    { operation, epoch }: Pick<Decline, 'operation' | 'epoch'>,
+  ): void {
     const { session, sequence, attempt } = operation;
     for (const sent of this.#acceptances.get(to) ?? []) {
       const { message } = sent;
