@@ -8,6 +8,7 @@ const host = 'server/dist/src/partition/partition-host.js';
 const loop = 'server/dist/src/partition/turn-loop.js';
 const installer = 'server/dist/src/partition/snapshot-installer.js';
 const offers = 'server/dist/src/coordination/offers.js';
+const taking = 'server/dist/src/router/taking.js';
 
 function several(name: string, ...edits: readonly Edit[]): Mutant {
   return { world: 'partition', name, edits };
@@ -69,6 +70,13 @@ export const partitionMutants: readonly Mutant[] = [
     'what a lost leadership proposed is taken for what another logged',
     group,
     'this.#proposals.clear();',
+    '',
+  ),
+  // C3, C5: what was sent on a link that broke is sent again, to the same leadership too.
+  one(
+    'a take is lost with the link that it was sent on',
+    taking,
+    'this.#leadership(partition, undefined);',
     '',
   ),
   one(

@@ -15,6 +15,9 @@ import type { PathWatch } from '../watch.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import type { Wires } from './wires.ts';
 
+/** Within what time a router hears that a link of its node has broken. */
+const breakHeardUsMax = 50_000;
+
 /** Messages that only the leader of a term sends. */
 const leaderKinds = new Set<number>([
   MessageKind.append,
@@ -32,13 +35,22 @@ const repeatSoonUsMax = 3_000;
 
 type Router = Parameters<Partitions['attach']>[0];
 
+/** A leadership as a router knows it, and how often the link there had broken when it heard of it. */
+interface KnownLeader {
+  readonly node: ClusterNode;
+  readonly epoch: number;
+  readonly breaks: number;
+}
+
 /** A router somewhere, as all nodes know it. */
 interface RemoteRouter {
   readonly at: ClusterNode;
   readonly router: Router;
   /** By partition: the newest leadership it has heard of, and whose it is. */
-  readonly leaders: Map<PartitionId, { readonly node: ClusterNode; readonly epoch: number }>;
+  readonly leaders: Map<PartitionId, KnownLeader>;
   readonly detach: Map<ClusterNode, () => void>;
+  /** How often its link to a node has broken: what was on its way then is lost. */
+  readonly breaks: Map<ClusterNode, number>;
 }
 
 /** An acceptance on its way, that the network has a copy of. */
@@ -139,10 +151,11 @@ export class Cluster {
         this.#watch.toLeader(to, from, message);
         if (message.kind === 'accept') this.#keep(to, { at, from, message });
         if (message.kind === 'decline') this.#repeatBeside(to, node, message);
-        this.#wires.link(at, node, () => node.host?.send(to, from, message));
+        if (own === undefined) return;
+        this.#over(own, at, node, () => node.host?.send(to, from, message));
       },
       attach: (router) => {
-        own = { at, router, leaders: new Map(), detach: new Map() };
+        own = { at, router, leaders: new Map(), detach: new Map(), breaks: new Map() };
         const remote = own;
         this.#routers.set(router.id, remote);
         for (const node of this.nodes) if (node.host !== undefined) this.#attach(remote, node);
@@ -166,10 +179,51 @@ export class Cluster {
   ended(node: ClusterNode): void {
     for (const remote of this.#routers.values()) {
       remote.detach.delete(node);
-      for (const [partition, leader] of remote.leaders) {
-        if (leader.node === node) remote.leaders.delete(partition);
-      }
+      this.#breakLink(remote, node, () => undefined);
     }
+  }
+
+  /** The links of a node's routers to another node break; both ends see that, and they connect again. */
+  breakLinks(at: ClusterNode, node: ClusterNode, againUs: number): void {
+    for (const remote of this.#routers.values()) {
+      const detach = remote.detach.get(node);
+      if (remote.at !== at || detach === undefined) continue;
+      this.#record.count('a link broke under a leadership that went on');
+      remote.detach.delete(node);
+      const { lives } = node;
+      detach();
+      this.#breakLink(remote, node, () => {
+        this.#wires.hear(at, againUs, () => {
+          const isThere = node.lives === lives && this.#routers.has(remote.router.id);
+          if (isThere) this.#attach(remote, node);
+        });
+      });
+    }
+  }
+
+  /** What is on its way on a router's link to a node is lost, both ways; the router hears of it soon. */
+  #breakLink(remote: RemoteRouter, node: ClusterNode, heard: () => void): void {
+    const { at, router, leaders } = remote;
+    const breaks = (remote.breaks.get(node) ?? 0) + 1;
+    remote.breaks.set(node, breaks);
+    this.#wires.hear(at, this.#random.below(breakHeardUsMax), () => {
+      if (!this.#routers.has(router.id)) return;
+      for (const [partition, leader] of leaders) {
+        if (leader.node !== node || leader.breaks >= breaks) continue;
+        leaders.delete(partition);
+        router.linkBroken(partition);
+      }
+      heard();
+    });
+  }
+
+  /** Something passes a router's link to a node, or back, unless it breaks meanwhile. */
+  #over(remote: RemoteRouter, from: ClusterNode, to: ClusterNode, arrive: () => void): void {
+    const node = from === remote.at ? to : from;
+    const breaks = remote.breaks.get(node);
+    this.#wires.link(from, to, () => {
+      if (remote.breaks.get(node) === breaks) arrive();
+    });
   }
 
   /** Invariants of every replica, and what it may not take back. */
@@ -212,9 +266,9 @@ export class Cluster {
           this.onEpoch(partition, epoch);
           this.#repeat(partition, node);
         }
-        this.#wires.link(node, at, () => {
+        this.#over(remote, node, at, () => {
           if ((remote.leaders.get(partition)?.epoch ?? 0) >= epoch || node.lives !== life) return;
-          remote.leaders.set(partition, { node, epoch });
+          remote.leaders.set(partition, { node, epoch, breaks: remote.breaks.get(node) ?? 0 });
           if (this.#routers.has(router.id)) router.leadership(partition, epoch);
         });
       },
@@ -223,7 +277,7 @@ export class Cluster {
           this.#watch.fromLeader(router.id, message);
           if (message.kind === 'offer') this.#repeatBeside(message.partition, node, message);
         }
-        this.#wires.link(node, at, () => this.#deliver(remote, messages));
+        this.#over(remote, node, at, () => this.#deliver(remote, messages));
       },
     });
     remote.detach.set(node, () => {

@@ -51,6 +51,9 @@ function strike(world: ClusterWorld, kind: ClusterFaultKind): void {
     case 'isolate leader with its clients':
       isolateWithClients(world);
       return;
+    case 'break link':
+      breakLink(world);
+      return;
     case 'transfer':
       if (transfer(world)) record.count('a leadership was handed over');
       return;
@@ -228,6 +231,17 @@ function successorsOf(
     .filter((node) => !node.isPaused);
   const heard = others.filter((one) => others.every((other) => !cluster.isCut(one, other)));
   return 2 * heard.length > voters.length ? heard : [];
+}
+
+/** Between a node's routers and another node; whoever leads there goes on. */
+function breakLink(world: ClusterWorld): void {
+  const { random, record, cluster } = world;
+  const at = random.pick(cluster.nodes);
+  const node = leaderOfSome(world)?.node;
+  if (node === undefined || node === at) return;
+  const forMs = random.between(1, 500);
+  cluster.breakLinks(at, node, forMs * 1_000);
+  record.fault('link broken', forMs + 1_000);
 }
 
 function transfer(world: ClusterWorld): boolean {

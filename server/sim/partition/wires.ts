@@ -124,6 +124,11 @@ export class Wires {
     this.#scheduler.after(heldUs + delayUs + laterUs, arrive, life);
   }
 
+  /** What a node learns by itself, after a while, in this life. */
+  hear(at: WireEnd, delayUs: number, run: () => void): void {
+    this.#scheduler.after(delayUs, run, at.process);
+  }
+
   /** Runs in whatever life the receiver has then; a pause holds it up. */
   #later(delayUs: number, to: WireEnd, run: () => void): void {
     this.#scheduler.after(delayUs, () => {

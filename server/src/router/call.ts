@@ -27,6 +27,11 @@ export interface Call {
   receive(message: FromLeader): void;
   /** A partition has a new leadership; what is open there is to be sent again. */
   newEpoch(partition: PartitionId, epoch: Term): void;
+  /**
+   * The link to a partition's leader broke: what was sent there, or answered, may be lost. What is open is
+   * sent again when a leadership is known, the same one or another.
+   */
+  linkBroken(partition: PartitionId): void;
   /** The wait is over: an answer is due. Only for calls that wait. */
   endWait(): void;
   /** The caller asks for the end: "cancelled" or what the call came to. Only calls that wait obey. */

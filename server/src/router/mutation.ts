@@ -107,6 +107,13 @@ export class MutationCall implements Call {
     this.#send(epoch);
   }
 
+  linkBroken(partition: PartitionId): void {
+    if (partition !== this.partition || this.#sentTo === undefined) return;
+    this.#sentTo = undefined;
+    this.#inDoubt = true;
+    if (this.#operation === undefined) this.#fail();
+  }
+
   endWait(): void {
     // It does not wait.
   }

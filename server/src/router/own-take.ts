@@ -64,6 +64,9 @@ export class OwnTake implements Call {
   newEpoch(_partition: number, _epoch: Term): void {
     // As above.
   }
+  linkBroken(_partition: number): void {
+    // As above.
+  }
 
   endWait(): void {
     // The call inside has the same end. Without one the last moment decides.

@@ -103,6 +103,11 @@ export class ReadCall implements Call {
     this.#send(part, epoch);
   }
 
+  linkBroken(partition: PartitionId): void {
+    const part = this.#parts.find((each) => each.partition === partition);
+    if (part !== undefined) part.sentTo = undefined;
+  }
+
   endWait(): void {
     if (this.#phase === 'ending') return;
     const collecting = this.#phase === 'collecting';
@@ -296,6 +301,10 @@ export class CountCall implements Call {
   newEpoch(partition: PartitionId, epoch: Term): void {
     if (!this.#open.has(partition)) return;
     if ((this.#open.get(partition) ?? 0) < epoch) this.#ask(partition, undefined);
+  }
+
+  linkBroken(partition: PartitionId): void {
+    if (this.#open.has(partition)) this.#open.set(partition, undefined);
   }
 
   endWait(): void {

@@ -690,3 +690,71 @@ test('the leadership to ask is newer than who refused and than who was asked', (
     t.is(leadershipAfter(term(present), term(asked), term(refusedBy)), term(next));
   }
 });
+
+test('a link breaks and the same leadership is reached again: what can be told again is sent again', (t) => {
+  const once = operation();
+  const closing = { kind: 'close-session', session: once.session } as const;
+  const receipts = [{ sequence: 1, tuple: (2 ** 44 + 5) as TupleId }] as never;
+  const requests: readonly Request[] = [
+    write({ operation: once }),
+    read(),
+    { kind: 'count', space: jobs, template: template('job', any), states: ['ready'] },
+    { kind: 'acknowledge', session: once.session, floor: 1 as Sequence, receipts },
+    closing,
+    takeOf(once, template('job', 1)),
+    takeOf(once, template(any, 1)),
+  ];
+  for (const request of requests) {
+    const bench = new RouterBench();
+    const { answers } = bench.call(request);
+    const first = bench.sent();
+    for (const { to } of first) bench.breakLink(to);
+    t.deepEqual(bench.sent(), [], request.kind);
+    for (const { to } of first) bench.lead(to, 1);
+    const again = bench.sent();
+    t.deepEqual(
+      again.map(({ to, message }) => [to, message.kind]),
+      first.map(({ to, message }) => [to, message.kind]),
+    );
+    t.deepEqual(answers, []);
+  }
+});
+
+test('a link breaks under a change that cannot be told again: its outcome is unknown', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(write());
+  const sent = bench.one('mutate');
+  bench.breakLink(sent.to);
+  t.deepEqual(answers.map(reasonOf), ['OUTCOME_UNKNOWN']);
+  bench.lead(sent.to, 1);
+  t.deepEqual(bench.sent(), []);
+});
+
+test('the answer to what was sent before a link broke counts, but for one that rests on the moment', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call(read());
+  const sent = bench.one('read');
+  bench.breakLink(sent.to);
+  bench.lead(sent.to, 1);
+  const again = bench.one('read');
+  t.true(again.m > sent.m);
+  bench.reply(sent, sent.to, { kind: 'nothing', m: sent.m, cancelled: false });
+  t.deepEqual(answers, []);
+});
+
+test('a session whose end was asked for may have ended where the link broke and nobody was reached again', (t) => {
+  const bench = new RouterBench();
+  const { answers } = bench.call({ kind: 'close-session', session: operation().session });
+  const sent = bench.one('close-session');
+  bench.breakLink(sent.to);
+  bench.clock.advance(11_000);
+  t.deepEqual(answers.map(reasonOf), ['OUTCOME_UNKNOWN']);
+
+  const other = new RouterBench();
+  const refused = other.call({ kind: 'close-session', session: operation().session });
+  const asked = other.one('close-session');
+  other.lead(asked.to, undefined);
+  other.refuse(asked, asked.to, 1);
+  other.clock.advance(11_000);
+  t.deepEqual(refused.answers.map(reasonOf), ['NO_LEADER']);
+});

@@ -27,6 +27,8 @@ export interface Partitions {
     readonly id: CoordinatorId;
     deliver(messages: readonly FromLeader[]): void;
     leadership(partition: PartitionId, epoch: Term): void;
+    /** The link to a partition's leader broke; `epochOf` knows none until `leadership` tells of one again. */
+    linkBroken(partition: PartitionId): void;
   }): Cancel;
 }
 
@@ -120,6 +122,7 @@ export class Router {
       id: this.id,
       deliver: (messages) => this.#deliver(messages),
       leadership: (partition, epoch) => this.#leadership(partition, epoch),
+      linkBroken: (partition) => this.#linkBroken(partition),
     });
     this.#unwatch = this.#partitions.onMapChange(() => this.#mapChanged());
   }
@@ -317,6 +320,13 @@ export class Router {
   #leadership(partition: PartitionId, epoch: Term): void {
     this.#look();
     for (const { call } of this.#calls.values()) call.newEpoch(partition, epoch);
+    this.#schedule();
+  }
+
+  #linkBroken(partition: PartitionId): void {
+    this.#look();
+    // A call that ends by it leaves the table.
+    for (const { call } of [...this.#calls.values()]) call.linkBroken(partition);
     this.#schedule();
   }
 

@@ -78,6 +78,10 @@ export class AcknowledgeCall implements Call {
       this.#send(partition, undefined);
   }
 
+  linkBroken(partition: PartitionId): void {
+    if (this.#open.has(partition)) this.#open.set(partition, undefined);
+  }
+
   endWait(): void {
     // It does not wait.
   }
@@ -143,6 +147,8 @@ export class HomeCall implements Call {
   readonly #home: PartitionId;
   readonly #question: HomeQuestion;
   #sentTo: Term | undefined;
+  /** Whether a leadership that is asked no more may have done it. */
+  #inDoubt = false;
 
   constructor(
     ports: CallPorts,
@@ -182,6 +188,8 @@ export class HomeCall implements Call {
         this.#fail(refusedBy(this.#home, message.reason, message.message));
         return;
       case 'not-leader':
+        // Of an older leadership, late, it says nothing of the one that is asked.
+        if (!message.definite || message.epoch < (this.#sentTo ?? 0)) this.#inDoubt = true;
         this.#send(message.epoch);
         return;
       default:
@@ -190,7 +198,15 @@ export class HomeCall implements Call {
   }
 
   newEpoch(partition: PartitionId, epoch: Term): void {
-    if (partition === this.#home && (this.#sentTo ?? 0) < epoch) this.#send(undefined);
+    if (partition !== this.#home || epoch <= (this.#sentTo ?? 0)) return;
+    if (this.#sentTo !== undefined) this.#inDoubt = true;
+    this.#send(undefined);
+  }
+
+  linkBroken(partition: PartitionId): void {
+    if (partition !== this.#home || this.#sentTo === undefined) return;
+    this.#inDoubt = true;
+    this.#sentTo = undefined;
   }
 
   endWait(): void {
@@ -201,7 +217,8 @@ export class HomeCall implements Call {
   }
 
   giveUp(): void {
-    this.#fail(this.#sentTo === undefined ? noLeader(this.#home) : outcomeUnknown(this.#home));
+    const isUnsure = this.#inDoubt || this.#sentTo !== undefined;
+    this.#fail(isUnsure ? outcomeUnknown(this.#home) : noLeader(this.#home));
   }
 
   abandon(): void {

@@ -79,6 +79,14 @@ export class TakeCall implements Call, TakePorts {
   }
 
   newEpoch(partition: PartitionId, epoch: Term): void {
+    this.#leadership(partition, epoch);
+  }
+
+  linkBroken(partition: PartitionId): void {
+    this.#leadership(partition, undefined);
+  }
+
+  #leadership(partition: PartitionId, epoch: Term | undefined): void {
     const now = this.#ports.nowMs();
     if (this.#take instanceof TakeCoordinator) this.#take.leadership(partition, epoch, now);
     else if (partition === this.#take.partition) this.#take.leadership(epoch, now);

@@ -97,6 +97,10 @@ export class WriteManyCall implements Call, MutationOwner {
     const part = this.#parts.get(partition);
     if (part?.open) part.mutation.newEpoch(partition, epoch);
   }
+  linkBroken(partition: PartitionId): void {
+    const part = this.#parts.get(partition);
+    if (part?.open) part.mutation.linkBroken(partition);
+  }
   endWait(): void {
     // It does not wait.
   }

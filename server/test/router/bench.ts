@@ -145,6 +145,13 @@ export class RouterBench {
     }
   }
 
+  /** The link to a partition's leader breaks. */
+  breakLink(partition: number): void {
+    const id = partition as PartitionId;
+    this.epochs.delete(id);
+    this.#port?.linkBroken(id);
+  }
+
   /** Drops a space. */
   drop(name: string): void {
     this.spaces.splice(
