@@ -14,14 +14,19 @@ import {
   CoordinationBatchWriter,
   type CoordinationItem,
 } from './coordination-codec.ts';
-import { encode, everyKind, plain, read } from './testing-coordination.ts';
+import {
+  bytesTuple,
+  encode,
+  everyKind,
+  plain,
+  prefixTemplate,
+  read,
+} from './testing-coordination.ts';
 import {
   answers,
   anyItem,
-  bytesTuple,
   compiled,
   fromLeaderItem,
-  prefixTemplate,
   toLeaderItem,
   toLeaders,
 } from './testing-items.ts';

@@ -1,5 +1,5 @@
 /** Batches of routers and leaders, and every kind of item, for tests. */
-import { Template } from '@tuplet/proto';
+import { encodeTemplate, encodeTuple, Template } from '@tuplet/proto';
 import type { NodeId, PartitionId } from '../base/ids.ts';
 import type { Prng } from '../base/prng.ts';
 import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/messages.ts';
@@ -84,4 +84,14 @@ function kindsOf<U extends { readonly kind: string }>(
       path: [...path, field],
     };
   });
+}
+
+/** A tuple of one field of bytes that has so many bytes, or a few less. */
+export function bytesTuple(size: number): Uint8Array {
+  return encodeTuple([new Uint8Array(size - 12).fill(7)], { tupleBytesMax: size });
+}
+
+/** A template of so many bytes, or a few less. */
+export function prefixTemplate(size: number): Uint8Array {
+  return encodeTemplate([{ matchers: [{ kind: 'prefix', prefix: 'x'.repeat(size - 30) }] }]);
 }

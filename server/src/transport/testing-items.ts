@@ -404,13 +404,3 @@ export function anyItem(prng: Prng): CoordinationItem {
   ] as const;
   return items[prng.pick(kinds)](prng);
 }
-
-/** A tuple of one field of bytes that has so many bytes, or a few less. */
-export function bytesTuple(size: number): Uint8Array {
-  return encodeTuple([new Uint8Array(size - 12).fill(7)], { tupleBytesMax: size });
-}
-
-/** A template of so many bytes, or a few less. */
-export function prefixTemplate(size: number): Uint8Array {
-  return encodeTemplate([{ matchers: [{ kind: 'prefix', prefix: 'x'.repeat(size - 30) }] }]);
-}

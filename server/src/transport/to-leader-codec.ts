@@ -1,7 +1,7 @@
 /** What routers say to leaders: `ToLeader` of coordination.proto. See coordination-codec.ts. */
 import { malformed, type Reader, type Template, type Writer } from '@tuplet/proto';
 import { unreachable } from '../base/assert.ts';
-import type { PartitionId, Sequence, SessionId, SpaceId, Term } from '../base/ids.ts';
+import type { PartitionId, Sequence, SessionId, SpaceId } from '../base/ids.ts';
 import { groupMax, receiptsMax, sessionLeaseMsMax, sessionNameBytesMax } from '../base/limits.ts';
 import {
   kindOfTag,
@@ -30,8 +30,6 @@ import type {
   Count,
   Query,
   Read,
-  Register,
-  Take,
   ToLeader,
 } from '../coordination/messages.ts';
 import type { SessionOperation } from '../space/command.ts';
@@ -45,6 +43,14 @@ import {
 import { readMutate, writeMutate } from './change-codec.ts';
 import type { CoordinationMemory } from './coordination-memory.ts';
 import { readQuery, readStates, type States, writeQuery, writeStates } from './query-codec.ts';
+import {
+  readRegister,
+  readReply,
+  readTake,
+  writeRegister,
+  writeReply,
+  writeTake,
+} from './take-codec.ts';
 
 /** A message with who says it, and to whom. */
 export interface ToLeaderItem {
@@ -121,16 +127,11 @@ function writeMessage(writer: Writer, message: ToLeader): void {
       writeRead(writer, message);
       return;
     case 'register':
-      writeSessionOperation(writer, 1, message.operation);
-      writeNumber(writer, 2, message.r);
-      writeQuery(writer, 3, message.query);
+      writeRegister(writer, message);
       return;
     case 'accept':
     case 'decline':
-      writeSessionOperation(writer, 1, message.operation);
-      writeNumber(writer, 2, message.epoch);
-      writeNumber(writer, 3, message.offer);
-      if (message.kind === 'decline') writeNumber(writer, 4, message.r);
+      writeReply(writer, message);
       return;
     case 'withdraw':
     case 'fence':
@@ -201,45 +202,6 @@ function readMessage(reader: Reader, { kind, call, memory }: MessageContext): To
   }
 }
 
-function writeTake(writer: Writer, message: Take): void {
-  writeSessionOperation(writer, 1, message.operation);
-  writeNumber(writer, 2, message.epoch);
-  writeNumber(writer, 3, message.m);
-  writeFlag(writer, 4, message.waitEnded);
-  writeFlag(writer, 5, message.cancelled);
-  writeQuery(writer, 6, message.query);
-}
-
-function readTake(reader: Reader, call: CallId, memory: CoordinationMemory): Take {
-  let operation: SessionOperation | undefined;
-  let epoch = 0;
-  let m = 0;
-  let waitEnded = false;
-  let cancelled = false;
-  let query: Query | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
-    else if (tag === varintTag(2)) epoch = reader.uint64();
-    else if (tag === varintTag(3)) m = reader.uint64();
-    else if (tag === varintTag(4)) waitEnded = readFlag(reader);
-    else if (tag === varintTag(5)) cancelled = readFlag(reader);
-    else if (tag === lengthTag(6)) {
-      query = readNestedWith(reader, readQuery, memory.templates(!waitEnded && !cancelled));
-    } else throw unknownField();
-  }
-  return {
-    kind: 'take',
-    call,
-    operation: required(operation),
-    epoch: positive(epoch) as Term,
-    m: positive(m),
-    query: required(query),
-    waitEnded,
-    cancelled,
-  };
-}
-
 function writeRead(writer: Writer, message: Read): void {
   writeNumber(writer, 1, message.m);
   writeFlag(writer, 2, message.waitEnded);
@@ -273,50 +235,6 @@ function readRead(reader: Reader, call: CallId, memory: CoordinationMemory): Rea
     waitEnded,
     cancelled,
   };
-}
-
-function readRegister(reader: Reader, call: CallId, memory: CoordinationMemory): Register {
-  let operation: SessionOperation | undefined;
-  let r = 0;
-  let query: Query | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
-    else if (tag === varintTag(2)) r = reader.uint64();
-    else if (tag === lengthTag(3)) {
-      query = readNestedWith(reader, readQuery, memory.templates(true));
-    } else throw unknownField();
-  }
-  return {
-    kind: 'register',
-    call,
-    operation: required(operation),
-    r: positive(r),
-    query: required(query),
-  };
-}
-
-/** What a coordinator says to an offer. */
-function readReply(reader: Reader, call: CallId, kind: 'accept' | 'decline'): ToLeader {
-  let operation: SessionOperation | undefined;
-  let epoch = 0;
-  let offer = 0;
-  let r = 0;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
-    else if (tag === varintTag(2)) epoch = reader.uint64();
-    else if (tag === varintTag(3)) offer = reader.uint64();
-    else if (tag === varintTag(4) && kind === 'decline') r = reader.uint64();
-    else throw unknownField();
-  }
-  const head = {
-    call,
-    operation: required(operation),
-    epoch: positive(epoch) as Term,
-    offer: positive(offer),
-  };
-  return kind === 'accept' ? { kind, ...head } : { kind, ...head, r: positive(r) };
 }
 
 function readOperationAlone(reader: Reader): SessionOperation {
