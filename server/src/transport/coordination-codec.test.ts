@@ -266,6 +266,19 @@ test('what is added may change afterwards', (t) => {
   t.deepEqual(plain(read(writer.finish()).items[0]), before);
 });
 
+test('a batch stays as it is while the next one is put together', (t) => {
+  const some = Array.from({ length: 5 }, (_, seed) => anyItem(new Prng(seed)));
+  const writer = new CoordinationBatchWriter(3 as NodeId, 4 as NodeId);
+  const batches = some.map((item) => {
+    writer.add(item);
+    return writer.finish();
+  });
+  t.deepEqual(
+    batches,
+    some.map((item) => encode(item)),
+  );
+});
+
 test('a batch of small operations takes few bytes for what is around the tuple', (t) => {
   const [item] = read(
     encode(

@@ -3,6 +3,7 @@ import { encodeTemplate, encodeTuple, Template } from '@tuplet/proto';
 import type { NodeId, PartitionId } from '../base/ids.ts';
 import type { Prng } from '../base/prng.ts';
 import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/messages.ts';
+import type { Result } from '../space/outcome.ts';
 import {
   type CoordinationBatch,
   CoordinationBatchWriter,
@@ -16,6 +17,7 @@ import {
   changes,
   fromLeaderItem,
   items,
+  results,
   toLeaderItem,
   toLeaders,
 } from './testing-items.ts';
@@ -64,6 +66,12 @@ export const everyKind: readonly ItemKind[] = [
     toLeaderItem(prng, { ...toLeaders.mutate(prng), change }),
   ),
   ...kindsOf<Answer>(['fromLeader'], answers, fromLeaderItem),
+  ...kindsOf<Result>(['fromLeader', 'result'], results, (prng, result) =>
+    fromLeaderItem(prng, { kind: 'result', m: 1, result }),
+  ).map((kind) => {
+    const { path } = kind;
+    return path.includes('handed') ? kind : { ...kind, path: path.toSpliced(2, 0, 'change') };
+  }),
   ...kindsOf<BetweenLeaders>(['betweenLeaders'], betweenLeaders, (_, message) => ({
     kind: 'between-leaders',
     partition: 7 as PartitionId,

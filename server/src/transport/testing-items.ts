@@ -155,7 +155,8 @@ function storedTuple(prng: Prng): StoredTuple {
   };
 }
 
-const results: Makers<Result> = {
+/** Outcomes by kind. */
+export const results: Makers<Result> = {
   handed: (prng) => ({ kind: 'handed', tuples: several(prng, 1, storedTuple) }),
   written: (prng) => ({
     kind: 'written',
