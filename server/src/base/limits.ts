@@ -205,6 +205,15 @@ export const raftBatchMessagesMax = 4_096;
  */
 export const raftBatchBytesMax: number = 8 * mebibyte;
 
+/** Items of one batch of routers and leaders: more than a turn of 2 ms makes for one node. */
+export const coordinationBatchItemsMax = 4_096;
+/** Bytes of such a batch: the largest single item, a change with all that one request may bring twice over. */
+export const coordinationBatchBytesMax: number = 8 * mebibyte;
+/** Bytes of memory in which batches are put together, kept from one to the next; most are far smaller. */
+export const coordinationBufferBytesMax: number = mebibyte;
+/** UTF-16 code units of a leader's words about a refusal: a sentence and some numbers. */
+export const refusalTextMax = 1_024;
+
 /** Bytes of the chunks in which payloads that were received lie, until the last of them is let go. */
 export const raftPayloadChunkBytes: number = 16 * kibibyte;
 /** Bytes up to which a message's payloads lie beside those of others; beyond, an array of their own pays. */
@@ -213,6 +222,10 @@ export const raftPayloadSharedMax: number = 2 * kibibyte;
 assert(raftPayloadSharedMax < raftPayloadChunkBytes, 'some messages share a chunk');
 assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
 assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
+assert(
+  coordinationBufferBytesMax < coordinationBatchBytesMax,
+  'what a large batch needs is let go',
+);
 
 // Space.
 
@@ -352,6 +365,28 @@ export const notifyMessageBytes: number = 256 * kibibyte;
 export const cursorEventsMax = 1_000;
 /** Milliseconds between two cursors of a notify stream. */
 export const heartbeatMs = 5_000;
+
+assert(
+  // A tuple and a template of one request; in canonical form the tuple may be larger than it came.
+  2 * sharedLimits.messageBytesMax + writeManyMax * logTupleOverheadBytes + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'any change fits a batch between nodes',
+);
+assert(
+  // The two forms of a tuple that was replaced.
+  2 * (sharedLimits.tupleBytesMax + logTupleOverheadBytes) + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'any result fits a batch between nodes',
+);
+assert(
+  sharedLimits.messageBytesMax + manyMax * logTupleOverheadBytes + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'what a take or a read finds fits a batch between nodes',
+);
+assert(
+  receiptsMax * logTupleOverheadBytes + logEntryOverheadBytes < coordinationBatchBytesMax,
+  'receipts fit a batch between nodes',
+);
 
 // Gateway.
 
