@@ -68,7 +68,8 @@ class Compiler {
 
   template(): Template {
     const reader = this.#reader;
-    const size = reader.end - reader.position;
+    const { bytes, position: start, end } = reader;
+    const size = end - start;
     if (size > limits.messageBytesMax) {
       const message = `template has ${size} bytes, limit ${limits.messageBytesMax}`;
       throw refuse('TEMPLATE_TOO_LARGE', message, limits.messageBytesMax);
@@ -89,7 +90,7 @@ class Compiler {
     }
     if (alternatives.length === 0) throw refuseAlternatives('0');
     // Copies of their exact size: a template may wait for long, and what grew by `push` has room for 17.
-    return new Template(alternatives.slice());
+    return new Template({ bytes, start, end }, alternatives.slice());
   }
 
   /** Reads a length and, bounded by it, what `read` reads; an error gets the place. */

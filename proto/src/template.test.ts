@@ -207,6 +207,22 @@ test('§2 a template in another valid encoding matches the same', (t) => {
   }
 });
 
+test('a compiled template is the run of the bytes it was compiled from, and compiles again', (t) => {
+  const property = fc.property(template, fc.nat({ max: 9 }), (spec, before) => {
+    const source = encodeTemplate(spec);
+    const whole = new Uint8Array(before + source.length + 3);
+    whole.set(source, before);
+    const compiled = compileTemplate(whole, before, before + source.length);
+    if (isProblem(compiled)) return t.fail(compiled.message);
+    const { bytes, start, end } = compiled;
+    t.deepEqual(bytes.slice(start, end), source);
+    const again = compileTemplate(bytes.slice(start, end));
+    const direct = compileTemplate(source);
+    t.deepEqual(again, direct);
+  });
+  fc.assert(property, { numRuns: 200 });
+});
+
 test('mutated templates are compiled or refused, and never break the matcher', (t) => {
   const random = randomOf(5);
   const samples = fc.sample(template, { numRuns: 500, seed: 9 });

@@ -49,8 +49,14 @@ export interface CompiledPattern {
   readonly rest: boolean;
 }
 
-/** A template that was held to every limit and can be matched. It keeps a view of its bytes. */
-export class Template {
+/**
+ * A template that was held to every limit and can be matched. It keeps a view of its bytes, and is the
+ * run of them: so it can be sent on.
+ */
+export class Template implements Run {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
   /** 1 to 8. A tuple matches if one of them matches it. */
   readonly alternatives: readonly CompiledPattern[];
   /**
@@ -58,7 +64,10 @@ export class Template {
    * tuple that this one did not match. The codecs do not look at it.
    */
   missed = 0;
-  constructor(alternatives: readonly CompiledPattern[]) {
+  constructor({ bytes, start, end }: Run, alternatives: readonly CompiledPattern[]) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
     this.alternatives = alternatives;
   }
 }

@@ -205,14 +205,77 @@ export const raftBatchMessagesMax = 4_096;
  */
 export const raftBatchBytesMax: number = 8 * mebibyte;
 
+/** Items of one batch of routers and leaders: more than a turn of 2 ms makes for one node. */
+export const coordinationBatchItemsMax = 4_096;
+/** Bytes of such a batch: the largest single item, a change with all that one request may bring twice over. */
+export const coordinationBatchBytesMax: number = 8 * mebibyte;
+/** Bytes of memory in which batches are put together, kept from one to the next; most are far smaller. */
+export const coordinationBufferBytesMax: number = mebibyte;
+/** UTF-16 code units of a leader's words about a refusal: a sentence and some numbers. */
+export const refusalTextMax = 1_024;
+
 /** Bytes of the chunks in which payloads that were received lie, until the last of them is let go. */
 export const raftPayloadChunkBytes: number = 16 * kibibyte;
 /** Bytes up to which a message's payloads lie beside those of others; beyond, an array of their own pays. */
 export const raftPayloadSharedMax: number = 2 * kibibyte;
 
+/** Bytes of one frame between two nodes: the largest that a codec makes, and room for what it grows by. */
+export const linkFrameBytesMax: number = raftBatchBytesMax + 64 * kibibyte;
+/** Bytes of the frames in one message, unless a single one is larger: others take turns between messages. */
+export const linkMessageBytes: number = mebibyte;
+/** Frames of Raft that wait for one peer: a frame a turn, so a thousand turns. */
+export const raftLaneFramesMax = 1_024;
+/** Bytes of these, what is being written too: what two leaders may have on their way to it at once. */
+export const raftLaneBytesMax: number = 32 * mebibyte;
+/** Heartbeats that wait for one peer; each stands for all groups, and the newest says all. */
+export const heartbeatLaneFramesMax = 8;
+/** Bytes of these: some of 257 groups each. */
+export const heartbeatLaneBytesMax: number = mebibyte;
+/** Frames of coordination that wait for one peer; beyond it the link breaks. */
+export const coordinationLaneFramesMax = 16_384;
+/** Bytes of these: as many as wait for all leaders of a node. */
+export const coordinationLaneBytesMax: number = 64 * mebibyte;
+/** Bytes of one piece of a snapshot on its way: 2 ms of a gigabit link. */
+export const linkPieceBytesMax: number = 256 * kibibyte;
+/** Bytes of what a snapshot begins with: a Raft message with a configuration. */
+export const linkHeaderBytesMax: number = mebibyte;
+/** Snapshots on their way to one peer at once; others wait, and cost nothing while they do. */
+export const linkSnapshotsAtOnce = 2;
+/** Snapshots that wait for one peer: one of each group. */
+export const linkSnapshotsWaitingMax: number = groupMax + 1;
+/** Milliseconds between two looks at a link; whoever wrote nothing in between says that it is there. */
+export const linkTickMs = 100;
+/** Ticks of silence after which a link is broken: the shortest election timeout. */
+export const linkSilentTicks = 10;
+/** Milliseconds that a dial has, its names, handshakes and welcomes included. */
+export const linkDialMs = 2_000;
+/** Milliseconds before a dial that follows a failure; doubles with each further one. */
+export const linkBackOffMs = 50;
+/** Milliseconds of the longest such pause: one that comes back is found within it. */
+export const linkBackOffMaxMs = 1_000;
+/** Milliseconds that a link has to stand before its end counts as the first failure. */
+export const linkStableMs = 1_000;
+/** Milliseconds before a dial that follows a refusal: an operator has to act. */
+export const linkRefusedMs = 5_000;
+/** Connections to a node's port for its peers, those that have not yet said hello included. */
+export const linkConnectionsMax = 256;
+/** Milliseconds of silence after which grpc-js asks a connection that was left whether it is there. */
+export const linkPingMs = 10_000;
+/** Bytes of a cluster's id. */
+export const clusterIdBytesMax = 128;
+
 assert(raftPayloadSharedMax < raftPayloadChunkBytes, 'some messages share a chunk');
 assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
 assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
+assert(
+  coordinationBufferBytesMax < coordinationBatchBytesMax,
+  'what a large batch needs is let go',
+);
+assert(raftLaneBytesMax >= 2 * linkFrameBytesMax, 'a frame may wait behind the largest');
+assert(coordinationLaneBytesMax > linkFrameBytesMax, 'a frame of coordination has its place');
+assert(linkSilentTicks * linkTickMs >= electionTicks * raftTickMs, 'Raft gives a leader up first');
+assert(linkRefusedMs > linkBackOffMaxMs, 'a refusal is not retried fast');
+assert(linkMessageBytes > linkPieceBytesMax, 'pieces are no larger than other messages');
 
 // Space.
 
@@ -352,6 +415,28 @@ export const notifyMessageBytes: number = 256 * kibibyte;
 export const cursorEventsMax = 1_000;
 /** Milliseconds between two cursors of a notify stream. */
 export const heartbeatMs = 5_000;
+
+assert(
+  // A tuple and a template of one request; in canonical form the tuple may be larger than it came.
+  2 * sharedLimits.messageBytesMax + writeManyMax * logTupleOverheadBytes + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'any change fits a batch between nodes',
+);
+assert(
+  // The two forms of a tuple that was replaced.
+  2 * (sharedLimits.tupleBytesMax + logTupleOverheadBytes) + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'any result fits a batch between nodes',
+);
+assert(
+  sharedLimits.messageBytesMax + manyMax * logTupleOverheadBytes + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'what a take or a read finds fits a batch between nodes',
+);
+assert(
+  receiptsMax * logTupleOverheadBytes + logEntryOverheadBytes < coordinationBatchBytesMax,
+  'receipts fit a batch between nodes',
+);
 
 // Gateway.
 

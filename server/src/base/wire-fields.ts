@@ -4,9 +4,11 @@
  * DecodeError: such bytes are not ours.
  */
 import {
+  copyBytes,
   type DecodeError,
   malformed,
   type Reader,
+  type Run,
   varintSize,
   WireType,
   type Writer,
@@ -82,6 +84,21 @@ export function readNested<T>(reader: Reader, read: (reader: Reader) => T): T {
   return value;
 }
 
+/** As `readNested`, for what needs more than the reader: with that no closure has to be made. */
+export function readNestedWith<T, C>(
+  reader: Reader,
+  read: (reader: Reader, context: C) => T,
+  context: C,
+): T {
+  const size = reader.length();
+  const { end } = reader;
+  reader.end = reader.position + size;
+  const value = read(reader, context);
+  if (reader.position !== reader.end) throw malformed('a message has bytes left');
+  reader.end = end;
+  return value;
+}
+
 /** A packed list of safe integers. */
 export function readPacked(reader: Reader): number[] {
   return readNested(reader, (inner) => {
@@ -102,10 +119,24 @@ export function readPositive(reader: Reader): number {
   return positive(reader.uint64());
 }
 
+/** A number from 1 to `max`. */
+export function readUpTo(reader: Reader, max: number): number {
+  const value = readPositive(reader);
+  if (value > max) throw malformed('a number is beyond its bound');
+  return value;
+}
+
 /** The number, which must be set. */
 export function positive(value: number): number {
   if (value < 1) throw malformed('a number from 1 is missing');
   return value;
+}
+
+/** The number, which is one of a list of names that begin at 1, as its name. */
+export function nameOf<T>(names: readonly T[], number: number): T {
+  const name = names[number - 1];
+  if (name === undefined) throw malformed('an enumeration has no such number');
+  return name;
 }
 
 /** The value, which must have come. */
@@ -208,8 +239,36 @@ export function numberSize(value: number): number {
   return value < 2 ** 49 ? 7 : 8;
 }
 
+/** Writes a part of an array, empty or not. */
+export function writeRun(writer: Writer, field: number, { bytes, start, end }: Run): void {
+  writer.uint32(lengthTag(field));
+  writer.uint32(end - start);
+  writer.reserve(end - start);
+  copyBytes(writer.bytes, writer.position, bytes, start, end);
+  writer.position += end - start;
+}
+
 /** Begins a nested message; ended by `writer.close`. */
 export function openField(writer: Writer, field: number): number {
   writer.uint32(lengthTag(field));
   return writer.open();
+}
+
+/** The kinds of a `oneof` of messages by the numbers of their fields. */
+export function kindsByField<K extends string>(
+  fields: Readonly<Record<K, number>>,
+): readonly (K | undefined)[] {
+  const kinds: (K | undefined)[] = [];
+  for (const [kind, field] of Object.entries<number>(fields)) {
+    assert(kinds[field] === undefined, 'a field is of one kind');
+    kinds[field] = kind as K;
+  }
+  return kinds;
+}
+
+/** The kind whose field has this tag. */
+export function kindOfTag<K extends string>(kinds: readonly (K | undefined)[], tag: number): K {
+  const kind = (tag & 7) === WireType.LENGTH ? kinds[tag >>> 3] : undefined;
+  if (kind === undefined) throw unknownField();
+  return kind;
 }

@@ -18,11 +18,11 @@ import {
 } from '@tuplet/proto';
 import type { Cancel } from '../base/doors.ts';
 import type { PartitionId, Slot, SpaceId } from '../base/ids.ts';
+import { KeptBytes } from '../base/kept-bytes.ts';
 import type { SpaceRecord } from '../cluster/map-command.ts';
 import { partitionIds, partitionOfSlot } from '../cluster/slots.ts';
 import type { NewTuple } from '../space/command.ts';
 import { type Failure, invalid, isFailure } from './failure.ts';
-import { KeptBytes } from './kept-bytes.ts';
 import { LastingTargets } from './lasting-targets.ts';
 import type { RequestedTuple, SpaceRef } from './request.ts';
 

@@ -1,8 +1,7 @@
 /** The commands of `tuplet.internal.v1.Entry`, one by one. See entry-codec.ts. */
-import { malformed, type Reader, limits as sharedLimits, type Writer } from '@tuplet/proto';
+import { malformed, type Reader, type Writer } from '@tuplet/proto';
 import { unreachable } from '../base/assert.ts';
 import type {
-  Attempt,
   LogIndex,
   PartitionId,
   Sequence,
@@ -42,6 +41,18 @@ import type {
   SessionOperation,
   WriteCommand,
 } from './command.ts';
+import {
+  type Receipt,
+  readNewTuple,
+  readOperation,
+  readReceipt,
+  readSessionOperation,
+  readSlot,
+  writeNewTuple,
+  writeOperation,
+  writeReceipt,
+  writeSessionOperation,
+} from './operation-codec.ts';
 
 /** The field of each command in Entry. */
 export const commandFields: Readonly<Record<Command['kind'], number>> = {
@@ -79,7 +90,7 @@ export function writeCommand(writer: Writer, command: Command): void {
       writeSessionOperation(writer, 1, command.operation);
       return;
     case 'receipt':
-      writeReceipt(writer, command);
+      writeReceipts(writer, command);
       return;
     case 'replace':
       writeReplace(writer, command);
@@ -140,7 +151,7 @@ function readCommand(reader: Reader, tag: number): Command {
     case lengthTag(5):
       return { kind: 'fence', operation: readFence(reader) };
     case lengthTag(6):
-      return readReceipt(reader);
+      return readReceipts(reader);
     case lengthTag(7):
       return readReplace(reader);
     case lengthTag(8): {
@@ -174,83 +185,10 @@ function readCommand(reader: Reader, tag: number): Command {
   }
 }
 
-function writeSessionOperation(writer: Writer, field: number, operation: SessionOperation): void {
-  const mark = openField(writer, field);
-  writeNumber(writer, 1, operation.session);
-  writeNumber(writer, 2, operation.sequence);
-  writeNumber(writer, 3, operation.attempt);
-  writeNumber(writer, 4, operation.floor);
-  writer.close(mark);
-}
-
-function readSessionOperation(reader: Reader): SessionOperation {
-  let [session, sequence, attempt, floor] = [0, 0, 0, 0];
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === varintTag(1)) session = reader.uint64();
-    else if (tag === varintTag(2)) sequence = reader.uint64();
-    else if (tag === varintTag(3)) attempt = reader.uint64();
-    else if (tag === varintTag(4)) floor = reader.uint64();
-    else throw unknownField();
-  }
-  return {
-    kind: 'session',
-    session: positive(session) as SessionId,
-    sequence: positive(sequence) as Sequence,
-    attempt: positive(attempt) as Attempt,
-    floor: positive(floor) as Sequence,
-  };
-}
-
-function writeOperation(writer: Writer, operation: Operation | undefined): void {
-  if (operation === undefined) return;
-  const mark = openField(writer, 1);
-  if (operation.kind === 'session') writeSessionOperation(writer, 1, operation);
-  else {
-    const inner = openField(writer, 2);
-    writeString(writer, 1, operation.requestId);
-    writeNumber(writer, 2, operation.space);
-    writer.close(inner);
-  }
-  writer.close(mark);
-}
-
-function readOperation(reader: Reader): Operation {
-  let operation: Operation | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (operation !== undefined) throw malformed('an operation is of a session or a request');
-    if (tag === lengthTag(1)) operation = readNested(reader, readSessionOperation);
-    else if (tag === lengthTag(2)) operation = readNested(reader, readRequest);
-    else throw unknownField();
-  }
-  return required(operation);
-}
-
-function readRequest(reader: Reader): Operation {
-  let requestId = '';
-  let space = 0;
-  readFields(reader, [], (tag) => {
-    if (tag === lengthTag(1)) requestId = reader.string();
-    else if (tag === varintTag(2)) space = reader.uint32();
-    else return false;
-    return true;
-  });
-  const whole = /^(?:[0-9a-f]{2})+$/.test(requestId);
-  if (!whole || requestId.length > limits.requestIdBytesMax * 2) throw malformed('a request id');
-  return { kind: 'request', requestId, space: positive(space) as SpaceId };
-}
-
 function writeWrite(writer: Writer, command: WriteCommand): void {
   writeOperation(writer, command.operation);
   writeNumber(writer, 2, command.space);
-  for (const tuple of command.tuples) {
-    const mark = openField(writer, 3);
-    writeNumber(writer, 1, tuple.slot);
-    writeBytes(writer, 2, tuple.bytes);
-    if (tuple.leaseMs !== undefined) writePresentNumber(writer, 3, tuple.leaseMs);
-    writer.close(mark);
-  }
+  for (const tuple of command.tuples) writeNewTuple(writer, 3, tuple);
   if (command.absence !== undefined) {
     const mark = openField(writer, 4);
     writeNumber(writer, 1, command.absence.slot);
@@ -303,20 +241,6 @@ function checkHandOvers(handOvers: readonly HandOver[], tuples: number): void {
   }
 }
 
-function readNewTuple(reader: Reader): NewTuple {
-  let slot = 0;
-  let bytes: Uint8Array | undefined;
-  let leaseMs: number | undefined;
-  for (let tag = 0; reader.position < reader.end; ) {
-    tag = nextTag(reader, tag);
-    if (tag === varintTag(1)) slot = readSlot(reader);
-    else if (tag === lengthTag(2)) bytes = reader.lengthDelimited();
-    else if (tag === varintTag(3)) leaseMs = readPositive(reader);
-    else throw unknownField();
-  }
-  return { slot: slot as Slot, bytes: required(bytes), leaseMs };
-}
-
 function readAbsence(reader: Reader): NonNullable<WriteCommand['absence']> {
   let slot = 0;
   let lastChange = 0;
@@ -327,12 +251,6 @@ function readAbsence(reader: Reader): NonNullable<WriteCommand['absence']> {
     return true;
   });
   return { slot: slot as Slot, lastChange: lastChange as LogIndex };
-}
-
-function readSlot(reader: Reader): number {
-  const slot = reader.uint32();
-  if (slot >= sharedLimits.slotCount) throw malformed('a slot is below 4,096');
-  return slot;
 }
 
 function readHandOver(reader: Reader): HandOver {
@@ -378,29 +296,22 @@ function readFence(reader: Reader): SessionOperation {
   return required(operation);
 }
 
-function writeReceipt(writer: Writer, command: ReceiptCommand): void {
+function writeReceipts(writer: Writer, command: ReceiptCommand): void {
   writeNumber(writer, 1, command.session);
   writeNumber(writer, 2, command.floor);
-  for (const receipt of command.receipts) {
-    const mark = openField(writer, 3);
-    writeNumber(writer, 1, receipt.sequence);
-    writeNumber(writer, 2, receipt.tuple);
-    writer.close(mark);
-  }
+  for (const receipt of command.receipts) writeReceipt(writer, 3, receipt);
 }
 
-function readReceipt(reader: Reader): ReceiptCommand {
+function readReceipts(reader: Reader): ReceiptCommand {
   let session = 0;
   let floor = 0;
-  const receipts: { sequence: Sequence; tuple: TupleId }[] = [];
+  const receipts: Receipt[] = [];
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTagAmong(reader, tag, lengthTag(3));
     if (tag === varintTag(1)) session = reader.uint64();
     else if (tag === varintTag(2)) floor = reader.uint64();
-    else if (tag === lengthTag(3)) {
-      const [sequence, tuple] = readNested(reader, readPair);
-      receipts.push({ sequence: sequence as Sequence, tuple: tuple as TupleId });
-    } else throw unknownField();
+    else if (tag === lengthTag(3)) receipts.push(readNested(reader, readReceipt));
+    else throw unknownField();
   }
   return {
     kind: 'receipt',
@@ -408,18 +319,6 @@ function readReceipt(reader: Reader): ReceiptCommand {
     floor: positive(floor) as Sequence,
     receipts,
   };
-}
-
-function readPair(reader: Reader): readonly [number, number] {
-  let first = 0;
-  let second = 0;
-  readFields(reader, [], (tag) => {
-    if (tag === varintTag(1)) first = reader.uint64();
-    else if (tag === varintTag(2)) second = reader.uint64();
-    else return false;
-    return true;
-  });
-  return [positive(first), positive(second)];
 }
 
 function writeReplace(writer: Writer, command: ReplaceCommand): void {
@@ -494,6 +393,18 @@ function readOpenSession(reader: Reader): OpenSessionCommand {
 function readTouch(reader: Reader): { session: SessionId; partition: PartitionId } {
   const [session, partition] = readPair(reader);
   return { session: session as SessionId, partition: partition as PartitionId };
+}
+
+function readPair(reader: Reader): readonly [number, number] {
+  let first = 0;
+  let second = 0;
+  readFields(reader, [], (tag) => {
+    if (tag === varintTag(1)) first = reader.uint64();
+    else if (tag === varintTag(2)) second = reader.uint64();
+    else return false;
+    return true;
+  });
+  return [positive(first), positive(second)];
 }
 
 function readOne(reader: Reader): number {

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { keptBytesMax, keptChunkBytes } from '../base/limits.ts';
 import { KeptBytes } from './kept-bytes.ts';
+import { keptBytesMax, keptChunkBytes } from './limits.ts';
 
 test('small copies share a chunk, stay as they were, and do not hold what they were copied from', (t) => {
   const kept = new KeptBytes();

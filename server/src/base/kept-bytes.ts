@@ -1,5 +1,5 @@
 import type { Run } from '@tuplet/proto';
-import { keptBytesMax, keptChunkBytes } from '../base/limits.ts';
+import { keptBytesMax, keptChunkBytes } from './limits.ts';
 
 /**
  * Copies of small templates, side by side: an array of its own costs each more than its bytes. A

@@ -1,0 +1,258 @@
+/**
+ * What routers and leaders on different nodes say to each other as bytes:
+ * `tuplet.internal.v1.CoordinationBatch`. Written by hand because every operation that another node
+ * leads passes here; held to the protobufjs runtime by its test. Decoding is strict. Items are encoded
+ * when they are added, so that what they are made of is nobody's afterwards; what was read shares no
+ * memory with the batch that brought it.
+ */
+import { malformed, Reader, Writer } from '@tuplet/proto';
+import { assert, unreachable } from '../base/assert.ts';
+import { FormatError } from '../base/format-error.ts';
+import type { NodeId, PartitionId, Term } from '../base/ids.ts';
+import {
+  coordinationBatchBytesMax,
+  coordinationBatchItemsMax,
+  coordinationBufferBytesMax,
+  groupMax,
+} from '../base/limits.ts';
+import {
+  kindOfTag,
+  kindsByField,
+  lengthTag,
+  nextTag,
+  nextTagAmong,
+  openField,
+  positive,
+  readNestedWith,
+  readUpTo,
+  unknownField,
+  varintTag,
+  writeNumber,
+} from '../base/wire-fields.ts';
+import type { CoordinatorId } from '../coordination/messages.ts';
+import {
+  type BetweenLeadersItem,
+  readBetweenLeaders,
+  writeBetweenLeaders,
+} from './between-leaders-codec.ts';
+import type { CoordinationMemory } from './coordination-memory.ts';
+import { type FromLeaderItem, readFromLeader, writeFromLeader } from './from-leader-codec.ts';
+import { readToLeader, type ToLeaderItem, writeToLeader } from './to-leader-codec.ts';
+
+/** The format that is written, and the only one that is read. */
+export const coordinationBatchFormat = 1;
+
+/** One thing that a node says to another about its routers and leaders. */
+export type CoordinationItem =
+  | ToLeaderItem
+  | FromLeaderItem
+  | BetweenLeadersItem
+  /** A router of the sender's exists, or is gone. */
+  | { readonly kind: 'router-attached' | 'router-detached'; readonly router: CoordinatorId }
+  /** The sender leads a partition. */
+  | { readonly kind: 'leadership'; readonly partition: PartitionId; readonly epoch: Term };
+
+/** What one node has to say to another. */
+export interface CoordinationBatch {
+  readonly from: NodeId;
+  readonly to: NodeId;
+  /** In the order in which they were added. */
+  readonly items: readonly CoordinationItem[];
+}
+
+const batchTags = {
+  format: varintTag(1),
+  from: varintTag(2),
+  to: varintTag(3),
+  items: lengthTag(4),
+} as const;
+
+/** The field of each item in CoordinationItem. */
+const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
+  'to-leader': 1,
+  'from-leader': 2,
+  'between-leaders': 3,
+  'router-attached': 4,
+  'router-detached': 5,
+  leadership: 6,
+};
+const itemKinds = kindsByField(itemFields);
+
+/** Collects what goes to one node. */
+export class CoordinationBatchWriter {
+  readonly #from: NodeId;
+  readonly #to: NodeId;
+  #writer = new Writer();
+  #count = 0;
+
+  constructor(from: NodeId, to: NodeId) {
+    this.#from = from;
+    this.#to = to;
+    this.#begin();
+  }
+
+  /** Items that wait to be sent. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of the batch as it is. */
+  get bytes(): number {
+    return this.#writer.position;
+  }
+
+  /** Adds an item. False where it has no place beside the others: `finish` those, then add it. */
+  add(item: CoordinationItem): boolean {
+    if (this.#count === coordinationBatchItemsMax) return false;
+    const writer = this.#writer;
+    const before = writer.position;
+    const mark = openField(writer, 4);
+    const content = openField(writer, itemFields[item.kind]);
+    writeItem(writer, item);
+    writer.close(content);
+    writer.close(mark);
+    if (writer.position > coordinationBatchBytesMax) {
+      assert(this.#count > 0, 'any item fits a batch');
+      writer.position = before;
+      return false;
+    }
+    this.#count += 1;
+    return true;
+  }
+
+  /** The batch, which is the caller's. Begins the next. */
+  finish(): Buffer {
+    // Small ones share memory, which is soon let go.
+    const bytes = Buffer.allocUnsafe(this.#writer.position);
+    bytes.set(this.#writer.view());
+    if (this.#writer.bytes.length > coordinationBufferBytesMax) this.#writer = new Writer();
+    this.#begin();
+    return bytes;
+  }
+
+  #begin(): void {
+    const writer = this.#writer;
+    writer.reset();
+    this.#count = 0;
+    writeNumber(writer, 1, coordinationBatchFormat);
+    writeNumber(writer, 2, this.#from);
+    writeNumber(writer, 3, this.#to);
+  }
+}
+
+/**
+ * A batch from its bytes, with which it shares nothing: what is kept goes to `memory`. Throws
+ * FormatError for one of another format, DecodeError for anything else that no CoordinationBatchWriter
+ * writes.
+ */
+export function readCoordinationBatch(
+  bytes: Uint8Array,
+  memory: CoordinationMemory,
+): CoordinationBatch {
+  if (bytes.length > coordinationBatchBytesMax) throw malformed('a batch has too many bytes');
+  // Of a Buffer, what is sliced would be views.
+  const reader = new Reader(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length));
+  // Before anything else: what follows may mean something else in another format.
+  let tag = bytes.length > 0 ? nextTag(reader, 0) : 0;
+  if (tag !== batchTags.format) throw malformed('a batch begins with its format');
+  const found = reader.uint32();
+  if (found !== coordinationBatchFormat) {
+    throw new FormatError({
+      what: 'batch of routers and leaders',
+      found,
+      read: coordinationBatchFormat,
+    });
+  }
+  let from = 0;
+  let to = 0;
+  const items: CoordinationItem[] = [];
+  while (reader.position < reader.end) {
+    tag = nextTagAmong(reader, tag, batchTags.items);
+    if (tag === batchTags.from) from = reader.uint64();
+    else if (tag === batchTags.to) to = reader.uint64();
+    else if (tag !== batchTags.items) throw unknownField();
+    else if (items.length === coordinationBatchItemsMax) throw malformed('too many items');
+    else items.push(readNestedWith(reader, readItem, memory));
+  }
+  return { from: positive(from) as NodeId, to: positive(to) as NodeId, items };
+}
+
+function writeItem(writer: Writer, item: CoordinationItem): void {
+  switch (item.kind) {
+    case 'to-leader':
+      writeToLeader(writer, item);
+      return;
+    case 'from-leader':
+      writeFromLeader(writer, item);
+      return;
+    case 'between-leaders':
+      writeBetweenLeaders(writer, item);
+      return;
+    case 'router-attached':
+    case 'router-detached':
+      writeNumber(writer, 1, item.router);
+      return;
+    case 'leadership':
+      writeNumber(writer, 1, item.partition);
+      writeNumber(writer, 2, item.epoch);
+      return;
+    default:
+      unreachable(item);
+  }
+}
+
+/** Reads an item: one field, after which the reader has nothing left. */
+function readItem(reader: Reader, memory: CoordinationMemory): CoordinationItem {
+  const kind = kindOfTag(itemKinds, reader.tag());
+  return readNestedWith(reader, readContent, { kind, memory });
+}
+
+/** What an item is read with. */
+interface ItemContext {
+  readonly kind: CoordinationItem['kind'];
+  readonly memory: CoordinationMemory;
+}
+
+function readContent(reader: Reader, { kind, memory }: ItemContext): CoordinationItem {
+  switch (kind) {
+    case 'to-leader':
+      return readToLeader(reader, memory);
+    case 'from-leader':
+      return readFromLeader(reader, memory);
+    case 'between-leaders':
+      return readBetweenLeaders(reader);
+    case 'router-attached':
+    case 'router-detached':
+      return { kind, router: readRouter(reader) };
+    case 'leadership':
+      return readLeadership(reader);
+    default:
+      return unreachable(kind);
+  }
+}
+
+function readRouter(reader: Reader): CoordinatorId {
+  let router = 0;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === varintTag(1)) router = reader.uint64();
+    else throw unknownField();
+  }
+  return positive(router);
+}
+
+function readLeadership(reader: Reader): CoordinationItem {
+  let partition = 0;
+  let epoch = 0;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === varintTag(1)) partition = readUpTo(reader, groupMax);
+    else if (tag === varintTag(2)) epoch = reader.uint64();
+    else throw unknownField();
+  }
+  return {
+    kind: 'leadership',
+    partition: positive(partition) as PartitionId,
+    epoch: positive(epoch) as Term,
+  };
+}
