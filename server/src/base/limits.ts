@@ -37,6 +37,10 @@ export const groupShareMax = 64;
 export const tickMs = 10;
 /** Milliseconds between ticks of an idle node: expiry is seen within 100 ms (SPEC §4). */
 export const idleTickMs = 40;
+/** Nodes of a cluster are numbered from 1 to this; a router's id ends in its node's. */
+export const nodesMax = 255;
+/** Milliseconds between two looks whether the cluster that a node founds with others is there. */
+export const foundedLookMs = 20;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
 /** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
@@ -63,6 +67,8 @@ export const snapshotTailBytes: number = 4 * mebibyte;
 export const snapshotTailShare = 2;
 /** Bytes cut from a group between two turns: well under 5 ms of work. */
 export const snapshotCutBytes: number = 256 * kibibyte;
+/** Bytes of one chunk of a snapshot that another node sends: the whole map of the cluster is one. */
+export const snapshotChunkBytesMax: number = 64 * mebibyte;
 /** Milliseconds that a tick moves tuples together to give memory back: a tenth of a busy tick. */
 export const compactMs = 1;
 /** Rows that a tick looks at for that, where the clock does not stop it: a million a few seconds. */

@@ -618,9 +618,9 @@ export class PartitionHost {
     };
   }
 
-  /** A partition's leader counts: waiters, offers, entries in flight, sessions. Only where it is led here. */
-  leaderStats(partition: PartitionId): LeaderStats {
-    return present(this.#partition(partition).leader, 'the partition is led here').stats();
+  /** A partition's leader counts: waiters, offers, entries in flight, sessions. Undefined: it is not led here. */
+  leaderStats(partition: PartitionId): LeaderStats | undefined {
+    return this.#partition(partition).leader?.stats();
   }
 
   /**

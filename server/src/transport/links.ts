@@ -108,6 +108,11 @@ export class Links {
     }
   }
 
+  /** The cluster that the node is one of; empty: none yet. */
+  get clusterId(): string {
+    return this.#self.cluster;
+  }
+
   /** The node has become one of a cluster. Links that stand go on. */
   joinCluster(cluster: string): void {
     assert(this.#self.cluster === '', 'a node belongs to one cluster for ever');
