@@ -3,6 +3,7 @@ import { type Logger, pino } from 'pino';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
 import { closeMsMax, drainMs, logSegmentBytes } from './base/limits.ts';
 import { partitionIds } from './cluster/slots.ts';
+import { type FoundersOptions, type NodeMesh, nodeMesh } from './founders.ts';
 import { defaultListen } from './gateway/address.ts';
 import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
 import { hostChecksum } from './host/checksum.ts';
@@ -24,6 +25,8 @@ export interface NodeOptions {
   readonly listen?: string;
   /** Partitions of a new cluster, 1 to 256; of an existing one it must be what it has. Default: 16. */
   readonly partitions?: number;
+  /** The nodes that found a cluster together; undefined: this one is alone. */
+  readonly founders?: FoundersOptions;
   /** Default: silent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -69,6 +72,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { clock = hostClock, random = hostRandom, logger = pino({ enabled: false }) } = options;
   const disk = options.disk ?? (await HostDisk.open(dataDirOf(options)));
   const startedMs = clock.monotonicMs();
+  const mesh =
+    options.founders === undefined
+      ? undefined
+      : nodeMesh(options.founders, { clock, random, logger });
   const host = await PartitionHost.open({
     disk,
     clock,
@@ -84,11 +91,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     onFatal: options.onFatal ?? ((error) => endProcess(logger, error)),
     onWarning: (message) => logger.warn(message),
+    ...(mesh === undefined ? {} : { peers: mesh.mesh, founding: mesh.founding }),
   });
+  await joined(host, mesh);
   const router = new Router({
-    // Above 0, new in each life of the process, and a small integer: every waiter has it.
-    id: 1 + (random.uint32() >>> 2),
-    partitions: partitionsOf(host),
+    id: routerId(random, options.founders?.node ?? 0),
+    partitions: mesh === undefined ? partitionsOf(host) : mesh.mesh.partitions(),
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
   });
@@ -105,24 +113,42 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const { clusterId, partitions } = host.map.cluster;
     logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
     const { closeMs = closeMsMax } = options;
-    return runningNode({ host, router, gateway, clusterId, logger, clock, closeMs });
+    return runningNode({ host, router, gateway, mesh, clusterId, logger, clock, closeMs });
   } catch (error) {
     router.close();
+    await mesh?.close();
     await host.close();
     throw error;
   }
+}
+
+/** With others: resolves when all of them are a cluster. */
+async function joined(host: PartitionHost, mesh: NodeMesh | undefined): Promise<void> {
+  try {
+    await mesh?.open(host);
+  } catch (error) {
+    await mesh?.close();
+    await host.close();
+    throw error;
+  }
+}
+
+/** Above 0, new in each life of each node, and a small integer: every waiter has it. */
+function routerId(random: Random, node: number): number {
+  return (1 + (random.uint32() >>> 10)) * 256 + node;
 }
 
 function runningNode(parts: {
   readonly host: PartitionHost;
   readonly router: Router;
   readonly gateway: Gateway;
+  readonly mesh: NodeMesh | undefined;
   readonly clusterId: string;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly closeMs: number;
 }): RunningNode {
-  const { host, router, gateway, clusterId, logger, clock, closeMs } = parts;
+  const { host, router, gateway, mesh, clusterId, logger, clock, closeMs } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     gateway.leave();
@@ -137,6 +163,8 @@ function runningNode(parts: {
     } catch (error) {
       host.abandon();
       throw error;
+    } finally {
+      await mesh?.close();
     }
     logger.info('stopped');
   };
@@ -203,7 +231,7 @@ function adminOf(
     partitionStates: () =>
       partitionIds(map.cluster.partitions).map((partition) => {
         const { ready, handed } = host.spaceOf(partition).counts();
-        const { waiters, sessions } = host.leaderStats(partition);
+        const { waiters, sessions } = host.leaderStats(partition) ?? { waiters: 0, sessions: 0 };
         const term = host.epochOf(partition) ?? 0;
         const applied = host.spaceOf(partition).appliedIndex;
         return { partition, term, applied, ready, handed, waiters, sessions };

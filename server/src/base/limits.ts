@@ -37,6 +37,10 @@ export const groupShareMax = 64;
 export const tickMs = 10;
 /** Milliseconds between ticks of an idle node: expiry is seen within 100 ms (SPEC §4). */
 export const idleTickMs = 40;
+/** Nodes of a cluster are numbered from 1 to this; a router's id ends in its node's. */
+export const nodesMax = 255;
+/** Milliseconds between two looks whether the cluster that a node founds with others is there. */
+export const foundedLookMs = 20;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
 /** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
@@ -63,6 +67,8 @@ export const snapshotTailBytes: number = 4 * mebibyte;
 export const snapshotTailShare = 2;
 /** Bytes cut from a group between two turns: well under 5 ms of work. */
 export const snapshotCutBytes: number = 256 * kibibyte;
+/** Bytes of one chunk of a snapshot that another node sends: the whole map of the cluster is one. */
+export const snapshotChunkBytesMax: number = 64 * mebibyte;
 /** Milliseconds that a tick moves tuples together to give memory back: a tenth of a busy tick. */
 export const compactMs = 1;
 /** Rows that a tick looks at for that, where the clock does not stop it: a million a few seconds. */
@@ -219,6 +225,51 @@ export const raftPayloadChunkBytes: number = 16 * kibibyte;
 /** Bytes up to which a message's payloads lie beside those of others; beyond, an array of their own pays. */
 export const raftPayloadSharedMax: number = 2 * kibibyte;
 
+/** Bytes of one frame between two nodes: the largest that a codec makes, and room for what it grows by. */
+export const linkFrameBytesMax: number = raftBatchBytesMax + 64 * kibibyte;
+/** Bytes of the frames in one message, unless a single one is larger: others take turns between messages. */
+export const linkMessageBytes: number = mebibyte;
+/** Frames of Raft that wait for one peer: a frame a turn, so a thousand turns. */
+export const raftLaneFramesMax = 1_024;
+/** Bytes of these, what is being written too: what two leaders may have on their way to it at once. */
+export const raftLaneBytesMax: number = 32 * mebibyte;
+/** Heartbeats that wait for one peer; each stands for all groups, and the newest says all. */
+export const heartbeatLaneFramesMax = 8;
+/** Bytes of these: some of 257 groups each. */
+export const heartbeatLaneBytesMax: number = mebibyte;
+/** Frames of coordination that wait for one peer; beyond it the link breaks. */
+export const coordinationLaneFramesMax = 16_384;
+/** Bytes of these: as many as wait for all leaders of a node. */
+export const coordinationLaneBytesMax: number = 64 * mebibyte;
+/** Bytes of one piece of a snapshot on its way: 2 ms of a gigabit link. */
+export const linkPieceBytesMax: number = 256 * kibibyte;
+/** Bytes of what a snapshot begins with: a Raft message with a configuration. */
+export const linkHeaderBytesMax: number = mebibyte;
+/** Snapshots on their way to one peer at once; others wait, and cost nothing while they do. */
+export const linkSnapshotsAtOnce = 2;
+/** Snapshots that wait for one peer: one of each group. */
+export const linkSnapshotsWaitingMax: number = groupMax + 1;
+/** Milliseconds between two looks at a link; whoever wrote nothing in between says that it is there. */
+export const linkTickMs = 100;
+/** Ticks of silence after which a link is broken: the shortest election timeout. */
+export const linkSilentTicks = 10;
+/** Milliseconds that a dial has, its names, handshakes and welcomes included. */
+export const linkDialMs = 2_000;
+/** Milliseconds before a dial that follows a failure; doubles with each further one. */
+export const linkBackOffMs = 50;
+/** Milliseconds of the longest such pause: one that comes back is found within it. */
+export const linkBackOffMaxMs = 1_000;
+/** Milliseconds that a link has to stand before its end counts as the first failure. */
+export const linkStableMs = 1_000;
+/** Milliseconds before a dial that follows a refusal: an operator has to act. */
+export const linkRefusedMs = 5_000;
+/** Connections to a node's port for its peers, those that have not yet said hello included. */
+export const linkConnectionsMax = 256;
+/** Milliseconds of silence after which grpc-js asks a connection that was left whether it is there. */
+export const linkPingMs = 10_000;
+/** Bytes of a cluster's id. */
+export const clusterIdBytesMax = 128;
+
 assert(raftPayloadSharedMax < raftPayloadChunkBytes, 'some messages share a chunk');
 assert(raftBatchMessagesMax > groupMax * 8, 'what a tick says about all groups is one batch');
 assert(raftBatchBytesMax > logPayloadBytesMax + appendBytesMax, 'any append fits a batch');
@@ -226,6 +277,11 @@ assert(
   coordinationBufferBytesMax < coordinationBatchBytesMax,
   'what a large batch needs is let go',
 );
+assert(raftLaneBytesMax >= 2 * linkFrameBytesMax, 'a frame may wait behind the largest');
+assert(coordinationLaneBytesMax > linkFrameBytesMax, 'a frame of coordination has its place');
+assert(linkSilentTicks * linkTickMs >= electionTicks * raftTickMs, 'Raft gives a leader up first');
+assert(linkRefusedMs > linkBackOffMaxMs, 'a refusal is not retried fast');
+assert(linkMessageBytes > linkPieceBytesMax, 'pieces are no larger than other messages');
 
 // Space.
 

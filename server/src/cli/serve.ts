@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
+import type { NodeId } from '../base/ids.ts';
+import { nodesMax } from '../base/limits.ts';
+import type { FoundersOptions } from '../founders.ts';
 import { addressOf, defaultListen } from '../gateway/address.ts';
 import type { RunningNode } from '../node.ts';
 import { parseDuration } from './duration.ts';
@@ -12,6 +15,9 @@ interface ServeOptions {
   readonly partitions?: number;
   readonly historyBytes?: number;
   readonly historyAge?: number;
+  readonly node?: NodeId;
+  readonly founders?: ReadonlyMap<NodeId, string>;
+  readonly insecure: boolean;
   readonly logLevel: string;
 }
 
@@ -20,7 +26,8 @@ Examples:
   $ tuplet serve
   $ tuplet serve --data /var/lib/tuplet --listen 0.0.0.0:7447
   $ tuplet serve --listen 127.0.0.1:0     # a free port; it is printed
-  $ tuplet serve --history-bytes 0        # no events are kept: less memory, no notify`;
+  $ tuplet serve --history-bytes 0        # no events are kept: less memory, no notify
+  $ tuplet serve --node 1 --founders 1=a:7448,2=b:7448,3=c:7448 --insecure   # on a; so on b and c`;
 
 /** Adds `tuplet serve`. */
 export function addServe(program: Command): void {
@@ -40,6 +47,13 @@ export function addServe(program: Command): void {
       'how long they are kept, such as 30s or 2h; 0: not at all (default: 10m)',
       parseDuration,
     )
+    .option('--node <number>', 'which of the founders this is', nodeArgument)
+    .option(
+      '--founders <list>',
+      'the nodes that found a cluster together, and where they hear each other: 1=host:port,2=host:port,...',
+      foundersArgument,
+    )
+    .option('--insecure', 'founders speak to each other without TLS', false)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info')
     .addHelpText('after', examples)
     .action(async (options: ServeOptions) => serve(options));
@@ -55,6 +69,12 @@ async function serve(options: ServeOptions): Promise<void> {
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
   const { listen, partitions, historyBytes, historyAge } = options;
+  const founders = foundersOf(options);
+  if (typeof founders === 'string') {
+    process.stderr.write(`tuplet: cannot serve: ${founders}\n`);
+    process.exitCode = 2;
+    return;
+  }
   let node: RunningNode;
   try {
     node = await startNode({
@@ -64,6 +84,7 @@ async function serve(options: ServeOptions): Promise<void> {
       ...(partitions === undefined ? {} : { partitions }),
       ...(historyBytes === undefined ? {} : { historyBytesMax: historyBytes }),
       ...(historyAge === undefined ? {} : { historyMs: historyAge }),
+      ...(founders === undefined ? {} : { founders }),
     });
   } catch (error) {
     process.stderr.write(`tuplet: cannot serve: ${explainStart(error, { dataDir, listen })}\n`);
@@ -73,6 +94,22 @@ async function serve(options: ServeOptions): Promise<void> {
   process.stdout.write(`serving at ${node.address}, data in ${dataDir}\n`);
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => void stop(node, logger, signal));
+}
+
+/** What --node, --founders and --insecure say together; undefined: the node is alone. A text: what is wrong. */
+function foundersOf({
+  node,
+  founders,
+  insecure,
+}: ServeOptions): FoundersOptions | string | undefined {
+  if (node === undefined && founders === undefined) {
+    return insecure ? '--insecure is about --founders, which is not there' : undefined;
+  }
+  if (node === undefined || founders === undefined) return '--node and --founders go together';
+  if (!founders.has(node)) return `--node ${node} is none of the founders`;
+  if (!insecure)
+    return 'founders speak to each other without TLS so far: say --insecure if that may be';
+  return { node, founders, credentials: { kind: 'insecure' } };
 }
 
 async function stop(node: RunningNode, logger: Logger, signal: string): Promise<void> {
@@ -104,6 +141,26 @@ function countArgument(text: string): number {
   if (!Number.isInteger(count) || count < 1 || count > 256)
     throw new InvalidArgumentError('a cluster has 1 to 256 partitions');
   return count;
+}
+
+function nodeArgument(text: string): NodeId {
+  const node = Number(text);
+  if (!Number.isInteger(node) || node < 1 || node > nodesMax)
+    throw new InvalidArgumentError(`nodes have numbers from 1 to ${nodesMax}`);
+  return node as NodeId;
+}
+
+function foundersArgument(text: string): ReadonlyMap<NodeId, string> {
+  const founders = new Map<NodeId, string>();
+  for (const part of text.split(',')) {
+    const [, number, address] = /^(\d+)=(.+)$/.exec(part) ?? [];
+    if (number === undefined || address === undefined)
+      throw new InvalidArgumentError(`"${part}" is not NUMBER=HOST:PORT`);
+    const node = nodeArgument(number);
+    if (founders.has(node)) throw new InvalidArgumentError(`node ${node} is there twice`);
+    founders.set(node, listenArgument(address));
+  }
+  return founders;
 }
 
 function bytesArgument(text: string): number {

@@ -48,6 +48,10 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return `${message}; choose another number with --partitions`;
     case 'DATA_INCOMPLETE':
       return `data folder ${dataDir}: ${message}; restore the data folder from a backup`;
+    case 'NODE_OTHER':
+      return `data folder ${dataDir}: ${message}; name that node with --node, or choose another folder with --data`;
+    case 'FOUNDERS_OTHER':
+      return `data folder ${dataDir}: ${message}; name them with --founders as they were, or choose another folder with --data`;
     case 'FORMAT_UNKNOWN':
       return `data folder ${dataDir}: ${message}; start the version of tuplet that wrote it, or choose another folder with --data`;
   }

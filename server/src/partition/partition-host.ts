@@ -19,6 +19,7 @@ import { partitionIds } from '../cluster/slots.ts';
 import type { LeaderStats } from '../coordination/leader.ts';
 import type { BetweenLeaders, CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import type { Change } from '../raft/change.ts';
+import { membersOf } from '../raft/configuration.ts';
 import type { ProposeOutcome } from '../raft/membership.ts';
 import { type Message, MessageKind } from '../raft/message.ts';
 import type { RaftOptions } from '../raft/options.ts';
@@ -42,7 +43,7 @@ import { type MapAnswer, MapGroup } from './map-group.ts';
 import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { openData, type RecoveredState } from './recovery.ts';
-import { Replica, type ReplicaStart } from './replica.ts';
+import { isAlone, Replica, type ReplicaStart } from './replica.ts';
 import { type RouterPort, Routers } from './routers.ts';
 import { SnapshotInstaller } from './snapshot-installer.ts';
 import { Snapshotter } from './snapshotter.ts';
@@ -241,6 +242,7 @@ export class PartitionHost {
           `it cannot be started with ${wanted}`;
         throw new StartError('PARTITIONS_FIXED', message);
       }
+      checkAlone(options, recovered);
       host = new PartitionHost(options, { unlock, storage, recovered });
       if (early !== undefined) throw early;
       await host.#start();
@@ -618,9 +620,9 @@ export class PartitionHost {
     };
   }
 
-  /** A partition's leader counts: waiters, offers, entries in flight, sessions. Only where it is led here. */
-  leaderStats(partition: PartitionId): LeaderStats {
-    return present(this.#partition(partition).leader, 'the partition is led here').stats();
+  /** A partition's leader counts: waiters, offers, entries in flight, sessions. Undefined: it is not led here. */
+  leaderStats(partition: PartitionId): LeaderStats | undefined {
+    return this.#partition(partition).leader?.stats();
   }
 
   /**
@@ -788,6 +790,17 @@ export class PartitionHost {
         return () => void group.observers.delete(observer);
       },
     };
+  }
+}
+
+/** A node that is alone is its groups' only member: else it would wait for the others for ever. */
+function checkAlone({ peers }: HostOptions, { replicas }: RecoveredState): void {
+  if (peers !== undefined) return;
+  for (const { id, configuration } of replicas.values()) {
+    if (isAlone(configuration, id)) continue;
+    const members = membersOf(configuration).join(', ');
+    const message = `the data is of a cluster of the nodes ${members}, and none is named`;
+    throw new StartError('FOUNDERS_OTHER', message);
   }
 }
 

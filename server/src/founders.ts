@@ -1,0 +1,142 @@
+/** A node among the founders of a cluster: its links to the others, and what it shows its routers of them. */
+
+import { DecodeError } from '@tuplet/proto';
+import type { Logger } from 'pino';
+import type { Clock, Random } from './base/doors.ts';
+import { FormatError } from './base/format-error.ts';
+import type { GroupId, NodeId } from './base/ids.ts';
+import { foundedLookMs } from './base/limits.ts';
+import { partitionIds } from './cluster/slots.ts';
+import { addressOf } from './gateway/address.ts';
+import { hostSockets } from './host/socket-door.ts';
+import { Mesh } from './mesh/mesh.ts';
+import type { Founding } from './partition/founding.ts';
+import type { PartitionHost } from './partition/partition-host.ts';
+import { StartError } from './partition/start-error.ts';
+import { membersOf } from './raft/configuration.ts';
+import { Links } from './transport/links.ts';
+import type { PeerCredentials } from './transport/peer-credentials.ts';
+
+/** Which node this is, and who founds the cluster. */
+export interface FoundersOptions {
+  /** From 1; for ever. */
+  readonly node: NodeId;
+  /** All founders, this one too: where each listens to the others, `host:port`. The same on each of them. */
+  readonly founders: ReadonlyMap<NodeId, string>;
+  readonly credentials: PeerCredentials;
+}
+
+/** A node's way to the others. */
+export interface NodeMesh {
+  readonly mesh: Mesh;
+  readonly founding: Founding;
+  /** Connects the host to the others; resolves when the cluster is founded and its partitions are here. */
+  open(host: PartitionHost): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Each founder has one replica of each group, with the number of its node. */
+export function nodeMesh(
+  options: FoundersOptions,
+  doors: { readonly clock: Clock; readonly random: Random; readonly logger: Logger },
+): NodeMesh {
+  const { node, founders } = options;
+  const { clock, logger } = doors;
+  const ids = [...founders.keys()].sort((one, other) => one - other);
+  const mesh = new Mesh({
+    self: node,
+    clock,
+    nodeOf: (_group, replica) =>
+      founders.has(replica as NodeId) ? (replica as NodeId) : undefined,
+    onWarning: (message) => logger.warn(message),
+  });
+  let links: Links | undefined;
+  return {
+    mesh,
+    founding: { replica: node, replicasOf: () => ids },
+    open: async (host) => {
+      checkMembers(host, node, ids);
+      links = await openLinks(options, { ...doors, mesh, host });
+      mesh.open(host, links);
+      links.setAddresses(founders);
+      await founded(host, clock);
+      if (links.clusterId === '') links.joinCluster(host.map.cluster.clusterId);
+    },
+    close: async () => {
+      await links?.close();
+    },
+  };
+}
+
+/** The data is that of this node, and of a cluster with these founders. */
+function checkMembers(host: PartitionHost, node: NodeId, ids: readonly NodeId[]): void {
+  const replica = host.replicaOf(0 as GroupId);
+  if (replica === undefined) return;
+  if (replica.id !== node) {
+    const message = `the data is that of node ${replica.id}, and this was started as node ${node}`;
+    throw new StartError('NODE_OTHER', message);
+  }
+  const members = membersOf(replica.configuration);
+  if (members.length === ids.length && ids.every((id) => members.includes(id))) return;
+  const message = `the data is of a cluster of the nodes ${members.join(', ')}, the founders named are ${ids.join(', ')}`;
+  throw new StartError('FOUNDERS_OTHER', message);
+}
+
+function openLinks(
+  { node, founders, credentials }: FoundersOptions,
+  parts: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly logger: Logger;
+    readonly mesh: Mesh;
+    readonly host: PartitionHost;
+  },
+): Promise<Links> {
+  const { clock, random, logger, mesh, host } = parts;
+  const { cluster } = host.map;
+  return Links.open({
+    self: {
+      node,
+      cluster: cluster.founded ? cluster.clusterId : '',
+      life: 1 + random.uint32(),
+    },
+    listen: addressOf(founders.get(node) ?? ''),
+    sockets: hostSockets,
+    credentials,
+    clock,
+    random,
+    onFrame: (peer, lane, bytes) => {
+      try {
+        mesh.frame(peer, lane, bytes);
+      } catch (error) {
+        if (!(error instanceof DecodeError || error instanceof FormatError)) throw error;
+        logger.error(
+          { peer, lane, error: error.message },
+          'a message of another node is not understood',
+        );
+      }
+    },
+    onSnapshot: (peer, header, chunks) => mesh.snapshot(peer, header, chunks),
+    onConnected: (peer) => {
+      logger.info({ peer }, 'linked');
+      mesh.connected(peer);
+    },
+    onBroken: (peer, message) => {
+      logger.warn({ peer, message }, 'a link broke');
+      mesh.broken(peer);
+    },
+    onRefused: (peer, refusal) => logger.error({ peer, ...refusal }, 'a node refuses this one'),
+    onRefusing: (caller, refusal) => logger.error({ caller, ...refusal }, 'a node was refused'),
+  });
+}
+
+/** Resolves when the map says that there is a cluster, and all its partitions have their replicas here. */
+async function founded(host: PartitionHost, clock: Clock): Promise<void> {
+  const { cluster } = host.map;
+  const isDone = (): boolean =>
+    cluster.founded &&
+    partitionIds(cluster.partitions).every((id) => host.replicaOf(id) !== undefined);
+  while (!isDone()) {
+    await new Promise<void>((resolve) => clock.after(foundedLookMs, resolve));
+  }
+}

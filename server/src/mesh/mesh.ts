@@ -1,0 +1,255 @@
+import { assert, present, unreachable } from '../base/assert.ts';
+import type { Cancel, Clock } from '../base/doors.ts';
+import type { GroupId, NodeId, PartitionId, Term } from '../base/ids.ts';
+import type {
+  BetweenLeaders,
+  CoordinatorId,
+  FromLeader,
+  ToLeader,
+} from '../coordination/messages.ts';
+import type { PartitionHost, Peers } from '../partition/partition-host.ts';
+import type { Message } from '../raft/message.ts';
+import type { Partitions } from '../router/router.ts';
+import { type CoordinationItem, readCoordinationBatch } from '../transport/coordination-codec.ts';
+import { CoordinationMemory } from '../transport/coordination-memory.ts';
+import { Lane } from '../transport/lane.ts';
+import type { Links } from '../transport/links.ts';
+import { PayloadMemory } from '../transport/payload-memory.ts';
+import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
+import { Leaders } from './leaders.ts';
+import { Outbox, type OutboxLinks } from './outbox.ts';
+import { framedChunks, readChunks } from './snapshot-stream.ts';
+
+/** What the mesh needs of this node's host. */
+export type MeshHost = Pick<
+  PartitionHost,
+  'attach' | 'send' | 'ready' | 'map' | 'receiveRaft' | 'receiveSnapshot' | 'receiveLeader'
+>;
+
+/** What the mesh needs of the links. */
+export type MeshLinks = OutboxLinks & Pick<Links, 'sendSnapshot'>;
+
+/** What a mesh is made with. */
+export interface MeshOptions {
+  readonly self: NodeId;
+  readonly clock: Clock;
+  /** Where a replica lives; undefined: not known here, and what is for it is lost. */
+  readonly nodeOf: (group: GroupId, replica: number) => NodeId | undefined;
+  /** Sentences for the operator. */
+  readonly onWarning: (message: string) => void;
+}
+
+type RouterPort = Parameters<Partitions['attach']>[0];
+
+/**
+ * The nodes of a cluster to each other: carries what replicas, routers and leaders say over the links, and
+ * shows this node's routers all partitions, wherever they are led.
+ */
+export class Mesh implements Peers {
+  readonly #options: MeshOptions;
+  readonly #leaders = new Leaders();
+  readonly #routers = new Map<CoordinatorId, RouterPort>();
+  /** By node: its routers that are attached to the host here. */
+  readonly #remote = new Map<NodeId, Map<CoordinatorId, Cancel>>();
+  readonly #payloads = new PayloadMemory();
+  readonly #memory = new CoordinationMemory();
+  #host: MeshHost | undefined;
+  #links: MeshLinks | undefined;
+  #outbox: Outbox | undefined;
+
+  constructor(options: MeshOptions) {
+    this.#options = options;
+  }
+
+  /** The host, once it serves, and the links, before they dial anybody. Once. */
+  open(host: MeshHost, links: MeshLinks): void {
+    assert(this.#host === undefined, 'a mesh is opened once');
+    this.#host = host;
+    this.#links = links;
+    this.#outbox = new Outbox(this.#options.self, this.#options.clock, links);
+  }
+
+  // What the host says.
+
+  send(group: GroupId, message: Message): void {
+    const to = this.#options.nodeOf(group, message.to);
+    if (to !== undefined) this.#outbox?.raft(to, group, message);
+  }
+
+  sendSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void {
+    const to = this.#options.nodeOf(group, message.to);
+    if (to === undefined || this.#links === undefined) return;
+    const header = new RaftBatchWriter(this.#options.self, to);
+    header.add(group, message);
+    // Its host counts a snapshot as lost after a while, whatever becomes of it.
+    void this.#links.sendSnapshot(to, header.finish(), framedChunks(chunks));
+  }
+
+  sendLeader(to: PartitionId, message: BetweenLeaders): void {
+    const leader = this.#leaders.of(to);
+    if (leader === undefined || leader.node === this.#options.self) return;
+    this.#outbox?.coordination(leader.node, { kind: 'between-leaders', partition: to, message });
+  }
+
+  /** All partitions, for the routers of this node. */
+  partitions(): Partitions {
+    const host = present(this.#host, 'the mesh is open');
+    return {
+      map: host.map.cluster,
+      onMapChange: (run) => host.map.onChange(run),
+      epochOf: (partition) => this.#leaders.of(partition)?.epoch,
+      ready: (partition) => this.#isElsewhere(partition) || host.ready(partition),
+      send: (to, from, message) => this.#sendToLeader(to, from, message),
+      attach: (router) => this.#attach(host, router),
+    };
+  }
+
+  // What the links say.
+
+  connected(peer: NodeId): void {
+    this.#remote.set(peer, new Map());
+    for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
+  }
+
+  broken(peer: NodeId): void {
+    this.#outbox?.drop(peer);
+    for (const detach of this.#remote.get(peer)?.values() ?? []) detach();
+    this.#remote.delete(peer);
+    for (const partition of this.#leaders.lost(peer)) {
+      for (const router of this.#routers.values()) router.linkBroken(partition);
+    }
+  }
+
+  /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
+  frame(peer: NodeId, lane: Lane, bytes: Uint8Array): void {
+    const host = this.#host;
+    if (host === undefined) return;
+    if (lane !== Lane.coordination) {
+      const { messages } = readRaftBatch(bytes, this.#payloads);
+      for (const { group, message } of messages) {
+        if (this.#comesFrom(peer, group, message)) host.receiveRaft(group, message);
+      }
+      return;
+    }
+    const answers = new Map<CoordinatorId, FromLeader[]>();
+    for (const item of readCoordinationBatch(bytes, this.#memory).items) {
+      this.#item(host, { peer, item, answers });
+    }
+    for (const [router, messages] of answers) this.#routers.get(router)?.deliver(messages);
+  }
+
+  async snapshot(
+    peer: NodeId,
+    header: Uint8Array,
+    pieces: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const { messages } = readRaftBatch(header, this.#payloads);
+    const chunks = await readChunks(pieces);
+    for (const { group, message } of messages) {
+      if (!this.#comesFrom(peer, group, message)) continue;
+      this.#host?.receiveSnapshot(group, message, chunks);
+    }
+  }
+
+  #item(
+    host: MeshHost,
+    what: {
+      readonly peer: NodeId;
+      readonly item: CoordinationItem;
+      readonly answers: Map<CoordinatorId, FromLeader[]>;
+    },
+  ): void {
+    const { peer, item, answers } = what;
+    switch (item.kind) {
+      case 'to-leader':
+        // A router that is not attached is gone, or was never told of: nobody waits for an answer.
+        if (this.#remote.get(peer)?.has(item.router) === true)
+          host.send(item.partition, item.router, item.message);
+        return;
+      case 'from-leader': {
+        const messages = answers.get(item.router) ?? [];
+        messages.push(item.message);
+        answers.set(item.router, messages);
+        return;
+      }
+      case 'between-leaders':
+        host.receiveLeader(item.partition, item.message);
+        return;
+      case 'router-attached':
+        this.#attachRemote(host, peer, item.router);
+        return;
+      case 'router-detached': {
+        const routers = this.#remote.get(peer);
+        routers?.get(item.router)?.();
+        routers?.delete(item.router);
+        return;
+      }
+      case 'leadership':
+        this.#leads(item.partition, peer, item.epoch);
+        return;
+      default:
+        unreachable(item);
+    }
+  }
+
+  #attach(host: MeshHost, router: RouterPort): Cancel {
+    const { self } = this.#options;
+    const detach = host.attach({
+      id: router.id,
+      deliver: (messages) => router.deliver(messages),
+      leadership: (partition, epoch) => this.#leads(partition, self, epoch),
+    });
+    this.#routers.set(router.id, router);
+    for (const peer of this.#remote.keys())
+      this.#say(peer, { kind: 'router-attached', router: router.id });
+    return () => {
+      detach();
+      this.#routers.delete(router.id);
+      for (const peer of this.#remote.keys())
+        this.#say(peer, { kind: 'router-detached', router: router.id });
+    };
+  }
+
+  #attachRemote(host: MeshHost, peer: NodeId, id: CoordinatorId): void {
+    const routers = this.#remote.get(peer);
+    if (routers === undefined || routers.has(id)) return;
+    const detach = host.attach({
+      id,
+      deliver: (messages) => {
+        for (const message of messages)
+          this.#say(peer, { kind: 'from-leader', router: id, message });
+      },
+      leadership: (partition, epoch) => this.#say(peer, { kind: 'leadership', partition, epoch }),
+    });
+    routers.set(id, detach);
+  }
+
+  #leads(partition: PartitionId, node: NodeId, epoch: Term): void {
+    if (!this.#leaders.heard(partition, { node, epoch })) return;
+    for (const router of this.#routers.values()) router.leadership(partition, epoch);
+  }
+
+  #sendToLeader(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
+    const leader = this.#leaders.of(to);
+    // Whoever calls is told when one is known.
+    if (leader === undefined) return;
+    if (leader.node === this.#options.self) this.#host?.send(to, from, message);
+    else this.#say(leader.node, { kind: 'to-leader', partition: to, router: from, message });
+  }
+
+  #say(to: NodeId, item: CoordinationItem): void {
+    this.#outbox?.coordination(to, item);
+  }
+
+  #isElsewhere(partition: PartitionId): boolean {
+    const leader = this.#leaders.of(partition);
+    return leader !== undefined && leader.node !== this.#options.self;
+  }
+
+  /** A message is taken from the node alone on which its sender lives. */
+  #comesFrom(peer: NodeId, group: GroupId, { from }: Message): boolean {
+    if (this.#options.nodeOf(group, from) === peer) return true;
+    this.#options.onWarning(`node ${peer} speaks for replica ${from} of group ${group}`);
+    return false;
+  }
+}

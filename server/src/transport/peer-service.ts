@@ -1,0 +1,31 @@
+/** `PeerService` as grpc-js takes it: bytes in, bytes out; our codecs do the rest. */
+import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
+
+/** A lane's stream. */
+export const linkPath = '/tuplet.internal.v1.PeerService/Link';
+/** A snapshot's stream. */
+export const sendSnapshotPath = '/tuplet.internal.v1.PeerService/SendSnapshot';
+/** The trailer that names the reason of a refusal. */
+export const refusalTrailer = 'tuplet-refusal';
+
+/** The methods, for a server. */
+export const peerService: ServiceDefinition = {
+  link: method(linkPath, true),
+  sendSnapshot: method(sendSnapshotPath, false),
+};
+
+function method(path: string, responseStream: boolean): MethodDefinition<Buffer, Buffer> {
+  return {
+    path,
+    requestStream: true,
+    responseStream,
+    requestSerialize: same,
+    requestDeserialize: same,
+    responseSerialize: same,
+    responseDeserialize: same,
+  };
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}

@@ -1,0 +1,101 @@
+import { type Client, connect, t as formal } from '@tuplet/client';
+import test from 'ava';
+import { present } from '../../src/base/assert.ts';
+import { ServerProcess } from '../process/server-process.ts';
+import { ServerCluster } from './server-cluster.ts';
+
+/** Runs with three nodes and a client of each. */
+async function withThree(
+  run: (cluster: ServerCluster, clients: readonly Client[]) => Promise<void>,
+): Promise<void> {
+  const cluster = await ServerCluster.start(3);
+  const clients: Client[] = [];
+  try {
+    for (const node of cluster.nodes) clients.push(await connect(cluster.url([node])));
+    await run(cluster, clients);
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+    await cluster.dispose();
+  }
+}
+
+test.serial(
+  'any node answers for all partitions, and a take wakes wherever its tuple is written',
+  async (t) => {
+    await withThree(async (_cluster, clients) => {
+      const [one, two, three] = clients.map((client) => client.space('default'));
+      if (one === undefined || two === undefined || three === undefined) return t.fail();
+      // Many first fields, so that all partitions and their leaders are met.
+      for (let each = 0; each < 40; each += 1) await one.write([`tag-${each}`, each]);
+      t.is(await two.count([formal.string, formal.int]), 40);
+      for (let each = 0; each < 40; each += 1) {
+        t.deepEqual(await three.take([`tag-${each}`, formal.int]), [`tag-${each}`, each]);
+      }
+      t.is(await two.count([formal.string, formal.int]), 0);
+      // Unpinned: it may be written to any partition.
+      const waiting = two.take([formal.string, 7], { timeoutMs: 20_000 });
+      await one.write(['any', 7]);
+      t.deepEqual(await waiting, ['any', 7]);
+    });
+  },
+);
+
+test.serial('nodes die and come back: nothing acknowledged is lost or there twice', async (t) => {
+  const cluster = await ServerCluster.start(3);
+  const client = await connect(cluster.url());
+  try {
+    const space = client.space('default');
+    let isOver = false;
+    let written = 0;
+    const lanes = Array.from({ length: 8 }, async (_, lane) => {
+      for (let each = 0; !isOver; each += 1) {
+        await space.write([`tag-${each % 20}`, lane, each]);
+        written += 1;
+      }
+    });
+    for (const node of cluster.nodes) {
+      const before = written;
+      await node.kill();
+      while (written < before + 200) await new Promise((resolve) => setTimeout(resolve, 50));
+      await node.restart();
+    }
+    isOver = true;
+    await Promise.all(lanes);
+    t.true(written > 600);
+    for (const node of cluster.nodes) {
+      const one = await connect(cluster.url([node]));
+      t.is(await one.space('default').count([formal.string, formal.int, formal.int]), written);
+      await one.close();
+    }
+  } finally {
+    await client.close();
+    await cluster.dispose();
+  }
+});
+
+test.serial(
+  'data of another node, of other founders, or of a cluster where none is named is refused',
+  async (t) => {
+    const cluster = await ServerCluster.start(3);
+    try {
+      const [first] = cluster.nodes;
+      const folder = present(first, 'there are three').folder;
+      await first?.stop();
+      const start = (args: readonly string[]): Promise<ServerProcess> =>
+        ServerProcess.start({ folder, arguments: args, startMs: 20_000 });
+      const own = present(cluster.arguments[0], 'there are three');
+      const founders = present(own[3], 'they are named');
+      const other = ['--node', '2', '--founders', founders, '--insecure'];
+      await t.throwsAsync(start(other), { message: /data is that of node 1.*--node/s });
+      const two = founders.split(',').slice(0, 2).join(',');
+      await t.throwsAsync(start(['--node', '1', '--founders', two, '--insecure']), {
+        message: /cluster of the nodes 1, 2, 3.*--founders/s,
+      });
+      await t.throwsAsync(start([]), { message: /cluster of the nodes 1, 2, 3.*--founders/s });
+      await t.throwsAsync(start(['--node', '1']), { message: /--node and --founders go together/ });
+      await t.throwsAsync(start(own.slice(0, 4)), { message: /--insecure/ });
+    } finally {
+      await cluster.dispose();
+    }
+  },
+);
