@@ -99,3 +99,16 @@ test('a trace hashes what it saw, in order', (t) => {
   t.not(hash(['a', 'b']), hash(['b', 'a']));
   t.is(hash(['one', 'two']), '809d6b6941e6db19');
 });
+
+test('what comes while a process stands still is heard in its order, also where it then stands longer', async (t) => {
+  const scheduler = new Scheduler(1);
+  const process = new SimProcess(scheduler, 'p', skew);
+  const seen: string[] = [];
+  process.pause(0.05);
+  process.after(10, () => seen.push('first'));
+  process.after(30, () => seen.push('second'));
+  scheduler.after(20, () => process.pause(0.1));
+  process.after(60, () => seen.push('third'));
+  await scheduler.run(1_000);
+  t.deepEqual(seen, ['first', 'second', 'third']);
+});

@@ -15,6 +15,8 @@ interface ScheduledEvent {
   number: number;
   readonly owner: SimProcess | undefined;
   run: (() => void) | undefined;
+  /** Whether its process was paused when its time came. */
+  isDeferred: boolean;
 }
 
 function before(left: ScheduledEvent, right: ScheduledEvent): boolean {
@@ -62,6 +64,7 @@ export class Scheduler {
       number: this.#scheduled++,
       owner,
       run,
+      isDeferred: false,
     };
     this.#push(event);
     return () => {
@@ -120,10 +123,14 @@ export class Scheduler {
     if (owner === undefined) return false;
     if (!owner.alive) return true;
     if (owner.pausedUntilUs <= event.atUs) return false;
-    // What piles up comes by here in order, and runs in that order when the process goes on.
+    // What piles up comes by here in order, and runs in that order when the process goes on; also where the
+    // pause was made longer meanwhile, and it comes by again, behind what came later.
     event.atUs = owner.pausedUntilUs;
-    event.tie = 0;
-    event.number = this.#scheduled++;
+    if (!event.isDeferred) {
+      event.isDeferred = true;
+      event.tie = 0;
+      event.number = this.#scheduled++;
+    }
     this.#push(event);
     return true;
   }
