@@ -198,8 +198,9 @@ export async function connect(url: string, options: ConnectOptions = {}): Promis
       : credentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.certificate));
   const random = jitter();
   const connections = Array.from({ length: count }, (_, index) => {
-    const address = addresses[index % addresses.length] ?? '';
-    return new Connection(address, secrets, random);
+    const first = index % addresses.length;
+    const inTurn = [...addresses.slice(first), ...addresses.slice(0, first)];
+    return new Connection(inTurn, secrets, random);
   });
   try {
     await Promise.all(connections.map((connection) => connection.ready(connectTimeoutMs)));

@@ -34,40 +34,85 @@ function asIs(bytes: Buffer): Uint8Array {
   return bytes;
 }
 
-/** One HTTP/2 connection to one server, which grpc-js makes and makes again. */
-export class Connection {
-  readonly #client: GrpcClient;
-  readonly #random: EngineRandom;
+const connectionLost = 'CONNECTION_LOST';
+/** Milliseconds for a first connection to a server, where there are others to try. */
+const dialMs = 1_000;
 
-  constructor(address: string, credentials: ChannelCredentials, random: EngineRandom) {
-    this.#client = new GrpcClient(address, credentials, channelOptions);
+/**
+ * One HTTP/2 connection to one of some servers, which grpc-js makes and makes again; where it is lost, the
+ * next server is tried, round and round.
+ */
+export class Connection {
+  readonly #addresses: readonly string[];
+  readonly #credentials: ChannelCredentials;
+  readonly #random: EngineRandom;
+  #at = 0;
+  #client: GrpcClient;
+  #isClosed = false;
+
+  /** At least one address; the first is tried first. */
+  constructor(addresses: readonly string[], credentials: ChannelCredentials, random: EngineRandom) {
+    this.#addresses = addresses;
+    this.#credentials = credentials;
     this.#random = random;
+    this.#client = this.#dial();
   }
 
-  /** Resolves when the connection stands; rejects with CONNECTION_LOST after `timeoutMs`. */
-  ready(timeoutMs: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + timeoutMs, (error) => {
-        if (error === undefined) resolve();
-        else {
-          reject(
-            new TupletError({
-              reason: 'CONNECTION_LOST',
-              code: 'UNAVAILABLE',
-              definite: true,
-              retryable: true,
-              message: `no connection within ${timeoutMs} ms`,
-              cause: error,
-            }),
-          );
-        }
-      });
-    });
+  #dial(): GrpcClient {
+    const address = this.#addresses[this.#at] ?? '';
+    return new GrpcClient(address, this.#credentials, channelOptions);
+  }
+
+  /** A client has lost its server: the next one is for whoever comes. */
+  #lost(client: GrpcClient): void {
+    if (client !== this.#client || this.#isClosed || this.#addresses.length === 1) return;
+    this.#at = (this.#at + 1) % this.#addresses.length;
+    this.#client = this.#dial();
+    client.close();
+  }
+
+  /** Resolves when a connection stands; rejects with CONNECTION_LOST after `timeoutMs`. */
+  async ready(timeoutMs: number): Promise<void> {
+    const untilMs = performance.now() + timeoutMs;
+    for (;;) {
+      const client = this.#client;
+      const leftMs = untilMs - performance.now();
+      const isLast = this.#addresses.length === 1 || leftMs <= dialMs;
+      const error = await connected(client, isLast ? leftMs : dialMs);
+      if (error === undefined) return;
+      if (isLast) {
+        throw new TupletError({
+          reason: connectionLost,
+          code: 'UNAVAILABLE',
+          definite: true,
+          retryable: true,
+          message: `no connection within ${timeoutMs} ms`,
+          cause: error,
+        });
+      }
+      this.#lost(client);
+    }
   }
 
   /** Opens the Exchange stream: the engine's channel. */
-  readonly exchange = (events: ChannelEvents): Channel =>
-    openExchange(this.#client.getChannel(), events);
+  readonly exchange = (events: ChannelEvents): Channel => {
+    const client = this.#client;
+    const stream = openExchange(client.getChannel(), {
+      ...events,
+      closed: (error) => {
+        this.#lost(client);
+        events.closed(error);
+      },
+    });
+    return {
+      send: (bytes) => stream.send(bytes),
+      // The engine gives it up, since nothing is heard of its server.
+      close: () => {
+        stream.close();
+        this.#lost(client);
+      },
+    };
+  };
 
   /** One unary call; retried while an error is retryable and `timeoutMs` is not over. */
   async unary(
@@ -77,10 +122,17 @@ export class Connection {
   ): Promise<Uint8Array> {
     const untilMs = performance.now() + options.timeoutMs;
     for (let failures = 1; ; failures += 1) {
+      const client = this.#client;
       try {
-        return await this.#once(path, request, untilMs - performance.now(), options.signal);
+        return await once(client, {
+          path,
+          request,
+          timeoutMs: untilMs - performance.now(),
+          signal: options.signal,
+        });
       } catch (error) {
         const failure = TupletError.from(error);
+        if (failure.reason === connectionLost) this.#lost(client);
         const pauseMs = Math.max(failure.retryAfterMs ?? 0, backOffMs(failures, this.#random));
         if (!failure.retryable || performance.now() + pauseMs >= untilMs) throw failure;
         await pause(pauseMs, options.signal);
@@ -88,49 +140,15 @@ export class Connection {
     }
   }
 
-  #once(
-    path: string,
-    request: Uint8Array,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(TupletError.cancelled(signal.reason));
-        return;
-      }
-      const deadline = Number.isFinite(timeoutMs) ? { deadline: Date.now() + timeoutMs } : {};
-      const abort = (): void => call.cancel();
-      const call = this.#client.makeUnaryRequest(
-        path,
-        asBuffer,
-        asIs,
-        request,
-        new Metadata(),
-        deadline,
-        (error, answer) => {
-          signal?.removeEventListener('abort', abort);
-          if (signal?.aborted) reject(TupletError.cancelled(signal.reason).asIndefinite());
-          else if (error !== null) reject(errorOfCall(error));
-          else resolve(answer ?? new Uint8Array());
-        },
-      );
-      signal?.addEventListener('abort', abort, { once: true });
-    });
-  }
-
   /** Opens a server stream. It reads no faster than it is iterated over. */
   openStream(path: string, request: Uint8Array): ServerStream {
-    const call = this.#client.makeServerStreamRequest(
-      path,
-      asBuffer,
-      asIs,
-      request,
-      new Metadata(),
-    );
-    // An error outside of the iteration, as after `cancel`, is nobody's.
-    call.on('error', () => {});
+    const client = this.#client;
+    const call = client.makeServerStreamRequest(path, asBuffer, asIs, request, new Metadata());
     let isCancelled = false;
+    // An error outside of the iteration, as after `cancel`, is nobody's.
+    call.on('error', (error) => {
+      if (!isCancelled && errorOfCall(error).reason === connectionLost) this.#lost(client);
+    });
     return {
       cancel: () => {
         isCancelled = true;
@@ -142,8 +160,50 @@ export class Connection {
 
   /** Closes the connection; calls still open fail. */
   close(): void {
+    this.#isClosed = true;
     this.#client.close();
   }
+}
+
+/** Waits until a client is connected; resolves with the error where that takes too long. */
+function connected(client: GrpcClient, timeoutMs: number): Promise<Error | undefined> {
+  return new Promise((resolve) => client.waitForReady(Date.now() + timeoutMs, resolve));
+}
+
+/** One unary call. */
+function once(
+  client: GrpcClient,
+  what: {
+    readonly path: string;
+    readonly request: Uint8Array;
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<Uint8Array> {
+  const { path, request, timeoutMs, signal } = what;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(TupletError.cancelled(signal.reason));
+      return;
+    }
+    const deadline = Number.isFinite(timeoutMs) ? { deadline: Date.now() + timeoutMs } : {};
+    const abort = (): void => call.cancel();
+    const call = client.makeUnaryRequest(
+      path,
+      asBuffer,
+      asIs,
+      request,
+      new Metadata(),
+      deadline,
+      (error, answer) => {
+        signal?.removeEventListener('abort', abort);
+        if (signal?.aborted) reject(TupletError.cancelled(signal.reason).asIndefinite());
+        else if (error !== null) reject(errorOfCall(error));
+        else resolve(answer ?? new Uint8Array());
+      },
+    );
+    signal?.addEventListener('abort', abort, { once: true });
+  });
 }
 
 async function* messagesOf(

@@ -2,6 +2,7 @@ import { type Client, connect, t as formal } from '@tuplet/client';
 import test from 'ava';
 import { present } from '../../src/base/assert.ts';
 import { ServerProcess } from '../process/server-process.ts';
+import { freePorts } from './free-ports.ts';
 import { ServerCluster } from './server-cluster.ts';
 
 /** Runs with three nodes and a client of each. */
@@ -39,6 +40,23 @@ test.serial(
     });
   },
 );
+
+test.serial('a client passes over a server that is not there', async (t) => {
+  const server = await ServerProcess.start();
+  const [nobody] = await freePorts(1);
+  try {
+    const client = await connect(`tuplet://127.0.0.1:${nobody},${server.address}`);
+    await client.space('default').write(['here', 1]);
+    t.is(await client.space('default').count(['here', formal.int]), 1);
+    await client.close();
+    await t.throwsAsync(
+      connect(`tuplet://127.0.0.1:${nobody},localhost:${nobody}`, { connectTimeoutMs: 1_500 }),
+      { message: /no connection within 1500 ms/ },
+    );
+  } finally {
+    await server.dispose();
+  }
+});
 
 test.serial('nodes die and come back: nothing acknowledged is lost or there twice', async (t) => {
   const cluster = await ServerCluster.start(3);
