@@ -24,6 +24,11 @@ export interface FoundersOptions {
   /** All founders, this one too: where each listens to the others, `host:port`. The same on each of them. */
   readonly founders: ReadonlyMap<NodeId, string>;
   readonly credentials: PeerCredentials;
+  /**
+   * Whether an empty data folder founds the cluster with the others: the first time alone. One that has
+   * lost its data would come back as who it was, without what it has acknowledged.
+   */
+  readonly mayFound: boolean;
 }
 
 /** A node's way to the others. */

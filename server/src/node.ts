@@ -91,7 +91,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     onFatal: options.onFatal ?? ((error) => endProcess(logger, error)),
     onWarning: (message) => logger.warn(message),
-    ...(mesh === undefined ? {} : { peers: mesh.mesh, founding: mesh.founding }),
+    ...(mesh === undefined
+      ? {}
+      : {
+          peers: mesh.mesh,
+          founding: mesh.founding,
+          mayFound: options.founders?.mayFound ?? false,
+        }),
   });
   await joined(host, mesh);
   const router = new Router({

@@ -17,6 +17,7 @@ interface ServeOptions {
   readonly historyAge?: number;
   readonly node?: NodeId;
   readonly founders?: ReadonlyMap<NodeId, string>;
+  readonly found: boolean;
   readonly insecure: boolean;
   readonly logLevel: string;
 }
@@ -27,7 +28,8 @@ Examples:
   $ tuplet serve --data /var/lib/tuplet --listen 0.0.0.0:7447
   $ tuplet serve --listen 127.0.0.1:0     # a free port; it is printed
   $ tuplet serve --history-bytes 0        # no events are kept: less memory, no notify
-  $ tuplet serve --node 1 --founders 1=a:7448,2=b:7448,3=c:7448 --insecure   # on a; so on b and c`;
+  $ tuplet serve --node 1 --founders 1=a:7448,2=b:7448,3=c:7448 --insecure --found
+                                          # on a, the first time; so on b and c`;
 
 /** Adds `tuplet serve`. */
 export function addServe(program: Command): void {
@@ -53,6 +55,7 @@ export function addServe(program: Command): void {
       'the nodes that found a cluster together, and where they hear each other: 1=host:port,2=host:port,...',
       foundersArgument,
     )
+    .option('--found', 'an empty data folder founds the cluster: the first time alone', false)
     .option('--insecure', 'founders speak to each other without TLS', false)
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info')
     .addHelpText('after', examples)
@@ -100,16 +103,18 @@ async function serve(options: ServeOptions): Promise<void> {
 function foundersOf({
   node,
   founders,
+  found,
   insecure,
 }: ServeOptions): FoundersOptions | string | undefined {
   if (node === undefined && founders === undefined) {
+    if (found) return '--found is about --founders, which is not there';
     return insecure ? '--insecure is about --founders, which is not there' : undefined;
   }
   if (node === undefined || founders === undefined) return '--node and --founders go together';
   if (!founders.has(node)) return `--node ${node} is none of the founders`;
   if (!insecure)
     return 'founders speak to each other without TLS so far: say --insecure if that may be';
-  return { node, founders, credentials: { kind: 'insecure' } };
+  return { node, founders, credentials: { kind: 'insecure' }, mayFound: found };
 }
 
 async function stop(node: RunningNode, logger: Logger, signal: string): Promise<void> {

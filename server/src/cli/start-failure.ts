@@ -50,6 +50,8 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return `data folder ${dataDir}: ${message}; restore the data folder from a backup`;
     case 'NODE_OTHER':
       return `data folder ${dataDir}: ${message}; name that node with --node, or choose another folder with --data`;
+    case 'NOT_FOUNDED':
+      return `data folder ${dataDir}: ${message}; say --found if the cluster is founded now, and never where this node has been one of it`;
     case 'FOUNDERS_OTHER':
       return `data folder ${dataDir}: ${message}; name them with --founders as they were, or choose another folder with --data`;
     case 'FORMAT_UNKNOWN':

@@ -73,6 +73,8 @@ export interface HostOptions {
   readonly peers?: Peers;
   /** Who founds the cluster: the first replica of each group here, and those of all founders. */
   readonly founding?: Founding;
+  /** Whether an empty data folder may found groups; default: yes. */
+  readonly mayFound?: boolean;
   /** Options of the Raft core that differ from `raftDefaults`. */
   readonly raft?: Partial<RaftOptions>;
   /** Bytes of the log's segments; 64 MiB in earnest. */
@@ -243,6 +245,9 @@ export class PartitionHost {
         throw new StartError('PARTITIONS_FIXED', message);
       }
       checkAlone(options, recovered);
+      if (options.mayFound === false && !recovered.replicas.has(mapGroup)) {
+        throw new StartError('NOT_FOUNDED', 'there is no data of a cluster');
+      }
       host = new PartitionHost(options, { unlock, storage, recovered });
       if (early !== undefined) throw early;
       await host.#start();

@@ -7,7 +7,8 @@ export class StartError extends Error {
     | 'DATA_INCOMPLETE'
     | 'FORMAT_UNKNOWN'
     | 'NODE_OTHER'
-    | 'FOUNDERS_OTHER';
+    | 'FOUNDERS_OTHER'
+    | 'NOT_FOUNDED';
 
   constructor(reason: StartError['reason'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -19,7 +19,9 @@ export class ServerCluster {
     const args = ports.map((_port, at) => {
       return ['--node', String(at + 1), '--founders', founders, '--insecure'];
     });
-    const started = args.map((each) => ServerProcess.start({ arguments: each }));
+    const started = args.map((each) =>
+      ServerProcess.start({ arguments: each, firstArguments: ['--found'] }),
+    );
     return new ServerCluster(await Promise.all(started), args);
   }
 

@@ -112,6 +112,10 @@ test.serial(
       await t.throwsAsync(start([]), { message: /cluster of the nodes 1, 2, 3.*--founders/s });
       await t.throwsAsync(start(['--node', '1']), { message: /--node and --founders go together/ });
       await t.throwsAsync(start(own.slice(0, 4)), { message: /--insecure/ });
+      // Its disk is lost.
+      await t.throwsAsync(ServerProcess.start({ arguments: own, startMs: 20_000 }), {
+        message: /no data of a cluster.*--found/s,
+      });
     } finally {
       await cluster.dispose();
     }

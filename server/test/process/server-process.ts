@@ -12,6 +12,8 @@ export interface ServerProcessOptions {
   readonly folder?: string;
   /** Further arguments of `tuplet serve`. */
   readonly arguments?: readonly string[];
+  /** And of its first start alone. */
+  readonly firstArguments?: readonly string[];
   /** How long a start may take, in milliseconds. */
   readonly startMs?: number;
   /** Hears what the server says on its error output, all its lives long. */
@@ -25,6 +27,7 @@ export class ServerProcess {
   readonly #temporary: boolean;
   #address = '127.0.0.1:0';
   #process: ChildProcess | undefined;
+  #starts = 0;
 
   private constructor(options: ServerProcessOptions) {
     this.#options = options;
@@ -53,8 +56,11 @@ export class ServerProcess {
 
   /** Starts the server again on the same port and data; resolves when it serves. */
   async restart(): Promise<void> {
-    const args = ['serve', '--listen', this.#address, '--data', this.folder];
-    const child = spawn(process.execPath, [command, ...args, ...(this.#options.arguments ?? [])], {
+    const { arguments: more = [], firstArguments = [] } = this.#options;
+    const args = ['serve', '--listen', this.#address, '--data', this.folder, ...more];
+    if (this.#starts === 0) args.push(...firstArguments);
+    this.#starts += 1;
+    const child = spawn(process.execPath, [command, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
