@@ -254,6 +254,48 @@ test('a link over which nobody says anything stands', async (t) => {
   await closeAll(a, b);
 });
 
+test('a message that takes longer than silence may last breaks nothing', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({ node: 2 });
+  const wire = await TestWire.before(b);
+  a.know([b, wire.address]);
+  b.know(a);
+  await Promise.all([a.heard('connected 2'), b.heard('connected 1')]);
+  wire.bytesPerMs = 1_000;
+  const { ticks } = b;
+  // More of it follows each turn, as from a busy leader.
+  a.links.send(two, Lane.raft, numbered(1, 2_000_000));
+  while (b.frames.length === 0) {
+    a.links.send(two, Lane.raft, numbered(2));
+    a.links.flush();
+    const tick = a.ticks;
+    await a.until(() => a.ticks > tick);
+  }
+  t.true(b.ticks - ticks > 12, `${b.ticks - ticks} ticks`);
+  t.is(b.count('broken 1'), 0);
+  wire.close();
+  await closeAll(a, b);
+});
+
+test('a frame that is not understood breaks its link, and what comes after it is not given out', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({
+    node: 2,
+    onFrame: (_lane, bytes) => {
+      if (numberOf(bytes) === 2) b.links.break(one, 'what it says means nothing');
+    },
+  });
+  a.know(b);
+  b.know(a);
+  await Promise.all([a.heard('connected 2'), b.heard('connected 1')]);
+  for (const number of [1, 2, 3]) a.links.send(two, Lane.coordination, numbered(number));
+  a.links.flush();
+  await Promise.all([a.heard('connected 2', 2), b.heard('connected 1', 2)]);
+  t.deepEqual(came(b, Lane.coordination), [1, 2]);
+  t.deepEqual(b.events.slice(0, 4), ['connected 1', 'frame 1', 'frame 1', 'broken 1']);
+  await closeAll(a, b);
+});
+
 test('no frame comes before its link, whichever side is up first', async (t) => {
   const a = await TestNode.open({ node: 1 });
   const b = await TestNode.open({ node: 2 });

@@ -183,6 +183,8 @@ export class TestWire {
   readonly #pairs: Set<readonly [Socket, Socket]> = new Set();
   /** Where new connections lead; undefined: nowhere, so that they end. */
   target: TestNode | undefined;
+  /** How fast it is, in each direction of each connection. */
+  bytesPerMs: number = Number.POSITIVE_INFINITY;
   /** Connections so far. */
   accepted = 0;
   #isPaused = false;
@@ -201,11 +203,15 @@ export class TestWire {
       for (const [from, to] of [both, [far, near] as const]) {
         if (this.#isPaused) from.pause();
         from.on('data', (bytes) => {
-          if (to.write(bytes)) return;
-          from.pause();
-          to.once('drain', () => {
+          const goOn = (): void => {
             if (!this.#isPaused) from.resume();
-          });
+          };
+          from.pause();
+          if (this.bytesPerMs < Number.POSITIVE_INFINITY) {
+            hostClock.after(bytes.length / this.bytesPerMs, goOn);
+            to.write(bytes);
+          } else if (to.write(bytes)) goOn();
+          else to.once('drain', goOn);
         });
         from.on('error', () => to.destroy());
         from.on('close', () => {
