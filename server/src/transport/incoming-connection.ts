@@ -100,8 +100,7 @@ export class IncomingConnection {
     this.#hasHeard = true;
     let frames: readonly Uint8Array[];
     try {
-      // Plain: one class of arrays keeps the loops of codecs fast.
-      frames = readFrames(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      frames = readFrames(bytes);
     } catch (error) {
       this.#gone(refusalOfError(error).message);
       return;

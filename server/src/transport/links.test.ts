@@ -1,6 +1,7 @@
 import test from 'ava';
 import { nodeId, pair, TestNode, TestWire } from '../../test/transport/links.ts';
-import { Lane, type LaneRule } from './lane.ts';
+import { Lane, type LaneRule, laneRules } from './lane.ts';
+import { Dialled } from './peer-client.ts';
 
 const one = nodeId(1);
 const two = nodeId(2);
@@ -143,6 +144,31 @@ test.serial('a peer whose sockets close is told as broken at once', async (t) =>
   t.log(`${tookMs.map((ms) => ms.toFixed(1)).join(', ')} ms`);
   t.true((tookMs[2] ?? 1_000) < 50, `${tookMs} ms`);
   wire.close();
+  await closeAll(a, b);
+});
+
+test('a link is broken where one of its two connections ends', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({ node: 2 });
+  const nowhere = await TestWire.before(undefined);
+  // Its own dial leads nowhere: the test speaks in its place.
+  a.know([b, nowhere.address]);
+  b.know(a);
+  const dialled = new Dialled(
+    {
+      address: b.address,
+      credentials: { kind: 'insecure' },
+      hello: { cluster: 'c1', from: one, to: two, life: 1 },
+      rules: laneRules,
+    },
+    { up: () => {}, down: () => {} },
+  );
+  await b.heard('connected 1');
+  const endedAt = performance.now();
+  dialled.close();
+  await b.heard('broken 1');
+  t.true(performance.now() - endedAt < 900, 'before silence would have ended it');
+  nowhere.close();
   await closeAll(a, b);
 });
 
