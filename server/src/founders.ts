@@ -87,7 +87,7 @@ function checkMembers(host: PartitionHost, node: NodeId, ids: readonly NodeId[])
   throw new StartError('FOUNDERS_OTHER', message);
 }
 
-function openLinks(
+async function openLinks(
   { node, founders, credentials }: FoundersOptions,
   parts: {
     readonly clock: Clock;
@@ -99,7 +99,7 @@ function openLinks(
 ): Promise<Links> {
   const { clock, random, logger, mesh, host } = parts;
   const { cluster } = host.map;
-  return Links.open({
+  const links = await Links.open({
     self: {
       node,
       cluster: cluster.founded ? cluster.clusterId : '',
@@ -115,10 +115,8 @@ function openLinks(
         mesh.frame(peer, lane, bytes);
       } catch (error) {
         if (!(error instanceof DecodeError || error instanceof FormatError)) throw error;
-        logger.error(
-          { peer, lane, error: error.message },
-          'a message of another node is not understood',
-        );
+        // Nothing of it was acted on, and nothing may be lost in silence.
+        links.break(peer, `it says what is not understood: ${error.message}`);
       }
     },
     onSnapshot: (peer, header, chunks) => mesh.snapshot(peer, header, chunks),
@@ -133,6 +131,7 @@ function openLinks(
     onRefused: (peer, refusal) => logger.error({ peer, ...refusal }, 'a node refuses this one'),
     onRefusing: (caller, refusal) => logger.error({ caller, ...refusal }, 'a node was refused'),
   });
+  return links;
 }
 
 /** Resolves when the map says that there is a cluster, and all its partitions have their replicas here. */

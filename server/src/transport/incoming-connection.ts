@@ -42,7 +42,7 @@ export class IncomingConnection {
       return { reason: 'MALFORMED', message: 'the streams of one connection do not agree' };
     }
     this.#calls.set(lane, call);
-    const over = (): void => this.gone('the peer has ended a stream');
+    const over = (): void => this.#gone('the connection is gone');
     call.handTo({ message: (bytes) => this.#message(call, lane, bytes), ended: over, gone: over });
     return undefined;
   }
@@ -80,13 +80,6 @@ export class IncomingConnection {
     return hasHeard;
   }
 
-  /** The network has ended it, or the peer. */
-  gone(message: string): void {
-    if (this.#isOver) return;
-    this.close();
-    this.#ports?.down(message);
-  }
-
   /** Ends it; what was not given out is lost. */
   close(): void {
     if (this.#isOver) return;
@@ -96,13 +89,20 @@ export class IncomingConnection {
     this.#cut();
   }
 
+  /** The network has ended it, or the peer. */
+  #gone(message: string): void {
+    if (this.#isOver) return;
+    this.close();
+    this.#ports?.down(message);
+  }
+
   #message(call: IncomingCall, lane: Lane, bytes: Buffer): void {
     this.#hasHeard = true;
     let frames: readonly Uint8Array[];
     try {
       frames = readFrames(bytes);
     } catch (error) {
-      this.gone(refusalOfError(error).message);
+      this.#gone(refusalOfError(error).message);
       return;
     }
     if (frames.length === 0) call.read();

@@ -53,6 +53,7 @@ test.serial(
     t.false(a.links.send(two, Lane.raft, Uint8Array.of(1)));
     await b.heard('broken 1');
     t.is(a.events.length, said);
+    t.is(a.timers, 0);
     wire.close();
     await Promise.all([b, silent, stranger].map(({ links }) => links.close()));
     // Sockets close within a few turns; where they do not, the test takes too long.

@@ -1,7 +1,7 @@
 import { Channel, ChannelCredentials, type StatusObject, status } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
-import { nodeId, pair, TestNode } from '../../test/transport/links.ts';
-import { linkRefusedMs } from '../base/limits.ts';
+import { nodeId, pair, TestNode, TestWire } from '../../test/transport/links.ts';
+import { linkDialMs, linkRefusedMs } from '../base/limits.ts';
 import { Lane } from './lane.ts';
 import { OutgoingCall } from './outgoing-call.ts';
 import { writeFrames, writeLinkHello } from './peer-codec.ts';
@@ -52,6 +52,23 @@ test('nodes of different clusters refuse each other, and do not try again soon',
   await staysRefused(t, a);
   t.regex(a.links.states[0]?.failure ?? '', /cluster c1 and cluster c2 are not the same/);
   await closeAll(a, b);
+});
+
+test('a refusal is told once, and its connection is closed', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const stranger = await TestNode.open({ node: 2, cluster: 'c2' });
+  const wires = [await TestWire.before(stranger), await TestWire.before(stranger)];
+  for (const [at, wire] of wires.entries()) {
+    const beganAt = performance.now();
+    a.know([stranger, wire.address]);
+    await stranger.until(() => stranger.count('refusing 1 CLUSTER') > at * 3);
+    const { ticks } = a;
+    await a.until(() => a.ticks > ticks && wire.connections === 0);
+    t.true(performance.now() - beganAt < linkDialMs, 'before the other side would close it');
+  }
+  t.deepEqual(a.events, ['refused 2 CLUSTER']);
+  for (const wire of wires) wire.close();
+  await closeAll(a, stranger);
 });
 
 test('a node without a cluster speaks to any, and may join it', async (t) => {

@@ -2,10 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Channel, ChannelCredentials, status } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
 import { nodeId, pair, TestNode } from '../../test/transport/links.ts';
 import { Lane } from './lane.ts';
+import { OutgoingCall } from './outgoing-call.ts';
+import { writeLinkHello } from './peer-codec.ts';
 import type { MutualTls } from './peer-credentials.ts';
+import { linkPath } from './peer-service.ts';
 
 const one = nodeId(1);
 const two = nodeId(2);
@@ -135,5 +139,22 @@ test('who shows no certificate is not let in', async (t) => {
   const credentials = by.credentials('node-1', 'IP:127.0.0.1');
   const a = await TestNode.open({ node: 1, credentials });
   const b = await TestNode.open({ node: 2 });
+  a.know(b);
+  for (const shown of [
+    ChannelCredentials.createSsl(credentials.authority),
+    ChannelCredentials.createInsecure(),
+  ]) {
+    const channel = new Channel(a.address, shown, {});
+    const answer = await new Promise((resolve) => {
+      const call = new OutgoingCall(channel, linkPath, {
+        message: () => resolve('a welcome'),
+        taken: () => {},
+        ended: ({ code }) => resolve(code),
+      });
+      call.send(writeLinkHello({ cluster: 'c1', from: two, to: one, life: 1, lane: Lane.raft }));
+    });
+    t.is(answer, status.UNAVAILABLE);
+    channel.close();
+  }
   await stayApart(t, a, b);
 });

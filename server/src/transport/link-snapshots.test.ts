@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
 import test from 'ava';
 import { nodeId, pair, TestNode, TestWire } from '../../test/transport/links.ts';
 import { linkPieceBytesMax } from '../base/limits.ts';
 import { Prng } from '../base/prng.ts';
-import { Lane } from './lane.ts';
+import { Lane, laneRules } from './lane.ts';
 import type { LinksOptions } from './links.ts';
+import { Dialled } from './peer-client.ts';
+import { writeSnapshotPart } from './peer-codec.ts';
 
 const one = nodeId(1);
 const two = nodeId(2);
@@ -189,12 +192,13 @@ test('a source that fails gives its snapshot up', async (t) => {
   await closeAll(a, b);
 });
 
-for (const how of ['rejecting', 'not reading to the end'] as const) {
+for (const how of ['rejecting', 'not reading to the end', 'not reading at all'] as const) {
   test(`a receiver gives a snapshot up by ${how}`, async (t) => {
     const [a, b] = await pair(
       {},
       {
         onSnapshot: async (_peer, _header, chunks) => {
+          if (how === 'not reading at all') return;
           for await (const chunk of chunks) {
             t.true(chunk.length > 0);
             break;
@@ -234,6 +238,48 @@ test('a link that breaks loses its snapshots, and both sides know', async (t) =>
   await a.heard('connected 2', 2);
   t.is(await a.links.sendSnapshot(two, header, source(2).chunks), 'arrived');
   wire.close();
+  await closeAll(a, b);
+});
+
+test('a snapshot of another size than it says is not whole', async (t) => {
+  const { onSnapshot, taken } = sink();
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({ node: 2, onSnapshot });
+  b.know(a);
+  const nowhere = await TestWire.before(undefined);
+  a.know([b, nowhere.address]);
+  // Its own dial leads nowhere: the test speaks in its place.
+  const dialled = new Dialled(
+    {
+      address: b.address,
+      credentials: { kind: 'insecure' },
+      hello: { cluster: 'c1', from: one, to: two, life: 1 },
+      rules: laneRules,
+    },
+    { up: () => {}, down: () => {} },
+  );
+  await b.heard('connected 1');
+  const parts = [
+    { hello: dialled.snapshotHello, header },
+    { piece: Uint8Array.of(1, 2, 3) },
+    { totalBytes: 4 },
+  ].map(writeSnapshotPart);
+  const code = await new Promise((resolve) => {
+    const next = (): void => {
+      const part = parts.shift();
+      if (part !== undefined) call.send(part);
+    };
+    const call = dialled.openSnapshot({
+      message: () => {},
+      taken: next,
+      ended: (ended) => resolve(ended.code),
+    });
+    next();
+  });
+  t.is(code, status.INVALID_ARGUMENT);
+  t.deepEqual(taken.ends, ['given up']);
+  dialled.close();
+  nowhere.close();
   await closeAll(a, b);
 });
 

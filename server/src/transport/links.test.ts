@@ -1,6 +1,7 @@
 import test from 'ava';
 import { nodeId, pair, TestNode, TestWire } from '../../test/transport/links.ts';
-import { Lane, type LaneRule } from './lane.ts';
+import { Lane, type LaneRule, laneRules } from './lane.ts';
+import { Dialled } from './peer-client.ts';
 
 const one = nodeId(1);
 const two = nodeId(2);
@@ -124,21 +125,50 @@ test('a link breaks where more coordination waits than may, and both sides hear 
   await closeAll(a, b);
 });
 
-test('a peer whose sockets close is told as broken at once', async (t) => {
+// Serial: what other tests do meanwhile would be measured, too.
+test.serial('a peer whose sockets close is told as broken at once', async (t) => {
   const a = await TestNode.open({ node: 1 });
   const b = await TestNode.open({ node: 2 });
   const wire = await TestWire.before(b);
   a.know([b, wire.address]);
   b.know(a);
+  const tookMs: number[] = [];
   for (let round = 1; round <= 5; round += 1) {
     await Promise.all([a.heard('connected 2', round), b.heard('connected 1', round)]);
     const cutAt = performance.now();
     wire.cut();
     await Promise.all([a.heard('broken 2', round), b.heard('broken 1', round)]);
-    const tookMs = performance.now() - cutAt;
-    t.true(tookMs < 50, `${tookMs} ms`);
+    tookMs.push(performance.now() - cutAt);
   }
+  tookMs.sort((x, y) => x - y);
+  t.log(`${tookMs.map((ms) => ms.toFixed(1)).join(', ')} ms`);
+  t.true((tookMs[2] ?? 1_000) < 50, `${tookMs} ms`);
   wire.close();
+  await closeAll(a, b);
+});
+
+test('a link is broken where one of its two connections ends', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({ node: 2 });
+  const nowhere = await TestWire.before(undefined);
+  // Its own dial leads nowhere: the test speaks in its place.
+  a.know([b, nowhere.address]);
+  b.know(a);
+  const dialled = new Dialled(
+    {
+      address: b.address,
+      credentials: { kind: 'insecure' },
+      hello: { cluster: 'c1', from: one, to: two, life: 1 },
+      rules: laneRules,
+    },
+    { up: () => {}, down: () => {} },
+  );
+  await b.heard('connected 1');
+  const endedAt = performance.now();
+  dialled.close();
+  await b.heard('broken 1');
+  t.true(performance.now() - endedAt < 900, 'before silence would have ended it');
+  nowhere.close();
   await closeAll(a, b);
 });
 
@@ -176,6 +206,47 @@ test('another life of a peer ends the link to the earlier one, which has not sai
   await closeAll(a, earlier, later);
 });
 
+test('the own connection to an earlier life is no half of a link', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const earlier = await TestNode.open({ node: 2 });
+  const nowhere = await TestWire.before(undefined);
+  const wire = await TestWire.before(earlier);
+  earlier.know([a, nowhere.address]);
+  a.know([earlier, wire.address]);
+  await a.until(() => a.ticks >= 3);
+  t.is(wire.connections, 1);
+  wire.target = await TestNode.open({ node: 2, life: 2 });
+  const later = wire.target;
+  later.know(a);
+  await Promise.all([a.heard('connected 2'), later.heard('connected 1')]);
+  a.links.send(two, Lane.raft, numbered(1));
+  a.links.flush();
+  await later.heard('frame 1');
+  t.deepEqual(earlier.events, []);
+  wire.close();
+  nowhere.close();
+  await closeAll(a, earlier, later);
+});
+
+test('what an earlier life has dialled is no half of a link', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const earlier = await TestNode.open({ node: 2 });
+  const nowhere = await TestWire.before(undefined);
+  const wire = await TestWire.before(undefined);
+  a.know([earlier, wire.address]);
+  earlier.know(a);
+  await a.until(() => a.ticks >= 3);
+  const later = await TestNode.open({ node: 2, life: 2 });
+  wire.target = later;
+  later.know([a, nowhere.address]);
+  const { accepted } = wire;
+  await a.until(() => wire.accepted >= accepted + 3);
+  t.is(a.count('connected 2'), 0);
+  wire.close();
+  nowhere.close();
+  await closeAll(a, earlier, later);
+});
+
 for (const direction of ['both directions', 'one direction'] as const) {
   test(`a peer that is silent in ${direction} is told as broken to both`, async (t) => {
     const a = await TestNode.open({ node: 1 });
@@ -206,6 +277,48 @@ test('a link over which nobody says anything stands', async (t) => {
   await a.until(() => a.ticks >= 15);
   t.deepEqual(a.events, ['connected 2']);
   t.deepEqual(b.events, ['connected 1']);
+  await closeAll(a, b);
+});
+
+test('a message that takes longer than silence may last breaks nothing', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({ node: 2 });
+  const wire = await TestWire.before(b);
+  a.know([b, wire.address]);
+  b.know(a);
+  await Promise.all([a.heard('connected 2'), b.heard('connected 1')]);
+  wire.bytesPerMs = 1_000;
+  const { ticks } = b;
+  // More of it follows each turn, as from a busy leader.
+  a.links.send(two, Lane.raft, numbered(1, 2_000_000));
+  while (b.frames.length === 0) {
+    a.links.send(two, Lane.raft, numbered(2));
+    a.links.flush();
+    const tick = a.ticks;
+    await a.until(() => a.ticks > tick);
+  }
+  t.true(b.ticks - ticks > 12, `${b.ticks - ticks} ticks`);
+  t.is(b.count('broken 1'), 0);
+  wire.close();
+  await closeAll(a, b);
+});
+
+test('a frame that is not understood breaks its link, and what comes after it is not given out', async (t) => {
+  const a = await TestNode.open({ node: 1 });
+  const b = await TestNode.open({
+    node: 2,
+    onFrame: (_lane, bytes) => {
+      if (numberOf(bytes) === 2) b.links.break(one, 'what it says means nothing');
+    },
+  });
+  a.know(b);
+  b.know(a);
+  await Promise.all([a.heard('connected 2'), b.heard('connected 1')]);
+  for (const number of [1, 2, 3]) a.links.send(two, Lane.coordination, numbered(number));
+  a.links.flush();
+  await Promise.all([a.heard('connected 2', 2), b.heard('connected 1', 2)]);
+  t.deepEqual(came(b, Lane.coordination), [1, 2]);
+  t.deepEqual(b.events.slice(0, 4), ['connected 1', 'frame 1', 'frame 1', 'broken 1']);
   await closeAll(a, b);
 });
 

@@ -14,7 +14,8 @@ import type { SocketDoor } from './socket-door.ts';
 /** Where the other nodes are, as `host:port`. Names are resolved at each dial. */
 export type PeerAddresses = ReadonlyMap<NodeId, string>;
 
-/** What links are made with. Nothing is called back during a call of `Links`, nor after `close`. */
+/** What links are made with. Nothing is called back during a call of
+ * `Links`, nor after `close`. */
 export interface LinksOptions {
   readonly self: Self;
   /** Where to listen; port 0: any free one. */
@@ -25,7 +26,10 @@ export interface LinksOptions {
   readonly random: Random;
   /** Queues that differ from `laneRules`. */
   readonly rules?: Partial<LaneRules>;
-  /** A frame: a view of what the connection has read, to be copied by whoever keeps it. */
+  /**
+   * A frame: a view of what the connection has read, to be copied by whoever keeps it. It throws nothing:
+   * where the frame is not understood, it calls `break`.
+   */
   readonly onFrame: (peer: NodeId, lane: Lane, bytes: Uint8Array) => void;
   /** A snapshot comes in; see `TakeSnapshot`. */
   readonly onSnapshot: (
@@ -131,6 +135,11 @@ export class Links {
    */
   send(peer: NodeId, lane: Lane, bytes: Uint8Array): boolean {
     return this.#links.get(peer)?.send(lane, bytes) ?? false;
+  }
+
+  /** Breaks the link to a peer that says what nobody understands; it is made anew. `onBroken` follows. */
+  break(peer: NodeId, message: string): void {
+    this.#links.get(peer)?.break(message);
   }
 
   /** Writes what was queued: at the end of each turn. */

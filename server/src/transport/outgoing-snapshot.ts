@@ -1,6 +1,12 @@
 /** Snapshots on their way to a peer. */
 import { status } from '@grpc/grpc-js';
-import { linkPieceBytesMax, linkSnapshotsAtOnce, linkSnapshotsWaitingMax } from '../base/limits.ts';
+import { assert } from '../base/assert.ts';
+import {
+  linkHeaderBytesMax,
+  linkPieceBytesMax,
+  linkSnapshotsAtOnce,
+  linkSnapshotsWaitingMax,
+} from '../base/limits.ts';
 import type { OutgoingCall } from './outgoing-call.ts';
 import type { Dialled } from './peer-client.ts';
 import { writeSnapshotPart } from './peer-codec.ts';
@@ -10,6 +16,7 @@ export type SnapshotEnd = 'arrived' | 'lost';
 
 /** What is sent. */
 export interface SnapshotSource {
+  /** From one byte to `linkHeaderBytesMax`. */
   readonly header: Uint8Array;
   /** Pulled as the connection takes them, and let go (`return`) when it is over. */
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -104,6 +111,8 @@ export class OutgoingSnapshots {
 
   /** Sends one. The signal gives it up. */
   send(source: SnapshotSource, signal: AbortSignal | undefined): Promise<SnapshotEnd> {
+    assert(source.header.length > 0, 'a snapshot has a header');
+    assert(source.header.length <= linkHeaderBytesMax, 'a header has its bounds');
     const isRefused = this.#isOver || signal?.aborted === true;
     if (isRefused || this.#waiting.size === linkSnapshotsWaitingMax) return Promise.resolve('lost');
     return new Promise((resolve) => {

@@ -62,6 +62,7 @@ class LaneSender {
   readonly queue: LaneQueue;
   readonly call: OutgoingCall;
   isWelcome = false;
+  hasWritten = false;
 
   constructor(queue: LaneQueue, call: OutgoingCall) {
     this.queue = queue;
@@ -72,7 +73,15 @@ class LaneSender {
   next(): void {
     if (this.call.isSending) return;
     const message = this.queue.take();
-    if (message !== undefined) this.call.send(message);
+    if (message === undefined) return;
+    this.hasWritten = true;
+    this.call.send(message);
+  }
+
+  /** Writes an empty message, unless another was written since the last time or is on its way. */
+  beat(): void {
+    if (!this.hasWritten && !this.call.isSending) this.call.send(writeFrames([]));
+    this.hasWritten = false;
   }
 }
 
@@ -83,7 +92,6 @@ export class Dialled {
   readonly #events: DialEvents;
   readonly #senders: ReadonlyMap<Lane, LaneSender>;
   #welcome: Welcome | undefined;
-  #hasWritten = false;
   #isOver = false;
 
   constructor(options: DialOptions, events: DialEvents) {
@@ -129,20 +137,15 @@ export class Dialled {
 
   /** Writes what is queued. */
   flush(): void {
-    for (const sender of this.#senders.values()) {
-      if (sender.queue.size === 0) continue;
-      this.#hasWritten = true;
-      sender.next();
-    }
+    for (const sender of this.#senders.values()) if (sender.queue.size > 0) sender.next();
   }
 
-  /** Says that this node is there, unless it has said something else since the last time. */
+  /**
+   * Says that this node is there, unless a heartbeat did so since the last time. What other lanes write
+   * does not count: a large message may be on its way for long.
+   */
   beat(): void {
-    if (!this.#hasWritten) {
-      const call = this.#senders.get(Lane.heartbeat)?.call;
-      if (call?.isSending === false) call.send(writeFrames([]));
-    }
-    this.#hasWritten = false;
+    this.#senders.get(Lane.heartbeat)?.beat();
   }
 
   /** Opens a snapshot's stream. */

@@ -102,11 +102,15 @@ export class PeerLink {
   send(lane: Lane, frame: Uint8Array): boolean {
     if (this.#out === undefined || !this.isConnected) return false;
     if (this.#out.push(lane, frame)) return true;
-    // Whoever sends is in the middle of something, and hears of it in the next turn.
-    const message = 'more waits for the peer than may';
+    this.break('more waits for the peer than may');
+    return false;
+  }
+
+  /** Breaks it, where it stands. Who does so is in the middle of something, and hears of it afterwards. */
+  break(message: string): void {
+    if (!this.isConnected) return;
     this.#fall(message);
     this.#ports.clock.soon(() => this.#ports.broken(this.node, message));
-    return false;
   }
 
   /** Writes what is queued. */
@@ -121,6 +125,11 @@ export class PeerLink {
   /** The peer has dialled. */
   accept(incoming: IncomingConnection): void {
     if (this.#in !== undefined) this.#lose('the peer has dialled again');
+    // Whoever heard of it may have ended this.
+    if (this.#isOver) {
+      incoming.close();
+      return;
+    }
     this.#in = incoming;
     this.#silentTicks = 0;
     incoming.own({

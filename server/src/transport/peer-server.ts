@@ -88,10 +88,7 @@ export class PeerServer {
 
   /** Cuts all connections, without a word to their owners. */
   async close(): Promise<void> {
-    for (const { socket, cancelWait } of this.#seats.values()) {
-      cancelWait();
-      socket.destroy();
-    }
+    for (const { socket } of this.#seats.values()) socket.destroy();
     this.#server.forceShutdown();
     await this.#listener?.close();
   }
@@ -115,7 +112,6 @@ export class PeerServer {
     socket.on('close', () => {
       cancelWait();
       if (this.#seats.get(peer) === seat) this.#seats.delete(peer);
-      seat.connection?.gone('the connection is gone');
     });
   }
 

@@ -1,6 +1,6 @@
 /** Nodes with links between them over real sockets, and a network between them that fails; for tests. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Clock } from '../../src/base/doors.ts';
+import type { Cancel, Clock } from '../../src/base/doors.ts';
 import type { NodeId } from '../../src/base/ids.ts';
 import { linkTickMs } from '../../src/base/limits.ts';
 import { Prng } from '../../src/base/prng.ts';
@@ -44,6 +44,7 @@ export class TestNode {
   readonly frames: ReceivedFrame[] = [];
   /** Milliseconds of each timer that the links have set. */
   readonly delaysMs: number[] = [];
+  readonly #timers: Set<Cancel> = new Set();
   #links: Links | undefined;
   #waiting: { readonly holds: () => boolean; readonly resolve: () => void }[] = [];
 
@@ -111,6 +112,11 @@ export class TestNode {
     return this.events.filter((each) => each === event).length;
   }
 
+  /** Timers that its links have set and that neither ran nor were cancelled. */
+  get timers(): number {
+    return this.#timers.size;
+  }
+
   /** Looks at its links that it has taken (`linkTickMs`). */
   get ticks(): number {
     return this.delaysMs.filter((ms) => ms === linkTickMs).length;
@@ -143,10 +149,16 @@ export class TestNode {
       ...hostClock,
       after: (delayMs, run) => {
         this.delaysMs.push(delayMs);
-        return hostClock.after(delayMs, () => {
+        const cancel = hostClock.after(delayMs, () => {
+          this.#timers.delete(cancel);
           run();
           this.look();
         });
+        this.#timers.add(cancel);
+        return () => {
+          this.#timers.delete(cancel);
+          cancel();
+        };
       },
     };
   }
@@ -169,21 +181,37 @@ export async function pair(
 export class TestWire {
   readonly #server: Server;
   readonly #pairs: Set<readonly [Socket, Socket]> = new Set();
+  /** Where new connections lead; undefined: nowhere, so that they end. */
+  target: TestNode | undefined;
+  /** How fast it is, in each direction of each connection. */
+  bytesPerMs: number = Number.POSITIVE_INFINITY;
+  /** Connections so far. */
+  accepted = 0;
   #isPaused = false;
 
-  private constructor(target: TestNode) {
+  private constructor(target: TestNode | undefined) {
+    this.target = target;
     this.#server = createServer((near) => {
-      const far = connect(target.links.port, '127.0.0.1');
+      this.accepted += 1;
+      if (this.target === undefined) {
+        near.destroy();
+        return;
+      }
+      const far = connect(this.target.links.port, '127.0.0.1');
       const both = [near, far] as const;
       this.#pairs.add(both);
       for (const [from, to] of [both, [far, near] as const]) {
         if (this.#isPaused) from.pause();
         from.on('data', (bytes) => {
-          if (to.write(bytes)) return;
-          from.pause();
-          to.once('drain', () => {
+          const goOn = (): void => {
             if (!this.#isPaused) from.resume();
-          });
+          };
+          from.pause();
+          if (this.bytesPerMs < Number.POSITIVE_INFINITY) {
+            hostClock.after(bytes.length / this.bytesPerMs, goOn);
+            to.write(bytes);
+          } else if (to.write(bytes)) goOn();
+          else to.once('drain', goOn);
         });
         from.on('error', () => to.destroy());
         from.on('close', () => {
@@ -194,7 +222,7 @@ export class TestWire {
     });
   }
 
-  static async before(target: TestNode): Promise<TestWire> {
+  static async before(target: TestNode | undefined): Promise<TestWire> {
     const wire = new TestWire(target);
     await new Promise<void>((resolve) => wire.#server.listen(0, '127.0.0.1', resolve));
     return wire;
@@ -204,6 +232,11 @@ export class TestWire {
     const bound = this.#server.address();
     if (typeof bound !== 'object' || bound === null) throw new Error('the wire is not open');
     return `127.0.0.1:${bound.port}`;
+  }
+
+  /** Connections now. */
+  get connections(): number {
+    return this.#pairs.size;
   }
 
   /** Carries nothing, and says nothing. */
