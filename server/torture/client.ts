@@ -175,7 +175,7 @@ export async function runClient(settings: ClientSettings): Promise<void> {
   const { sessionLeaseMs, name } = settings;
   const onUnconfirmed = (tupleIds: readonly number[]): void => torture?.unconfirmed(tupleIds);
   const options = { sessionLeaseMs, name, connectTimeoutMs: 60_000, onUnconfirmed };
-  const client = await connect(`tuplet://${settings.address}`, options);
+  const client = await connect(settings.url, options);
   const working = new TortureClient(client, settings, journal);
   torture = working;
   process.on('message', (order: Order) => {

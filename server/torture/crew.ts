@@ -18,7 +18,8 @@ const lookMs = 1;
 
 /** What a crew is made of. */
 export interface CrewOptions {
-  readonly address: string;
+  /** Where the servers are, for the process of this number. */
+  readonly urlFor: (ordinal: number) => string;
   readonly folder: string;
   readonly seed: number;
   readonly sessionLeaseMs: number;
@@ -249,11 +250,12 @@ export class Crew {
   }
 
   #newClient(): Member {
-    const { address, folder, seed, sessionLeaseMs, failed } = this.#options;
+    const { folder, seed, sessionLeaseMs, failed, urlFor } = this.#options;
     const ordinal = ++this.#ordinal;
+    const url = urlFor(ordinal);
     const name = `c${ordinal}`;
     const path = join(folder, name + linesSuffix);
-    const settings = { address, path, name, ordinal, seed, sessionLeaseMs } as const;
+    const settings = { url, path, name, ordinal, seed, sessionLeaseMs } as const;
     return new Member({ kind: 'client', ...settings }, name, failed);
   }
 
@@ -263,7 +265,8 @@ export class Crew {
   }
 
   #watch(name: string, streams: readonly StreamSettings[]): Member {
-    const { address, failed } = this.#options;
-    return new Member({ kind: 'watcher', address, streams }, name, failed);
+    const { failed, urlFor } = this.#options;
+    const url = urlFor(++this.#ordinal);
+    return new Member({ kind: 'watcher', url, streams }, name, failed);
   }
 }

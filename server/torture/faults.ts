@@ -2,11 +2,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Line } from '../sim/check/history.ts';
 import type { Prng } from '../src/base/prng.ts';
-import type { ServerProcess } from '../test/process/server-process.ts';
+import type { ServerCluster } from '../test/cluster/server-cluster.ts';
 import type { Crew } from './crew.ts';
 import { nowNs } from './journal.ts';
 
 const nsPerMs = 1_000_000;
+/** Milliseconds in which others lead what a node led that was killed, and clients have found them. */
+const electionMs = 3_000;
 /** Milliseconds between two looks at whether the round is over. */
 const lookMs = 200;
 
@@ -62,7 +64,7 @@ const operationsBetween = {
 
 /** Does everything at once, at times that the seed chooses. */
 export class Faults {
-  readonly #server: ServerProcess;
+  readonly #servers: ServerCluster;
   readonly #crew: Crew;
   readonly #random: Prng;
   readonly #options: FaultOptions;
@@ -72,8 +74,8 @@ export class Faults {
   #leastUntilMs = 0;
   #mostUntilMs = 0;
 
-  constructor(server: ServerProcess, crew: Crew, random: Prng, options: FaultOptions) {
-    this.#server = server;
+  constructor(servers: ServerCluster, crew: Crew, random: Prng, options: FaultOptions) {
+    this.#servers = servers;
     this.#crew = crew;
     this.#random = random;
     this.#options = options;
@@ -117,16 +119,19 @@ export class Faults {
   async #killServer(): Promise<void> {
     while (await this.#waitToKill()) {
       const time = nowNs();
-      const code = await this.#server.kill();
+      const { nodes } = this.#servers;
+      const server = this.#random.pick(nodes);
+      const code = await server.kill();
       if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
       this.#counts.serverKills += 1;
       await pause(this.#random.below(300));
       const startNs = nowNs();
-      await this.#server.restart();
+      await server.restart();
       const servesNs = nowNs();
       this.#counts.recovered += 1;
       this.#counts.recoveryMs += Math.round((servesNs - startNs) / nsPerMs);
-      this.#fault('crash', time, { forMs: Math.ceil((servesNs - time) / nsPerMs) });
+      const forMs = Math.ceil((servesNs - time) / nsPerMs);
+      this.#fault('crash', time, { forMs: nodes.length > 1 ? forMs + electionMs : forMs });
       this.#fault('restart', servesNs);
     }
   }

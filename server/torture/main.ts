@@ -21,12 +21,14 @@ less than 2,000 successful operations in 10 s, 20% of them blocking and 20% unpi
 Examples:
   $ npm run torture -- --rounds 10
   $ npm run torture -- --rounds 1 --seconds 20 --history history.jsonl
-  $ npm run torture -- --rounds 1 --seed 7 --keep`;
+  $ npm run torture -- --rounds 1 --seed 7 --keep
+  $ npm run torture -- --rounds 5 --nodes 3`;
 
 interface Options {
   readonly rounds: number;
   readonly seconds: number;
   readonly clients: number;
+  readonly nodes: number;
   readonly seed: number;
   readonly history?: string;
   readonly keep?: boolean;
@@ -42,12 +44,12 @@ function atLeast(least: number): (text: string) => number {
 
 async function torture(options: Options): Promise<void> {
   const base = mkdtempSync(join(tmpdir(), 'tuplet-torture-'));
-  const { rounds, seconds, clients, seed } = options;
+  const { rounds, seconds, clients, nodes, seed } = options;
   const totals = new Totals();
   for (let number = 1; number <= rounds; number++) {
     const begunMs = performance.now();
     const folder = join(base, `round-${number}`);
-    const report = await runRound({ number, seed, seconds, clients, folder });
+    const report = await runRound({ number, seed, seconds, clients, nodes, folder });
     totals.add(report);
     process.stdout.write(`${roundLine(report, rounds, performance.now() - begunMs)}\n`);
     if (options.history !== undefined) copyFileSync(report.historyPath, options.history);
@@ -66,6 +68,12 @@ await new Command('torture')
   .option('--rounds <count>', 'how many rounds', atLeast(1), 1)
   .option('--seconds <seconds>', 'how long faults and work last in a round', atLeast(1), 12)
   .option('--clients <count>', 'client processes', atLeast(2), 16)
+  .option(
+    '--nodes <count>',
+    'servers; several found a cluster, and are killed one at a time',
+    atLeast(1),
+    1,
+  )
   .option('--seed <seed>', 'chooses faults and operations, not their timing', atLeast(0), 1)
   .option('--history <file>', 'keep the history of the last round (server/sim/check/HISTORY.md)')
   .option('--keep', 'keep data and histories of rounds that passed, too')

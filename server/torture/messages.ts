@@ -5,7 +5,8 @@ import type { TemplateJson } from '../sim/check/values.ts';
 /** How a client process is started. */
 export interface ClientSettings {
   readonly kind: 'client';
-  readonly address: string;
+  /** Names all servers, beginning with the one to use first. */
+  readonly url: string;
   /** Its file of the history. */
   readonly path: string;
   readonly name: string;
@@ -31,7 +32,8 @@ export interface StreamSettings {
 /** How a process that watches is started. */
 export interface WatcherSettings {
   readonly kind: 'watcher';
-  readonly address: string;
+  /** Names all servers, beginning with the one to use first. */
+  readonly url: string;
   readonly streams: readonly StreamSettings[];
 }
 

@@ -6,7 +6,7 @@ import { type Client, connect } from '@tuplet/client';
 import { historyOf, type Line, type Violation } from '../sim/check/history.ts';
 import { simSpaces } from '../sim/workload.ts';
 import { Prng } from '../src/base/prng.ts';
-import { ServerProcess } from '../test/process/server-process.ts';
+import { ServerCluster } from '../test/cluster/server-cluster.ts';
 import { Ballast } from './ballast.ts';
 import { type Counts, countsOf, floors } from './counts.ts';
 import { Crew } from './crew.ts';
@@ -36,6 +36,8 @@ export interface RoundSettings {
   readonly seed: number;
   readonly seconds: number;
   readonly clients: number;
+  /** Servers; several found a cluster together. */
+  readonly nodes: number;
   /** Where everything of the round lies. */
   readonly folder: string;
 }
@@ -59,12 +61,13 @@ export async function runRound(settings: RoundSettings): Promise<RoundReport> {
   const historyFolder = join(settings.folder, 'history');
   mkdirSync(historyFolder, { recursive: true });
   const logPath = join(settings.folder, 'server.log');
-  const server = await ServerProcess.start({
+  const servers = await ServerCluster.start(settings.nodes, {
     folder: join(settings.folder, 'data'),
     arguments: ['--history-bytes', String(historyBytes)],
-    log: (text) => appendFileSync(logPath, text),
+    log: (node, text) =>
+      appendFileSync(logPath, settings.nodes > 1 ? `node ${node} ${text}` : text),
   });
-  const round = new Round(settings, server, historyFolder);
+  const round = new Round(settings, servers, historyFolder);
   try {
     await round.run();
   } finally {
@@ -75,7 +78,7 @@ export async function runRound(settings: RoundSettings): Promise<RoundReport> {
 
 class Round {
   readonly #settings: RoundSettings;
-  readonly #server: ServerProcess;
+  readonly #servers: ServerCluster;
   readonly #folder: string;
   readonly #lines: Line[] = [];
   readonly #violations: Violation[] = [];
@@ -87,9 +90,9 @@ class Round {
   #seconds = 0;
   #snapshots = 0;
 
-  constructor(settings: RoundSettings, server: ServerProcess, folder: string) {
+  constructor(settings: RoundSettings, servers: ServerCluster, folder: string) {
     this.#settings = settings;
-    this.#server = server;
+    this.#servers = servers;
     this.#folder = folder;
     this.#random = new Prng(settings.seed, `round ${settings.number}`);
     this.#disk = new DiskWatch(settings.folder, (line) => this.#lines.push(line));
@@ -101,7 +104,7 @@ class Round {
       settings: { torture: true, seed, round: number, spaces: simSpaces, sessionLeaseMs },
     });
     this.#crew = new Crew({
-      address: server.address,
+      urlFor: (ordinal) => servers.urlFrom(ordinal),
       folder,
       seed: this.#random.uint32(),
       sessionLeaseMs,
@@ -112,7 +115,7 @@ class Round {
 
   async run(): Promise<void> {
     this.#disk.start();
-    const client = await connect(`tuplet://${this.#server.address}`, { name: 'judge' });
+    const client = await connect(this.#servers.url(), { name: 'judge' });
     this.#client = client;
     for (const { name, rule, like } of simSpaces) {
       const rules = rule === undefined ? {} : { rules: [rule] };
@@ -124,7 +127,7 @@ class Round {
     const ballast = new Ballast(client);
     await ballast.start('plain');
     const begunNs = nowNs();
-    const faults = new Faults(this.#server, this.#crew, this.#random.fork('faults'), {
+    const faults = new Faults(this.#servers, this.#crew, this.#random.fork('faults'), {
       record: (line) => this.#lines.push(line),
       failed: (message) => this.#say(message),
       sessionLeaseMs,
@@ -167,13 +170,17 @@ class Round {
   }
 
   async stop(): Promise<void> {
-    const snapshots = readdirSync(join(this.#settings.folder, 'data', 'snapshots'));
-    this.#snapshots = snapshots.filter((file) => file !== 'reserve').length;
+    for (const { folder } of this.#servers.nodes) {
+      const snapshots = readdirSync(join(folder, 'snapshots'));
+      this.#snapshots += snapshots.filter((file) => file !== 'reserve').length;
+    }
     await this.#disk.stop();
     await this.#crew.finish();
     await this.#client?.close();
-    const code = await this.#server.stop();
-    if (code !== 0) this.#say(`the server ended with ${code} when it was told to stop`);
+    for (const server of this.#servers.nodes) {
+      const code = await server.stop();
+      if (code !== 0) this.#say(`a server ended with ${code} when it was told to stop`);
+    }
   }
 
   report(): RoundReport {

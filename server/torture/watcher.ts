@@ -114,7 +114,7 @@ function report(error: unknown): void {
 /** Runs a watcher until it is told to end. */
 export async function runWatcher(settings: WatcherSettings): Promise<void> {
   const options = { connectTimeoutMs: 60_000 };
-  const client = await connect(`tuplet://${settings.address}`, options);
+  const client = await connect(settings.url, options);
   const streams = settings.streams.map((each) => new Stream(client, each));
   const finish = async (): Promise<void> => {
     await Promise.all(streams.map((stream) => stream.end()));
