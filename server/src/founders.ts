@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Clock, Random } from './base/doors.ts';
 import { FormatError } from './base/format-error.ts';
 import type { GroupId, NodeId } from './base/ids.ts';
-import { foundedLookMs } from './base/limits.ts';
+import { foundedLookMs, leaveMsMax } from './base/limits.ts';
 import { partitionIds } from './cluster/slots.ts';
 import { addressOf } from './gateway/address.ts';
 import { hostSockets } from './host/socket-door.ts';
@@ -37,6 +37,8 @@ export interface NodeMesh {
   readonly founding: Founding;
   /** Connects the host to the others; resolves when the cluster is founded and its partitions are here. */
   open(host: PartitionHost): Promise<void>;
+  /** Hands all leaderships to others that can be reached; resolves when none is left here, or takes too long. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,10 +58,12 @@ export function nodeMesh(
     onWarning: (message) => logger.warn(message),
   });
   let links: Links | undefined;
+  let opened: PartitionHost | undefined;
   return {
     mesh,
     founding: { replica: node, replicasOf: () => ids },
     open: async (host) => {
+      opened = host;
       checkMembers(host, node, ids);
       links = await openLinks(options, { ...doors, mesh, host });
       mesh.open(host, links);
@@ -67,10 +71,34 @@ export function nodeMesh(
       await founded(host, clock);
       if (links.clusterId === '') links.joinCluster(host.map.cluster.clusterId);
     },
+    leave: async () => {
+      const others = ids.filter((id) => links?.isConnected(id) === true);
+      if (opened !== undefined && others.length > 0) await handOverAll(opened, others, clock);
+    },
     close: async () => {
       await links?.close();
     },
   };
+}
+
+/** One hand-over a group; a second one where the first was not taken. */
+async function handOverAll(
+  host: PartitionHost,
+  others: readonly NodeId[],
+  clock: Clock,
+): Promise<void> {
+  const groups = [0 as GroupId, ...partitionIds(host.map.cluster.partitions)];
+  const untilMs = clock.monotonicMs() + leaveMsMax;
+  let next = 0;
+  for (const group of groups) {
+    if (host.replicaOf(group)?.leads !== true) continue;
+    host.handOver(group, others[next % others.length] as NodeId);
+    next += 1;
+  }
+  while (groups.some((group) => host.replicaOf(group)?.leads === true)) {
+    if (clock.monotonicMs() >= untilMs) return;
+    await new Promise<void>((resolve) => clock.after(foundedLookMs, resolve));
+  }
 }
 
 /** The data is that of this node, and of a cluster with these founders. */

@@ -158,6 +158,7 @@ function runningNode(parts: {
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     gateway.leave();
+    await mesh?.leave();
     router.drain();
     await gateway.close(drainMs);
     const ended = router.settled().then(() => {

@@ -39,7 +39,9 @@ export const tickMs = 10;
 export const idleTickMs = 40;
 /** Nodes of a cluster are numbered from 1 to this; a router's id ends in its node's. */
 export const nodesMax = 255;
-/** Milliseconds between two looks whether the cluster that a node founds with others is there. */
+/** Milliseconds that a node which stops gives the others to take its leaderships: an election's time. */
+export const leaveMsMax = 2_000;
+/** Milliseconds between two looks whether what a node waits for at its start and its end is there. */
 export const foundedLookMs = 20;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
