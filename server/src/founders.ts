@@ -63,6 +63,7 @@ export function nodeMesh(
       if (links.clusterId === '') links.joinCluster(host.map.cluster.clusterId);
     },
     close: async () => {
+      mesh.close();
       await links?.close();
     },
   };
