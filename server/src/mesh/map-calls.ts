@@ -148,17 +148,22 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
   }
 
   #begin(command: SpaceCommand, answer: MapAnswer): void {
-    if (this.#isLeaving) return answer(refused('SHUTTING_DOWN', 'the node is not serving'));
-    if (this.#open >= mapCallsMax) {
-      return answer(
-        refused('TOO_MANY_IN_FLIGHT', `${mapCallsMax} changes of the map are in flight`),
-      );
+    const problem = this.#beginProblem();
+    if (problem !== undefined) {
+      answer(problem);
+      return;
     }
     this.#open += 1;
     const call: Call = { command, answer, cancelEnd: nothing, cancelAgain: nothing };
     call.cancelEnd = this.#options.clock.after(mapCallMs, () => this.#end(call));
     this.#waiting.add(call);
     this.#try(call);
+  }
+
+  #beginProblem(): SpaceOutcome | undefined {
+    if (this.#isLeaving) return refused('SHUTTING_DOWN', 'the node is not serving');
+    if (this.#open < mapCallsMax) return undefined;
+    return refused('TOO_MANY_IN_FLIGHT', `${mapCallsMax} changes of the map are in flight`);
   }
 
   /** Sends a call that waits, where a leader is known. */
@@ -225,7 +230,10 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     };
     let cancelLook = nothing;
     let cancelLate = nothing;
-    if (this.#isSeen(call, outcome)) return answer();
+    if (this.#isSeen(call, outcome)) {
+      answer();
+      return;
+    }
     cancelLook = map.onChange(() => {
       if (this.#isSeen(call, outcome)) answer();
     });
