@@ -1,7 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
+import { HandClock } from '../../test/router/bench.ts';
 import { mapAgainMs, mapCallMs, mapCallsMax, mapSeenMs } from '../base/limits.ts';
 import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-command.ts';
-import { Bench, type BenchNode, created, two } from './testing-mesh.ts';
+import { MapCalls } from './map-calls.ts';
+import { Bench, type BenchNode, created, FakeMap, two } from './testing-mesh.ts';
 
 const settings: SpaceSettings = { rules: [], like: undefined, tupleBytesMax: 1_000 };
 
@@ -81,6 +83,15 @@ test('a node that connects is told who leads the map, and a call waits for that'
   t.is(bench.b.host.map.asked.length, 0);
   bench.link();
   t.is(bench.b.host.map.asked.length, 1);
+});
+
+test('a node that leads the map before it has a mesh is its leader', (t) => {
+  const map = new FakeMap();
+  map.lead(3);
+  const clock = new HandClock();
+  const calls = new MapCalls({ self: two, clock, map, say: () => t.fail('nobody is asked') });
+  calls.createSpace('jobs', settings, () => undefined);
+  t.is(map.asked.length, 1);
 });
 
 test('without a leader a call waits, and after a time it surely did not happen', (t) => {
