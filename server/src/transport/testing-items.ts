@@ -374,7 +374,7 @@ const spaceName = (prng: Prng): string =>
 function rules(prng: Prng): SpaceSettings['rules'] {
   const tags = new Set(several(prng, 0, () => prng.below(100)));
   return [...tags].map((tag) => ({
-    tag: prng.chance(1, 2) ? tag : [tag, `tag-${tag}`],
+    tag: prng.pick<Value>([tag, [tag, `tag-${tag}`], Uint8Array.of(tag, 1, 2)]),
     spread: prng.between(2, 4_096),
     fields: [prng.between(1, 3), prng.between(4, 20)].slice(0, prng.between(1, 2)),
   }));
