@@ -76,6 +76,7 @@ export function nodeMesh(
       if (opened !== undefined && others.length > 0) await handOverAll(opened, others, clock);
     },
     close: async () => {
+      mesh.close();
       await links?.close();
     },
   };

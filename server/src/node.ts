@@ -10,7 +10,7 @@ import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
-import { PartitionHost } from './partition/partition-host.ts';
+import { type MapPort, PartitionHost } from './partition/partition-host.ts';
 import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
 import { version } from './version.ts';
@@ -110,7 +110,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const gateway = await Gateway.open({
       router,
       histories: historiesOf(host, clock),
-      admin: adminOf(host, clock, startedMs),
+      admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, clock, startedMs }),
       clock,
       listen: options.listen ?? defaultListen,
       failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
@@ -160,6 +160,7 @@ function runningNode(parts: {
     gateway.leave();
     await mesh?.leave();
     router.drain();
+    mesh?.mesh.leave();
     await gateway.close(drainMs);
     const ended = router.settled().then(() => {
       router.close();
@@ -223,12 +224,13 @@ function historiesOf(host: PartitionHost, clock: Clock): Histories {
   };
 }
 
-function adminOf(
-  host: PartitionHost,
-  clock: Clock,
-  startedMs: number,
-): Parameters<typeof Gateway.open>[0]['admin'] {
-  const { map } = host;
+function adminOf(parts: {
+  readonly host: PartitionHost;
+  readonly map: Pick<MapPort, 'cluster' | 'createSpace' | 'dropSpace'>;
+  readonly clock: Clock;
+  readonly startedMs: number;
+}): Parameters<typeof Gateway.open>[0]['admin'] {
+  const { host, map, clock, startedMs } = parts;
   return {
     map: map.cluster,
     version,

@@ -17,6 +17,12 @@ export const routingRulesMax = 64;
 export const spacesMax = 4_096;
 /** Changes of the map in flight; operators make them, so more is a mistake. */
 export const mapCallsMax = 256;
+/** Milliseconds that a node looks for the map's leader, and waits for its answer; as other calls. */
+export const mapCallMs = 10_000;
+/** Milliseconds after which a leader that refused a change of the map, because it did not lead, is asked again. */
+export const mapAgainMs = 100;
+/** Milliseconds that a change of the map is not answered because the node that asked has not applied it yet. */
+export const mapSeenMs = 1_000;
 /** Milliseconds between two askings of a partition that has not yet dropped a space. */
 export const dropAgainMs = 1_000;
 /**
@@ -221,6 +227,8 @@ export const coordinationBatchBytesMax: number = 8 * mebibyte;
 export const coordinationBufferBytesMax: number = mebibyte;
 /** UTF-16 code units of a leader's words about a refusal: a sentence and some numbers. */
 export const refusalTextMax = 1_024;
+/** UTF-16 code units of the path of an argument that the map's leader refuses: names and positions of ours. */
+export const refusalFieldMax = 128;
 
 /** Bytes of the chunks in which payloads that were received lie, until the last of them is let go. */
 export const raftPayloadChunkBytes: number = 16 * kibibyte;
@@ -444,6 +452,11 @@ assert(
 assert(
   receiptsMax * logTupleOverheadBytes + logEntryOverheadBytes < coordinationBatchBytesMax,
   'receipts fit a batch between nodes',
+);
+assert(
+  2 * (spaceNameBytesMax + routingRulesMax * 2 * routingTagBytesMax) + logEntryOverheadBytes <
+    coordinationBatchBytesMax,
+  'a space, with its settings and the rules in force, fits a batch between nodes',
 );
 
 // Gateway.

@@ -1,5 +1,5 @@
 /**
- * The map's entries and its snapshot as bytes. Numbers are varints, strings and bytes have their
+ * The map's entries and its snapshot as bytes, and what nodes say to each other of spaces. Numbers are varints, strings and bytes have their
  * length before them; each begins with a version. Checksums are storage's: what does not decode here
  * was written by another version or by a bug, and is an error of the data folder.
  */
@@ -112,6 +112,40 @@ function decodeRules(reader: Reader): readonly RoutingRule[] {
     rules.push({ tag, spread, fields });
   }
   return rules;
+}
+
+/** A space's settings by themselves. The bytes are the caller's. */
+export function encodeSpaceSettings(settings: SpaceSettings): Uint8Array {
+  const writer = new Writer(64);
+  writer.byte(formatVersion);
+  encodeSettings(writer, settings);
+  return writer.finish();
+}
+
+/** What `encodeSpaceSettings` wrote. Throws FormatError, MapFormatError or DecodeError. */
+export function decodeSpaceSettings(bytes: Uint8Array): SpaceSettings {
+  const reader = new Reader(bytes);
+  checkVersion(reader, 'settings of a space');
+  const settings = decodeSettings(reader);
+  checkEnd(reader);
+  return settings;
+}
+
+/** A space by itself. The bytes are the caller's. */
+export function encodeSpaceRecord(space: SpaceRecord): Uint8Array {
+  const writer = new Writer(128);
+  writer.byte(formatVersion);
+  encodeSpace(writer, space);
+  return writer.finish();
+}
+
+/** What `encodeSpaceRecord` wrote. Throws FormatError, MapFormatError or DecodeError. */
+export function decodeSpaceRecord(bytes: Uint8Array): SpaceRecord {
+  const reader = new Reader(bytes);
+  checkVersion(reader, 'space of the cluster map');
+  const space = decodeSpace(reader);
+  checkEnd(reader);
+  return space;
 }
 
 /** The whole map; a few hundred bytes a space. The bytes are the caller's. */

@@ -1,81 +1,14 @@
 import { encodeTuple } from '@tuplet/proto';
 import test from 'ava';
-import { HandClock } from '../../test/router/bench.ts';
 import { present } from '../base/assert.ts';
-import type { Cancel } from '../base/doors.ts';
-import type { GroupId, NodeId, PartitionId, Slot, SpaceId, Term } from '../base/ids.ts';
+import type { GroupId, PartitionId, Slot, SpaceId, Term } from '../base/ids.ts';
 import type { CoordinatorId, FromLeader, ToLeader } from '../coordination/messages.ts';
-import type { RouterPort } from '../partition/routers.ts';
 import { Message, MessageKind } from '../raft/message.ts';
 import { Lane } from '../transport/lane.ts';
-import { Mesh, type MeshHost, type MeshLinks } from './mesh.ts';
+import { Bench } from './testing-mesh.ts';
 
 const p1 = 1 as PartitionId;
 const p2 = 2 as PartitionId;
-const one = 1 as NodeId;
-const two = 2 as NodeId;
-
-/** A host that remembers what it is given. */
-class FakeHost {
-  readonly sent: { to: PartitionId; from: CoordinatorId; message: ToLeader }[] = [];
-  readonly raft: { group: GroupId; message: Message }[] = [];
-  readonly between: PartitionId[] = [];
-  readonly attached = new Map<CoordinatorId, RouterPort>();
-  readonly map = { cluster: {}, onChange: () => () => undefined } as never;
-  isReady = true;
-
-  send(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
-    this.sent.push({ to, from, message });
-  }
-  ready(): boolean {
-    return this.isReady;
-  }
-  receiveRaft(group: GroupId, message: Message): void {
-    this.raft.push({ group, message });
-  }
-  receiveSnapshot(): void {}
-  receiveLeader(to: PartitionId): void {
-    this.between.push(to);
-  }
-  attach(router: RouterPort): Cancel {
-    this.attached.set(router.id, router);
-    return () => void this.attached.delete(router.id);
-  }
-}
-
-interface Frame {
-  readonly to: NodeId;
-  readonly lane: Lane;
-  readonly bytes: Uint8Array;
-}
-
-/** A node of the bench. */
-class BenchNode {
-  readonly mesh: Mesh;
-  readonly host = new FakeHost();
-  readonly frames: Frame[] = [];
-  readonly warnings: string[] = [];
-  readonly connected = new Set<NodeId>();
-  readonly links: MeshLinks = {
-    isConnected: (peer) => this.connected.has(peer),
-    send: (to, lane, bytes) => {
-      this.frames.push({ to, lane, bytes });
-      return true;
-    },
-    flush: () => undefined,
-    sendSnapshot: () => Promise.resolve('lost'),
-  };
-
-  constructor(self: NodeId, clock: HandClock) {
-    this.mesh = new Mesh({
-      self,
-      clock,
-      nodeOf: (_group, replica) => replica as NodeId,
-      onWarning: (message) => this.warnings.push(message),
-    });
-    this.mesh.open(this.host as unknown as MeshHost, this.links);
-  }
-}
 
 /** A router that remembers what it hears. */
 class FakeRouter {
@@ -93,54 +26,6 @@ class FakeRouter {
   }
   linkBroken(partition: PartitionId): void {
     this.heard.push(`${partition} broken`);
-  }
-}
-
-/** Two nodes that are linked. */
-class Bench {
-  readonly clock = new HandClock();
-  readonly a = new BenchNode(one, this.clock);
-  readonly b = new BenchNode(two, this.clock);
-
-  constructor() {
-    this.link();
-  }
-
-  link(): void {
-    this.a.connected.add(two);
-    this.b.connected.add(one);
-    this.a.mesh.connected(two);
-    this.b.mesh.connected(one);
-    this.turns();
-  }
-
-  break(): void {
-    this.a.connected.delete(two);
-    this.b.connected.delete(one);
-    this.a.mesh.broken(two);
-    this.b.mesh.broken(one);
-    this.a.frames.length = 0;
-    this.b.frames.length = 0;
-  }
-
-  /** Carries frames until there are none. */
-  turns(): number {
-    let carried = 0;
-    for (;;) {
-      this.clock.turn();
-      const fromA = this.a.frames.splice(0);
-      const fromB = this.b.frames.splice(0);
-      if (fromA.length + fromB.length === 0) return carried;
-      for (const { lane, bytes } of fromA) this.b.mesh.frame(one, lane, bytes);
-      for (const { lane, bytes } of fromB) this.a.mesh.frame(two, lane, bytes);
-      carried += fromA.length + fromB.length;
-    }
-  }
-
-  /** Node 2 leads a partition, as its host tells everybody attached. */
-  leadsAtB(partition: PartitionId, epoch: number): void {
-    for (const port of this.b.host.attached.values()) port.leadership(partition, epoch as Term);
-    this.turns();
   }
 }
 

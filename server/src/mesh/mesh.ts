@@ -17,6 +17,7 @@ import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
 import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
 import { Leaders } from './leaders.ts';
+import { MapCalls } from './map-calls.ts';
 import { Outbox, type OutboxLinks } from './outbox.ts';
 import { framedChunks, readChunks } from './snapshot-stream.ts';
 
@@ -56,6 +57,7 @@ export class Mesh implements Peers {
   #host: MeshHost | undefined;
   #links: MeshLinks | undefined;
   #outbox: Outbox | undefined;
+  #mapCalls: MapCalls | undefined;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -66,7 +68,20 @@ export class Mesh implements Peers {
     assert(this.#host === undefined, 'a mesh is opened once');
     this.#host = host;
     this.#links = links;
-    this.#outbox = new Outbox(this.#options.self, this.#options.clock, links);
+    const { self, clock } = this.#options;
+    this.#outbox = new Outbox(self, clock, links);
+    const say = (to: NodeId, item: CoordinationItem): void => this.#say(to, item);
+    this.#mapCalls = new MapCalls({ self, clock, map: host.map, say });
+  }
+
+  /** The node takes no more changes of the cluster map. */
+  leave(): void {
+    this.#mapCalls?.leave();
+  }
+
+  /** Calls to other nodes end. */
+  close(): void {
+    this.#mapCalls?.close();
   }
 
   // What the host says.
@@ -104,11 +119,17 @@ export class Mesh implements Peers {
     };
   }
 
+  /** The cluster map, changed wherever it is led. */
+  map(): MapCalls {
+    return present(this.#mapCalls, 'the mesh is open');
+  }
+
   // What the links say.
 
   connected(peer: NodeId): void {
     this.#remote.set(peer, new Map());
     for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
+    this.#mapCalls?.connected(peer);
   }
 
   broken(peer: NodeId): void {
@@ -118,6 +139,7 @@ export class Mesh implements Peers {
     for (const partition of this.#leaders.lost(peer)) {
       for (const router of this.#routers.values()) router.linkBroken(partition);
     }
+    this.#mapCalls?.broken(peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
@@ -186,6 +208,15 @@ export class Mesh implements Peers {
       }
       case 'leadership':
         this.#leads(item.partition, peer, item.epoch);
+        return;
+      case 'map-leadership':
+        this.#mapCalls?.leads(peer, item.epoch);
+        return;
+      case 'map-call':
+        this.#mapCalls?.asked(peer, item.call, item.command);
+        return;
+      case 'map-answer':
+        this.#mapCalls?.answered(peer, item.call, item.outcome);
         return;
       default:
         unreachable(item);

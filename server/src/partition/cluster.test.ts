@@ -388,3 +388,29 @@ test('a leader that is cut off closes all the same, and answers nothing that is 
   t.false(router.kinds(call).includes('result'));
   t.deepEqual(cluster.fatal, []);
 });
+
+test('whoever leads group 0 says so, and so does the next one when it begins to serve', async (t) => {
+  const cluster = await HostCluster.start();
+  const leading = (): ClusterNode[] =>
+    cluster.nodes.filter(({ host }) => host?.map.epoch() !== undefined);
+  await cluster.until(() => leading().length === 1, 'the map is led');
+  const [leader] = leading() as [ClusterNode];
+  const epoch = cluster.host(leader).map.epoch() as Term;
+  const heard: { readonly id: number; readonly epoch: Term; readonly now: Term | undefined }[] = [];
+  const cancels = cluster.nodes.map((node) => {
+    const { map } = cluster.host(node);
+    return map.onServing((begun) => heard.push({ id: node.id, epoch: begun, now: map.epoch() }));
+  });
+  leader.crash(true);
+  await cluster.until(() => leading().length === 1, 'the map is led again');
+  const [next] = leading() as [ClusterNode];
+  t.not(next, leader);
+  const now = cluster.host(next).map.epoch() as Term;
+  t.true(now > epoch);
+  t.deepEqual(heard, [{ id: next.id, epoch: now, now }]);
+  for (const cancel of cancels) cancel();
+  await cluster.boot(leader);
+  next.crash(true);
+  await cluster.until(() => leading().length === 1, 'the map is led once more');
+  t.is(heard.length, 1, 'it wants to know no more');
+});

@@ -119,6 +119,10 @@ export interface MapPort {
   dropSpace(name: string, answer: MapAnswer): void;
   /** Calls `run` after changes, at most once a turn. */
   onChange(run: () => void): Cancel;
+  /** The leadership in which group 0 serves here; undefined: it does not. */
+  epoch(): Term | undefined;
+  /** Calls `run` whenever a leadership of group 0 begins to serve here. */
+  onServing(run: (epoch: Term) => void): Cancel;
 }
 
 const mapGroup = 0 as GroupId;
@@ -147,6 +151,8 @@ export class PartitionHost {
   readonly #recovered: RecoveredState;
   readonly #founding: Founding;
   readonly #mapGroup: MapGroup;
+  /** Who wants to know of leaderships of group 0 here. */
+  readonly #mapServing = new Set<(epoch: Term) => void>();
   readonly #partitions = new Map<PartitionId, PartitionGroup>();
   /** The same, in the order in which they came. */
   readonly #partitionList: PartitionGroup[] = [];
@@ -396,6 +402,8 @@ export class PartitionHost {
   #mapServes(): void {
     if (this.#mapGroup.map.founded) this.#lookWhetherServing();
     else this.#found();
+    const epoch = present(this.#mapGroup.epoch, 'group 0 serves');
+    for (const run of this.#mapServing) run(epoch);
   }
 
   #found(): void {
@@ -793,6 +801,12 @@ export class PartitionHost {
         const observer = (): void => run();
         group.observers.add(observer);
         return () => void group.observers.delete(observer);
+      },
+      epoch: () => group.epoch,
+      onServing: (run) => {
+        const observer = (epoch: Term): void => run(epoch);
+        this.#mapServing.add(observer);
+        return () => void this.#mapServing.delete(observer);
       },
     };
   }

@@ -8,13 +8,16 @@ import type {
   SessionId,
   Slot,
   SpaceId,
+  StampMs,
   Term,
   TupleId,
 } from '../base/ids.ts';
 import { Prng } from '../base/prng.ts';
+import type { MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import type { Answer, Change, Query, Read, ToLeader } from '../coordination/messages.ts';
 import type { NewTuple, Operation } from '../space/command.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
+import type { SpaceOutcome } from './map-call-codec.ts';
 import { bytesTuple, encode, plain, read } from './testing-coordination.ts';
 import { answers, template, toLeaders } from './testing-items.ts';
 
@@ -233,4 +236,96 @@ test('words of a refusal: the sender keeps to the bound, and what is beyond it i
     if (isLength) more[at] = (more[at] as number) + 1;
   }
   t.throws(() => read(more), { instanceOf: DecodeError, message: /says too much/ });
+});
+
+const plainSettings: SpaceSettings = { rules: [], like: undefined, tupleBytesMax: 1_048_576 };
+const creates = (name: string, part: Partial<SpaceSettings> = {}): CoordinationItem => ({
+  kind: 'map-call',
+  call: 1,
+  command: { kind: 'create-space', name, settings: { ...plainSettings, ...part } },
+});
+const drops = (name: string, number = 1): CoordinationItem => ({
+  kind: 'map-call',
+  call: number,
+  command: { kind: 'drop-space', name },
+});
+const rules = Array.from({ length: 64 }, (_, at) => ({
+  tag: `${at}`.padEnd(1_000, 'x'),
+  spread: 4_096,
+  fields: [1, 2],
+}));
+const [rule] = rules;
+ok(rule !== undefined);
+bound(
+  'a change of the map',
+  [
+    creates('a'),
+    creates('a'.repeat(128), { rules }),
+    creates('a', { like: 'b'.repeat(128), tupleBytesMax: shared.tupleBytesMax }),
+    drops('a'.repeat(128)),
+  ],
+  [
+    creates(''),
+    creates('a'.repeat(129)),
+    creates('not so'),
+    creates('a', { like: 'not so' }),
+    creates('a', { like: 'b', rules: [rule] }),
+    creates('a', { tupleBytesMax: 0 }),
+    creates('a', { tupleBytesMax: shared.tupleBytesMax + 1 }),
+    creates('a', { rules: [...rules, { ...rule, tag: 'one more' }] }),
+    creates('a', { rules: [{ ...rule, tag: 'x'.repeat(1_025) }] }),
+    creates('a', { rules: [{ ...rule, spread: 4_097 }] }),
+    creates('a', { rules: [{ ...rule, fields: [0] }] }),
+    creates('a', { rules: [rule, rule] }),
+    drops(''),
+    drops('a'.repeat(129)),
+    drops('a', 0),
+  ],
+);
+
+const becomes = (outcome: SpaceOutcome, number = 1): CoordinationItem => ({
+  kind: 'map-answer',
+  call: number,
+  outcome,
+});
+const created = (part: Partial<SpaceRecord>, epoch = 1): CoordinationItem => {
+  const space: SpaceRecord = {
+    id: 1 as SpaceId,
+    name: 'a',
+    settings: plainSettings,
+    routingName: 'a',
+    rules: [],
+    createdAtMs: 0 as StampMs,
+  };
+  return becomes({ kind: 'created', space: { ...space, ...part }, epoch });
+};
+const refusesChange = (part: Partial<MapProblem>): CoordinationItem => {
+  const problem: MapProblem = { reason: 'SPACE_EXISTS', field: 'name', message: 'is there' };
+  return becomes({ kind: 'refused', problem: { ...problem, ...part } });
+};
+bound(
+  'what became of a change of the map',
+  [
+    created({}),
+    created({ settings: { ...plainSettings, like: 'b' }, routingName: 'b', rules }),
+    refusesChange({ field: 'a'.repeat(128), message: 'é'.repeat(1_024), limit: 1 }),
+    refusesChange({ field: '', message: '' }),
+  ],
+  [
+    created({}, 0),
+    created({ id: 0 as SpaceId }),
+    created({ name: 'not so' }),
+    created({ routingName: '' }),
+    created({ settings: { ...plainSettings, tupleBytesMax: 0 } }),
+    created({ rules: [rule, rule] }),
+    becomes({ kind: 'refused', problem: { reason: 'NO_LEADER', field: '', message: '' } }, 0),
+    refusesChange({ reason: 'MEMORY_FULL' as 'DISK_FULL' }),
+    refusesChange({ reason: 'toString' as 'DISK_FULL' }),
+  ],
+);
+
+test('words of a refusal by the map: the sender keeps to their bounds', (t) => {
+  for (const part of [{ field: 'a'.repeat(129) }, { message: 'a'.repeat(1_025) }]) {
+    t.throws(() => encode(refusesChange(part)), { instanceOf: InvariantError });
+  }
 });

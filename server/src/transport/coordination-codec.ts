@@ -37,6 +37,14 @@ import {
 } from './between-leaders-codec.ts';
 import type { CoordinationMemory } from './coordination-memory.ts';
 import { type FromLeaderItem, readFromLeader, writeFromLeader } from './from-leader-codec.ts';
+import {
+  type MapAnswerItem,
+  type MapCallItem,
+  readMapAnswer,
+  readMapCall,
+  writeMapAnswer,
+  writeMapCall,
+} from './map-call-codec.ts';
 import { readToLeader, type ToLeaderItem, writeToLeader } from './to-leader-codec.ts';
 
 /** The format that is written, and the only one that is read. */
@@ -50,7 +58,11 @@ export type CoordinationItem =
   /** A router of the sender's exists, or is gone. */
   | { readonly kind: 'router-attached' | 'router-detached'; readonly router: CoordinatorId }
   /** The sender leads a partition. */
-  | { readonly kind: 'leadership'; readonly partition: PartitionId; readonly epoch: Term };
+  | { readonly kind: 'leadership'; readonly partition: PartitionId; readonly epoch: Term }
+  /** The sender leads group 0, the cluster map. */
+  | { readonly kind: 'map-leadership'; readonly epoch: Term }
+  | MapCallItem
+  | MapAnswerItem;
 
 /** What one node has to say to another. */
 export interface CoordinationBatch {
@@ -75,6 +87,9 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'router-attached': 4,
   'router-detached': 5,
   leadership: 6,
+  'map-leadership': 7,
+  'map-call': 8,
+  'map-answer': 9,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -196,6 +211,15 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
       writeNumber(writer, 1, item.partition);
       writeNumber(writer, 2, item.epoch);
       return;
+    case 'map-leadership':
+      writeNumber(writer, 1, item.epoch);
+      return;
+    case 'map-call':
+      writeMapCall(writer, item);
+      return;
+    case 'map-answer':
+      writeMapAnswer(writer, item);
+      return;
     default:
       unreachable(item);
   }
@@ -223,22 +247,29 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return readBetweenLeaders(reader);
     case 'router-attached':
     case 'router-detached':
-      return { kind, router: readRouter(reader) };
+      return { kind, router: readOne(reader) };
     case 'leadership':
       return readLeadership(reader);
+    case 'map-leadership':
+      return { kind, epoch: readOne(reader) as Term };
+    case 'map-call':
+      return readMapCall(reader);
+    case 'map-answer':
+      return readMapAnswer(reader);
     default:
       return unreachable(kind);
   }
 }
 
-function readRouter(reader: Reader): CoordinatorId {
-  let router = 0;
+/** A router, or an epoch. */
+function readOne(reader: Reader): number {
+  let value = 0;
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTag(reader, tag);
-    if (tag === varintTag(1)) router = reader.uint64();
+    if (tag === varintTag(1)) value = reader.uint64();
     else throw unknownField();
   }
-  return positive(router);
+  return positive(value);
 }
 
 function readLeadership(reader: Reader): CoordinationItem {

@@ -15,10 +15,13 @@ import type {
   TupleId,
 } from '../base/ids.ts';
 import { Prng } from '../base/prng.ts';
+import { encodeSpaceRecord, encodeSpaceSettings } from '../cluster/map-codec.ts';
+import type { SpaceRecord } from '../cluster/map-command.ts';
 import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/messages.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
+import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
 import { encode } from './testing-coordination.ts';
 import { template, tupleBytes } from './testing-items.ts';
 
@@ -215,6 +218,34 @@ const between: Named<BetweenLeaders> = {
   'end-applied': [{ session, from: 7 as PartitionId }, { fromPartition: 7 }],
 };
 
+const settings = { rules: [], like: undefined, tupleBytesMax: 91 };
+const record: SpaceRecord = {
+  id: space,
+  name: 'jobs',
+  settings,
+  routingName: 'work',
+  rules: [{ tag: 'big', spread: 8, fields: [1] }],
+  createdAtMs: 82 as StampMs,
+};
+
+const commands: Named<SpaceCommand> = {
+  'create-space': [
+    { name: 'jobs', settings },
+    { name: 'jobs', settings: Buffer.from(encodeSpaceSettings(settings)) },
+  ],
+  'drop-space': [{ name: 'jobs' }, { name: 'jobs' }],
+};
+
+const changed = { space: Buffer.from(encodeSpaceRecord(record)), epoch: 92 };
+const outcomes: Named<SpaceOutcome> = {
+  created: [{ space: record, epoch: 92 }, changed],
+  dropped: [{ space: record, epoch: 92 }, changed],
+  refused: [
+    { problem: { reason: 'SPACE_NAME', field: 'name', message: 'long', limit: 93 } },
+    { reason: 'SPACE_NAME', field: 'name', message: 'long', limit: 93 },
+  ],
+};
+
 const camel = (kind: string): string =>
   kind.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 const entries = (named: object): [string, readonly [object, object]][] => Object.entries(named);
@@ -269,5 +300,21 @@ test('each field of what leaders and links say has the name that coordination.pr
   });
   for (const kind of ['router-attached', 'router-detached'] as const) {
     t.deepEqual(said({ kind, router: 2 }), { [camel(kind)]: { router: 2 } });
+  }
+});
+
+test('each field of what is said of the cluster map has the name that coordination.proto gives it', (t) => {
+  t.deepEqual(said({ kind: 'map-leadership', epoch }), { mapLeadership: { epoch: 33 } });
+  for (const [kind, [ours, theirs]] of entries(commands)) {
+    const command = { kind, ...ours } as SpaceCommand;
+    t.deepEqual(said({ kind: 'map-call', call, command }), {
+      mapCall: { call: 3, [camel(kind)]: theirs },
+    });
+  }
+  for (const [kind, [ours, theirs]] of entries(outcomes)) {
+    const outcome = { kind, ...ours } as SpaceOutcome;
+    t.deepEqual(said({ kind: 'map-answer', call, outcome }), {
+      mapAnswer: { call: 3, [kind]: theirs },
+    });
   }
 });

@@ -11,6 +11,7 @@ import {
   readCoordinationBatch,
 } from './coordination-codec.ts';
 import { CoordinationMemory } from './coordination-memory.ts';
+import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
 import {
   answers,
   betweenLeaders,
@@ -18,6 +19,8 @@ import {
   fromLeaderItem,
   items,
   results,
+  spaceCommands,
+  spaceOutcomes,
   toLeaderItem,
   toLeaders,
 } from './testing-items.ts';
@@ -76,6 +79,16 @@ export const everyKind: readonly ItemKind[] = [
     kind: 'between-leaders',
     partition: 7 as PartitionId,
     message,
+  })),
+  ...kindsOf<SpaceCommand>(['mapCall'], spaceCommands, (_, command) => ({
+    kind: 'map-call',
+    call: 7,
+    command,
+  })),
+  ...kindsOf<SpaceOutcome>(['mapAnswer'], spaceOutcomes, (_, outcome) => ({
+    kind: 'map-answer',
+    call: 7,
+    outcome,
   })),
 ];
 

@@ -25,6 +25,7 @@ import type {
 } from '../base/ids.ts';
 import { durationMsMax } from '../base/limits.ts';
 import type { Prng } from '../base/prng.ts';
+import type { SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import type {
   Answer,
   BetweenLeaders,
@@ -36,6 +37,7 @@ import type {
 import type { NewTuple, Operation, SessionOperation } from '../space/command.ts';
 import type { Refusal, Result, StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
+import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
 import type { States } from './query-codec.ts';
 
 /** For each kind of a union, how one of it is made up. */
@@ -366,6 +368,62 @@ export const betweenLeaders: Makers<BetweenLeaders> = {
   }),
 };
 
+const spaceName = (prng: Prng): string =>
+  prng.pick(['a', 'jobs', 'a/b-c_d.e', `${prng.uint32()}`, 'x'.repeat(128)]);
+
+function rules(prng: Prng): SpaceSettings['rules'] {
+  const tags = new Set(several(prng, 0, () => prng.below(100)));
+  return [...tags].map((tag) => ({
+    tag: prng.pick<Value>([tag, [tag, `tag-${tag}`], Uint8Array.of(tag, 1, 2)]),
+    spread: prng.between(2, 4_096),
+    fields: [prng.between(1, 3), prng.between(4, 20)].slice(0, prng.between(1, 2)),
+  }));
+}
+
+function settings(prng: Prng): SpaceSettings {
+  const tupleBytesMax = prng.pick([1, 1_048_576, 3_145_728]);
+  if (prng.chance(1, 3)) return { rules: [], like: spaceName(prng), tupleBytesMax };
+  return { rules: rules(prng), like: undefined, tupleBytesMax };
+}
+
+function spaceRecord(prng: Prng): SpaceRecord {
+  const name = spaceName(prng);
+  const its = settings(prng);
+  return {
+    id: space(prng),
+    name,
+    settings: its,
+    routingName: its.like ?? name,
+    rules: its.like === undefined ? its.rules : rules(prng),
+    createdAtMs: orZero(prng) as StampMs,
+  };
+}
+
+/** Changes of the cluster map by kind. */
+export const spaceCommands: Makers<SpaceCommand> = {
+  'create-space': (prng) => ({
+    kind: 'create-space',
+    name: spaceName(prng),
+    settings: settings(prng),
+  }),
+  'drop-space': (prng) => ({ kind: 'drop-space', name: spaceName(prng) }),
+};
+
+/** What becomes of them by kind. */
+export const spaceOutcomes: Makers<SpaceOutcome> = {
+  created: (prng) => ({ kind: 'created', space: spaceRecord(prng), epoch: wide(prng) }),
+  dropped: (prng) => ({ kind: 'dropped', space: spaceRecord(prng), epoch: wide(prng) }),
+  refused: (prng) => ({
+    kind: 'refused',
+    problem: {
+      reason: prng.pick(['SPACE_EXISTS', 'NO_LEADER', 'OUTCOME_UNKNOWN']),
+      field: shortWord(prng),
+      message: shortWord(prng),
+      ...(flag(prng) ? { limit: wide<number>(prng) } : {}),
+    },
+  }),
+};
+
 /** A message to a leader as an item. */
 export function toLeaderItem(prng: Prng, message: ToLeader): CoordinationItem {
   return { kind: 'to-leader', partition: partition(prng), router: wide(prng), message };
@@ -394,6 +452,17 @@ export const items: {
   'router-attached': (prng) => ({ kind: 'router-attached', router: wide(prng) }),
   'router-detached': (prng) => ({ kind: 'router-detached', router: wide(prng) }),
   leadership: (prng) => ({ kind: 'leadership', partition: partition(prng), epoch: epoch(prng) }),
+  'map-leadership': (prng) => ({ kind: 'map-leadership', epoch: epoch(prng) }),
+  'map-call': (prng) => ({
+    kind: 'map-call',
+    call: call(prng),
+    command: prng.pick(Object.values<(prng: Prng) => SpaceCommand>(spaceCommands))(prng),
+  }),
+  'map-answer': (prng) => ({
+    kind: 'map-answer',
+    call: call(prng),
+    outcome: prng.pick(Object.values<(prng: Prng) => SpaceOutcome>(spaceOutcomes))(prng),
+  }),
 };
 
 /** An item of any kind; messages and answers more often. */

@@ -41,6 +41,55 @@ test.serial(
   },
 );
 
+test.serial(
+  'any node creates and drops spaces, and knows at once the ones that it created',
+  async (t) => {
+    await withThree(async (_cluster, clients) => {
+      for (const [at, client] of clients.entries()) {
+        const name = `made-at-${at}`;
+        await client.admin.createSpace(name, { rules: [{ tag: 'big', spread: 8, fields: [1] }] });
+        const own = client.space(name);
+        for (let each = 0; each < 20; each += 1) await own.write([`tag-${each}`, each]);
+        const { id } = await client.admin.describeSpace(name);
+        for (const other of clients) {
+          await isThere(other, name);
+          t.is((await other.admin.describeSpace(name)).id, id);
+          const space = other.space(name);
+          for (let each = 0; each < 6; each += 1) await space.take([formal.string, formal.int]);
+        }
+        t.is(await own.count([formal.string, formal.int]), 2);
+        await t.throwsAsync(client.admin.createSpace(name), { message: /there is a space/ });
+      }
+      for (const at of clients.keys()) {
+        const name = `made-at-${at}`;
+        const other = present(clients[(at + 1) % 3], 'there are three');
+        await other.admin.dropSpace(name);
+        await t.throwsAsync(other.admin.describeSpace(name), { message: /no space/ });
+        for (const each of clients) await isGone(each, name);
+      }
+      for (const { admin } of clients) {
+        t.deepEqual(
+          (await admin.listSpaces()).map(({ name }) => name),
+          ['default'],
+        );
+      }
+    });
+  },
+);
+
+/** Resolves when a node knows a space that another has created. */
+async function isThere({ admin }: Client, name: string): Promise<void> {
+  while (!(await admin.listSpaces()).some((space) => space.name === name)) await aWhile();
+}
+
+async function isGone({ admin }: Client, name: string): Promise<void> {
+  while ((await admin.listSpaces()).some((space) => space.name === name)) await aWhile();
+}
+
+function aWhile(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 test.serial('a client passes over a server that is not there', async (t) => {
   const server = await ServerProcess.start();
   const [nobody] = await freePorts(1);

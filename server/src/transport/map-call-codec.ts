@@ -1,0 +1,241 @@
+/**
+ * Changes of the cluster map that another node leads: `MapCall` and `MapAnswer` of coordination.proto.
+ * Settings and spaces are in the form that the map's own log and snapshots have. See coordination-codec.ts.
+ */
+import { malformed, type Reader, type Writer } from '@tuplet/proto';
+import { assert, unreachable } from '../base/assert.ts';
+import { refusalFieldMax, refusalTextMax } from '../base/limits.ts';
+import {
+  kindOfTag,
+  kindsByField,
+  lengthTag,
+  nextTag,
+  openField,
+  positive,
+  readNestedWith,
+  required,
+  unknownField,
+  varintTag,
+  writeBytes,
+  writeNumber,
+  writeString,
+} from '../base/wire-fields.ts';
+import {
+  decodeSpaceRecord,
+  decodeSpaceSettings,
+  encodeSpaceRecord,
+  encodeSpaceSettings,
+  MapFormatError,
+} from '../cluster/map-codec.ts';
+import type {
+  CreateSpaceCommand,
+  DropMapSpaceCommand,
+  MapOutcome,
+  MapProblem,
+  SpaceRecord,
+  SpaceSettings,
+} from '../cluster/map-command.ts';
+import { spaceNameProblem, spaceSettingsProblem } from '../cluster/space-checks.ts';
+
+/** A change that any node may ask for. */
+export type SpaceCommand = CreateSpaceCommand | DropMapSpaceCommand;
+
+/** What becomes of one. */
+export type SpaceOutcome = Exclude<MapOutcome, { readonly kind: 'done' }>;
+
+/** A change that the receiver, who leads the map, is to make. */
+export interface MapCallItem {
+  readonly kind: 'map-call';
+  /** Of this sending; never used again in the sender's life. */
+  readonly call: number;
+  /** Its name and settings are in order: whoever sends it has looked. */
+  readonly command: SpaceCommand;
+}
+
+/** What became of a change, to whoever asked. */
+export interface MapAnswerItem {
+  readonly kind: 'map-answer';
+  readonly call: number;
+  readonly outcome: SpaceOutcome;
+}
+
+const commandFields: Readonly<Record<SpaceCommand['kind'], number>> = {
+  'create-space': 2,
+  'drop-space': 3,
+};
+const commandKinds = kindsByField(commandFields);
+
+const outcomeFields: Readonly<Record<SpaceOutcome['kind'], number>> = {
+  created: 2,
+  dropped: 3,
+  refused: 4,
+};
+const outcomeKinds = kindsByField(outcomeFields);
+
+/** The reasons that a refusal may have. */
+const reasons: Readonly<Record<MapProblem['reason'], true>> = {
+  SPACE_NAME: true,
+  ROUTING_RULE: true,
+  VALUE_OUT_OF_RANGE: true,
+  SPACE_EXISTS: true,
+  SPACE_NOT_FOUND: true,
+  SPACE_LIKE_NOT_FOUND: true,
+  SPACES_EXHAUSTED: true,
+  TOO_MANY_IN_FLIGHT: true,
+  SHUTTING_DOWN: true,
+  DISK_FULL: true,
+  NO_LEADER: true,
+  OUTCOME_UNKNOWN: true,
+};
+
+/** Appends the content of a change. */
+export function writeMapCall(writer: Writer, { call, command }: MapCallItem): void {
+  writeNumber(writer, 1, call);
+  const mark = openField(writer, commandFields[command.kind]);
+  writeString(writer, 1, command.name);
+  if (command.kind === 'create-space') {
+    writeBytes(writer, 2, encodeSpaceSettings(command.settings));
+  }
+  writer.close(mark);
+}
+
+/** Reads a change up to the reader's end. */
+export function readMapCall(reader: Reader): MapCallItem {
+  let call = 0;
+  let command: SpaceCommand | undefined;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === varintTag(1)) call = reader.uint64();
+    else if (command !== undefined) throw malformed('a change of the map is one');
+    else command = readNestedWith(reader, readCommand, kindOfTag(commandKinds, tag));
+  }
+  return { kind: 'map-call', call: positive(call), command: required(command) };
+}
+
+function readCommand(reader: Reader, kind: SpaceCommand['kind']): SpaceCommand {
+  let name = '';
+  let settings: SpaceSettings | undefined;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === lengthTag(1)) name = reader.string();
+    else if (tag === lengthTag(2) && kind === 'create-space') settings = readSettings(reader);
+    else throw unknownField();
+  }
+  inOrder(spaceNameProblem(name, 'name'));
+  if (kind === 'drop-space') return { kind, name };
+  return { kind, name, settings: required(settings) };
+}
+
+function readSettings(reader: Reader): SpaceSettings {
+  const settings = ofTheMap(() => decodeSpaceSettings(reader.lengthDelimited().slice()));
+  inOrder(spaceSettingsProblem(settings));
+  return settings;
+}
+
+/** Appends the content of an answer. */
+export function writeMapAnswer(writer: Writer, { call, outcome }: MapAnswerItem): void {
+  writeNumber(writer, 1, call);
+  const mark = openField(writer, outcomeFields[outcome.kind]);
+  if (outcome.kind === 'refused') writeProblem(writer, outcome.problem);
+  else {
+    writeBytes(writer, 1, encodeSpaceRecord(outcome.space));
+    writeNumber(writer, 2, outcome.epoch);
+  }
+  writer.close(mark);
+}
+
+/** Reads an answer up to the reader's end. */
+export function readMapAnswer(reader: Reader): MapAnswerItem {
+  let call = 0;
+  let outcome: SpaceOutcome | undefined;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === varintTag(1)) call = reader.uint64();
+    else if (outcome !== undefined) throw malformed('an answer says one thing');
+    else outcome = readNestedWith(reader, readOutcome, kindOfTag(outcomeKinds, tag));
+  }
+  return { kind: 'map-answer', call: positive(call), outcome: required(outcome) };
+}
+
+function readOutcome(reader: Reader, kind: SpaceOutcome['kind']): SpaceOutcome {
+  switch (kind) {
+    case 'created':
+    case 'dropped':
+      return { kind, ...readChanged(reader) };
+    case 'refused':
+      return { kind, problem: readProblem(reader) };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function readChanged(reader: Reader): { readonly space: SpaceRecord; readonly epoch: number } {
+  let space: SpaceRecord | undefined;
+  let epoch = 0;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === lengthTag(1)) space = readSpace(reader);
+    else if (tag === varintTag(2)) epoch = reader.uint64();
+    else throw unknownField();
+  }
+  return { space: required(space), epoch: positive(epoch) };
+}
+
+function readSpace(reader: Reader): SpaceRecord {
+  const space = ofTheMap(() => decodeSpaceRecord(reader.lengthDelimited().slice()));
+  const { id, name, settings, routingName, rules } = space;
+  positive(id);
+  inOrder(spaceNameProblem(name, 'name'));
+  inOrder(spaceSettingsProblem(settings));
+  inOrder(spaceNameProblem(routingName, 'routing name'));
+  // The rules in force, which are another space's where it is like that.
+  inOrder(spaceSettingsProblem({ ...settings, like: undefined, rules }));
+  return space;
+}
+
+function writeProblem(writer: Writer, { reason, field, message, limit = 0 }: MapProblem): void {
+  assert(field.length <= refusalFieldMax, 'the path of an argument is within its bound');
+  assert(message.length <= refusalTextMax, 'words of a refusal are within their bound');
+  writeString(writer, 1, reason);
+  writeString(writer, 2, field);
+  writeString(writer, 3, message);
+  writeNumber(writer, 4, limit);
+}
+
+function readProblem(reader: Reader): MapProblem {
+  let reason = '';
+  let field = '';
+  let message = '';
+  let limit = 0;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === lengthTag(1)) reason = reader.string();
+    else if (tag === lengthTag(2)) field = reader.string();
+    else if (tag === lengthTag(3)) message = reader.string();
+    else if (tag === varintTag(4)) limit = reader.uint64();
+    else throw unknownField();
+  }
+  if (!isReason(reason)) throw malformed('a refusal of the map has no such reason');
+  if (field.length > refusalFieldMax || message.length > refusalTextMax) {
+    throw malformed('a refusal says too much');
+  }
+  return limit === 0 ? { reason, field, message } : { reason, field, message, limit };
+}
+
+function isReason(reason: string): reason is MapProblem['reason'] {
+  return Object.hasOwn(reasons, reason);
+}
+
+function inOrder(problem: MapProblem | undefined): void {
+  if (problem !== undefined) throw malformed(problem.message);
+}
+
+/** What the map's codec refuses is refused here as anything else that nobody writes. */
+function ofTheMap<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof MapFormatError) throw malformed(error.message);
+    throw error;
+  }
+}
