@@ -37,7 +37,7 @@ export interface NodeMesh {
   readonly founding: Founding;
   /** Connects the host to the others; resolves when the cluster is founded and its partitions are here. */
   open(host: PartitionHost): Promise<void>;
-  /** Hands all leaderships to others that can be reached; resolves when none is left here, or takes too long. */
+  /** Hands all leaderships to others that can be reached, as far as there is time; then waits for no leader. */
   leave(): Promise<void>;
   close(): Promise<void>;
 }
@@ -74,6 +74,7 @@ export function nodeMesh(
     leave: async () => {
       const others = ids.filter((id) => links?.isConnected(id) === true);
       if (opened !== undefined && others.length > 0) await handOverAll(opened, others, clock);
+      mesh.leave();
     },
     close: async () => {
       mesh.close();

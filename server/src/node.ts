@@ -160,7 +160,6 @@ function runningNode(parts: {
     gateway.leave();
     await mesh?.leave();
     router.drain();
-    mesh?.mesh.leave();
     await gateway.close(drainMs);
     const ended = router.settled().then(() => {
       router.close();
