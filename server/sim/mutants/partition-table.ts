@@ -124,7 +124,7 @@ export const partitionMutants: readonly Mutant[] = [
   one(
     'removed replica comes back at the next start',
     host,
-    'if (this.#runs)\n            await this.#storage.bury(partition, replica);',
+    'await this.#storage.bury(partition, replica);',
     '',
   ),
   one(
