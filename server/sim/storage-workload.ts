@@ -54,7 +54,7 @@ export class StorageWorkload {
   broken: unknown;
   readonly #world: World;
   readonly #model: StorageModel;
-  /** Groups of which nothing is appended for now. */
+  /** Groups whose own appends are kept back while something runs. */
   readonly #busy = new Set<GroupId>();
   #snapshotting = false;
 

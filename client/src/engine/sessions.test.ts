@@ -240,7 +240,7 @@ test('a session that is refused for good fails what waits for it', (t) => {
   t.is(write.reason, 'PERMISSION_DENIED');
 });
 
-test('a session that is refused for now is asked for again', (t) => {
+test('a session that is refused while there is no room is asked for again', (t) => {
   const world = makeWorld();
   let refusals = 3;
   world.server.instead = (call) => {

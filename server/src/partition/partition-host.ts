@@ -10,7 +10,6 @@ import {
   inFlightBytesMax,
   inFlightEntriesMax,
   logSegmentBytes,
-  snapshotLostMs,
   snapshotReserveBytesMin,
 } from '../base/limits.ts';
 import type { ClusterMap } from '../cluster/cluster-map.ts';
@@ -46,6 +45,7 @@ import { openData, type RecoveredState } from './recovery.ts';
 import { isAlone, Replica, type ReplicaStart } from './replica.ts';
 import { type RouterPort, Routers } from './routers.ts';
 import { SnapshotInstaller } from './snapshot-installer.ts';
+import { SnapshotSender } from './snapshot-sender.ts';
 import { Snapshotter } from './snapshotter.ts';
 import { SpaceDrops } from './space-drops.ts';
 import { StartError } from './start-error.ts';
@@ -158,8 +158,7 @@ export class PartitionHost {
   readonly #partitionList: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
   #drops: SpaceDrops | undefined;
-  /** By group and receiver: lets go of the snapshot that is on its way there. */
-  readonly #sending = new Map<string, Cancel>();
+  readonly #snapshotSender: SnapshotSender | undefined;
   /** Replicas whose tombstone is on its way. */
   readonly #burials = new Map<PartitionId, Promise<void>>();
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
@@ -206,6 +205,15 @@ export class PartitionHost {
       onWarning: (message) => options.onWarning?.(message),
     });
     this.#compactor = new Compactor(options.clock, this.#partitionList);
+    this.#snapshotSender =
+      options.peers === undefined
+        ? undefined
+        : new SnapshotSender({
+            clock: options.clock,
+            snapshots: parts.storage.snapshots,
+            peers: options.peers,
+            isServing: () => this.#state === 'serving',
+          });
     this.map = this.#mapPort();
   }
 
@@ -730,38 +738,7 @@ export class PartitionHost {
     const { peers, clock } = this.#options;
     if (message.kind === MessageKind.voteAnswer) message.wallMs = Math.floor(clock.wallMs());
     if (message.snapshot === null) peers?.send(group.id, message);
-    else void this.#sendSnapshot(group, message);
-  }
-
-  /**
-   * The core hears of a snapshot that was lost after a while: its receiver gets nothing else meanwhile, and
-   * so there is one at a time on its way to each.
-   */
-  async #sendSnapshot(group: AnyGroup, message: Message): Promise<void> {
-    const { clock, peers } = this.#options;
-    const key = `${group.id}/${message.to}`;
-    this.#sending.get(key)?.();
-    const lost = (): void => {
-      this.#sending.get(key)?.();
-      if (this.#state === 'serving') group.replica.reportSnapshot(message.to, false);
-    };
-    const cancel = clock.after(snapshotLostMs, lost);
-    const letGo = (): void => {
-      cancel();
-      this.#sending.delete(key);
-    };
-    this.#sending.set(key, letGo);
-    const chunks: Uint8Array[] = [];
-    try {
-      const keep = (chunk: Uint8Array): void => void chunks.push(chunk.slice());
-      const found = await this.#storage.snapshots.load(group.id, keep);
-      if (this.#sending.get(key) !== letGo) return;
-      if (found?.mark.index !== message.snapshot?.index) lost();
-      else peers?.sendSnapshot(group.id, message, chunks);
-    } catch {
-      // Damaged or gone meanwhile: another is cut in time.
-      lost();
-    }
+    else void this.#snapshotSender?.send(group, message);
   }
 
   #tick(nowMs: number): void {

@@ -79,15 +79,31 @@ test.serial(
 
 /** Resolves when a node knows a space that another has created. */
 async function isThere({ admin }: Client, name: string): Promise<void> {
-  while (!(await admin.listSpaces()).some((space) => space.name === name)) await aWhile();
+  while (!(await admin.listSpaces()).some((space) => space.name === name)) {
+    // Each question is a way to the node and back.
+  }
 }
 
 async function isGone({ admin }: Client, name: string): Promise<void> {
-  while ((await admin.listSpaces()).some((space) => space.name === name)) await aWhile();
+  while ((await admin.listSpaces()).some((space) => space.name === name)) {
+    // As above.
+  }
 }
 
-function aWhile(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
+/** Counts what has been done, and tells who waits for more of it. */
+class Progress {
+  count = 0;
+  readonly #waiting: { readonly count: number; readonly done: () => void }[] = [];
+
+  add(): void {
+    this.count += 1;
+    for (const { count, done } of this.#waiting) if (count === this.count) done();
+  }
+
+  /** Resolves when so many more are done. */
+  more(count: number): Promise<void> {
+    return new Promise((done) => this.#waiting.push({ count: this.count + count, done }));
+  }
 }
 
 test.serial('a client passes over a server that is not there', async (t) => {
@@ -113,25 +129,27 @@ test.serial('nodes die and come back: nothing acknowledged is lost or there twic
   try {
     const space = client.space('default');
     let isOver = false;
-    let written = 0;
+    const written = new Progress();
     const lanes = Array.from({ length: 8 }, async (_, lane) => {
       for (let each = 0; !isOver; each += 1) {
         await space.write([`tag-${each % 20}`, lane, each]);
-        written += 1;
+        written.add();
       }
     });
     for (const node of cluster.nodes) {
-      const before = written;
       await node.kill();
-      while (written < before + 200) await new Promise((resolve) => setTimeout(resolve, 50));
+      await written.more(200);
       await node.restart();
     }
     isOver = true;
     await Promise.all(lanes);
-    t.true(written > 600);
+    t.true(written.count > 600);
     for (const node of cluster.nodes) {
       const one = await connect(cluster.url([node]));
-      t.is(await one.space('default').count([formal.string, formal.int, formal.int]), written);
+      t.is(
+        await one.space('default').count([formal.string, formal.int, formal.int]),
+        written.count,
+      );
       await one.close();
     }
   } finally {
@@ -152,15 +170,18 @@ test.serial(
       for (const node of [second, third, second]) {
         let slowestMs = 0;
         let isOver = false;
+        const written = new Progress();
         const writing = (async () => {
           for (let each = 0; !isOver; each += 1) {
             const begunMs = performance.now();
             await first.write([`tag-${each % 40}`, each]);
             slowestMs = Math.max(slowestMs, performance.now() - begunMs);
+            written.add();
           }
         })();
         t.is(await node?.stop(), 0);
-        await new Promise((resolve) => setTimeout(resolve, 200));
+        // Each tag once more: all partitions are met.
+        await written.more(41);
         isOver = true;
         await writing;
         slowest.push(Math.round(slowestMs));
