@@ -83,7 +83,7 @@ export function nodeMesh(
   };
 }
 
-/** One hand-over a group; a second one where the first was not taken. */
+/** One hand-over a group, to the others in turn; one that nobody takes ends with an election. */
 async function handOverAll(
   host: PartitionHost,
   others: readonly NodeId[],
