@@ -115,7 +115,7 @@ export class Leader implements RowWatcher {
     const locks = this.#locks;
     const line = this.#line;
     const inFlight = new WritesInFlight();
-    const writes = new Writes({ context, line, matcher, handed: this.#handed, inFlight });
+    const writes = new Writes({ context, line, matcher, handed: this.#handed, locks, inFlight });
     const replaces = new Replaces({
       context,
       matcher,

@@ -492,6 +492,22 @@ test('calls that wait for a tuple go on as the pipeline has room when it is free
   t.deepEqual(newForm(group.take('result').at(-1)), ['counter', 10]);
 });
 
+test('a tuple whose hand-over is in flight is present to a write-if-absent, though its lease ends meanwhile', (t) => {
+  const group = newGroup();
+  const session = withSession(group);
+  group.receive(1, write(group, undefined, { ...newTuple('lock', 1), leaseMs: 1_000 }));
+  group.settle();
+  group.receive(1, take(group, operation(session, 1), lock));
+  t.is(group.pending.length, 1);
+  // No disk and no majority answers until the lease is over.
+  group.nowMs += 2_000;
+  ifAbsent(group, operation(session, 2));
+  t.is(group.pending.length, 1, 'nothing is written beside it');
+  group.settle();
+  t.is(group.space.counts().handed, 1);
+  t.is(group.space.counts().ready, 0);
+});
+
 test('more calls that wait for locked tuples than the bound are refused', (t) => {
   const group = newGroup(1, { blockedMutationsMax: 1 });
   const session = withSession(group);

@@ -6,6 +6,7 @@ import type { Outcome } from '../space/outcome.ts';
 import type { HandedRows } from './handed-rows.ts';
 import type { LeaderContext } from './leader-context.ts';
 import type { Line } from './line.ts';
+import type { Locks } from './locks.ts';
 import type { ChangeOf, Mutation } from './mutation.ts';
 import type { TupleMatcher } from './tuple-matcher.ts';
 import type { Waiter } from './waiter.ts';
@@ -24,6 +25,7 @@ export class Writes {
   readonly #line: Line;
   readonly #matcher: TupleMatcher;
   readonly #handed: HandedRows;
+  readonly #locks: Locks;
   readonly #inFlight: WritesInFlight;
   readonly #offsets = new FieldOffsets();
   /** Writes if absent that wait for the fate of the entry at this index. */
@@ -34,12 +36,14 @@ export class Writes {
     readonly line: Line;
     readonly matcher: TupleMatcher;
     readonly handed: HandedRows;
+    readonly locks: Locks;
     readonly inFlight: WritesInFlight;
   }) {
     this.#context = options.context;
     this.#line = options.line;
     this.#matcher = options.matcher;
     this.#handed = options.handed;
+    this.#locks = options.locks;
     this.#inFlight = options.inFlight;
   }
 
@@ -81,7 +85,8 @@ export class Writes {
     const stampMs = this.#context.ports.stampMs();
     const walk = this.#matcher.walk(space, absent);
     for (let row = walk.next(); row >= 0; row = walk.next()) {
-      if (view.rows.visible(row, stampMs)) return true;
+      // One that an entry in flight hands over stays, though its lease ends before that is applied.
+      if (view.rows.visible(row, stampMs) || this.#locks.isLocked(view.idOf(row))) return true;
     }
     for (const row of this.#handed.ofSlot(space, tuple.slot)) {
       const bytes = view.bytesOf(row);
