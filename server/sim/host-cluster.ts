@@ -1,8 +1,10 @@
 /** What tests of replicated hosts share: a few nodes with their disks, wires that can be cut, routers. */
+
 import { assert, present } from '../src/base/assert.ts';
 import type { GroupId, PartitionId } from '../src/base/ids.ts';
 import { Prng } from '../src/base/prng.ts';
 import type { CallId, CoordinatorId, FromLeader } from '../src/coordination/messages.ts';
+import { foundingAll } from '../src/partition/founding.ts';
 import type { PartitionHost, Peers } from '../src/partition/partition-host.ts';
 import type { ChangeStep } from '../src/raft/change.ts';
 import { Transition } from '../src/raft/change.ts';
@@ -59,7 +61,7 @@ export class HostCluster {
         disk: this.#newDisk(seed, id),
         random: new Prng(seed, `node ${id}`),
         skew,
-        founding: { replica: id, replicasOf },
+        founding: { ...foundingAll(id, ids), replicasOf },
         partitions,
         raft: {},
         snapshotTailBytes: options.snapshotTailBytes ?? 1_000_000,

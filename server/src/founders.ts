@@ -10,7 +10,7 @@ import { partitionIds } from './cluster/slots.ts';
 import { addressOf } from './gateway/address.ts';
 import { hostSockets } from './host/socket-door.ts';
 import { Mesh } from './mesh/mesh.ts';
-import type { Founding } from './partition/founding.ts';
+import { type Founding, founderAt } from './partition/founding.ts';
 import type { PartitionHost } from './partition/partition-host.ts';
 import { StartError } from './partition/start-error.ts';
 import { membersOf } from './raft/configuration.ts';
@@ -24,6 +24,8 @@ export interface FoundersOptions {
   /** All founders, this one too: where each listens to the others, `host:port`. The same on each of them. */
   readonly founders: ReadonlyMap<NodeId, string>;
   readonly credentials: PeerCredentials;
+  /** How many replicas each partition of a new cluster shall have. */
+  readonly replicaCount: number;
   /**
    * Whether an empty data folder founds the cluster with the others: the first time alone. One that has
    * lost its data would come back as who it was, without what it has acknowledged.
@@ -61,7 +63,11 @@ export function nodeMesh(
   let opened: PartitionHost | undefined;
   return {
     mesh,
-    founding: { replica: node, replicasOf: () => ids },
+    founding: {
+      replica: node,
+      founders: ids.map((id) => founderAt(id, founders.get(id) ?? '')),
+      replicaCount: options.replicaCount,
+    },
     open: async (host) => {
       opened = host;
       checkMembers(host, node, ids);

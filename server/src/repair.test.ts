@@ -28,7 +28,7 @@ interface Content {
 }
 
 function founded(...replicas: number[]): LogBatch {
-  return foundingBatch(group, { replica: 1, replicasOf: () => replicas });
+  return foundingBatch(group, 1, replicas);
 }
 
 function normal(index: number, text = ''): LogBatch {

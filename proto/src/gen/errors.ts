@@ -25,7 +25,15 @@ export type ErrorReason =
   | 'MALFORMED_MESSAGE'
   | 'MATCHER_WITHOUT_KIND'
   | 'MEMORY_FULL'
+  | 'MOVE_IN_PROGRESS'
+  | 'MOVE_STALE'
   | 'NESTED_TOO_DEEP'
+  | 'NODES_EXHAUSTED'
+  | 'NODE_DESCRIPTION'
+  | 'NODE_NAME_TAKEN'
+  | 'NODE_NOT_EMPTY'
+  | 'NODE_NOT_FOUND'
+  | 'NODE_REMOVED'
   | 'NOT_OFFERED'
   | 'NOT_PINNED'
   | 'NO_LEADER'
@@ -248,6 +256,22 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     text: 'The server holds as many tuples as its memory allows. Writes are refused; takes go on.',
     action: 'Take tuples or give the server more memory, then send again.',
   },
+  MOVE_IN_PROGRESS: {
+    code: 'ABORTED',
+    by: 'server',
+    definite: true,
+    retryable: true,
+    text: 'The replicas of this group are changing already.',
+    action: 'Wait until that is done: `tuplet cluster status` shows it.',
+  },
+  MOVE_STALE: {
+    code: 'ABORTED',
+    by: 'server',
+    definite: true,
+    retryable: true,
+    text: 'The replicas of this group are not as the change supposed.',
+    action: 'Look at the present state, and decide anew.',
+  },
   NESTED_TOO_DEEP: {
     code: 'INVALID_ARGUMENT',
     by: 'server',
@@ -255,6 +279,54 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     retryable: false,
     text: 'Lists and records nest more than 16 deep, or matchers more than 32.',
     action: 'Flatten the value, or store it as bytes.',
+  },
+  NODES_EXHAUSTED: {
+    code: 'RESOURCE_EXHAUSTED',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'As many nodes have been in this cluster as may ever be: numbers of nodes are not used again.',
+    action: 'Back up the cluster and restore it as a new one.',
+  },
+  NODE_DESCRIPTION: {
+    code: 'INVALID_ARGUMENT',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'The name, zone or address of a node has another form than it may, or is too long.',
+    action: 'Correct it.',
+  },
+  NODE_NAME_TAKEN: {
+    code: 'ALREADY_EXISTS',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'Another node of the cluster has this name.',
+    action: 'Choose another name, or remove the other node first.',
+  },
+  NODE_NOT_EMPTY: {
+    code: 'FAILED_PRECONDITION',
+    by: 'server',
+    definite: true,
+    retryable: true,
+    text: 'The node still has replicas that others count on.',
+    action: 'Drain it, or replace it where it is lost, and wait until it is empty.',
+  },
+  NODE_NOT_FOUND: {
+    code: 'NOT_FOUND',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'No node has this number.',
+    action: 'Correct it: `tuplet cluster status` lists the nodes.',
+  },
+  NODE_REMOVED: {
+    code: 'FAILED_PRECONDITION',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'The node was removed from the cluster, for ever.',
+    action: 'Start a node with an empty data folder in its place, which joins under a new number.',
   },
   NOT_OFFERED: {
     code: 'UNIMPLEMENTED',

@@ -1,6 +1,8 @@
 /** One run of a cluster: its nodes and their clients, and what happens to them. DESIGN.md says what is in it. */
+
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
 import { Prng } from '../../src/base/prng.ts';
+import { foundingAll } from '../../src/partition/founding.ts';
 import { isJoint } from '../../src/raft/configuration.ts';
 import type { Space } from '../../src/space/space.ts';
 import { Crowd } from '../crowd.ts';
@@ -267,7 +269,7 @@ export class ClusterWorld {
         wallOriginMs: wallOriginMs + random.below(skewMsMax),
       },
       founding: {
-        replica: id,
+        ...foundingAll(id, all),
         // Everybody has the map; the partitions begin on some.
         replicasOf: (group) => (group === 0 ? all : all.slice(0, founders)),
       },

@@ -45,6 +45,16 @@ export const tickMs = 10;
 export const idleTickMs = 40;
 /** Nodes of a cluster are numbered from 1 to this; a router's id ends in its node's. */
 export const nodesMax = 255;
+/** Characters of a node's name, zone or address: a DNS name has 253. */
+export const nodeTextBytesMax = 260;
+/** Replicas of a partition (SPEC has no bound): each is written and answered by all of them. */
+export const replicasMax = 7;
+/** Replicas of a partition where nobody says another number: one may be lost. */
+export const replicasDefault = 3;
+/** Moves of replicas at a time in a cluster: each sends a whole partition. */
+export const movesMax = 4;
+/** Moves of replicas to one node at a time. */
+export const movesToNodeMax = 2;
 /** Milliseconds that a node which stops gives the others to take its leaderships: an election's time. */
 export const leaveMsMax = 2_000;
 /** Milliseconds between two looks whether what a node waits for at its start and its end is there. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import type { NodeId } from '../base/ids.ts';
-import { nodesMax } from '../base/limits.ts';
+import { nodesMax, replicasDefault } from '../base/limits.ts';
 import type { FoundersOptions } from '../founders.ts';
 import { addressOf, defaultListen } from '../gateway/address.ts';
 import type { RunningNode } from '../node.ts';
@@ -114,7 +114,13 @@ function foundersOf({
   if (!founders.has(node)) return `--node ${node} is none of the founders`;
   if (!insecure)
     return 'founders speak to each other without TLS so far: say --insecure if that may be';
-  return { node, founders, credentials: { kind: 'insecure' }, mayFound: found };
+  return {
+    node,
+    founders,
+    credentials: { kind: 'insecure' },
+    mayFound: found,
+    replicaCount: replicasDefault,
+  };
 }
 
 async function stop(node: RunningNode, logger: Logger, signal: string): Promise<void> {

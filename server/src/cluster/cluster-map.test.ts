@@ -1,6 +1,6 @@
 import { Float, isErrorReason, limits, type RoutingRule } from '@tuplet/proto';
 import test from 'ava';
-import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
+import type { LogIndex, NodeId, Slot, SpaceId, StampMs } from '../base/ids.ts';
 import { spacesMax } from '../base/limits.ts';
 import { ClusterMap, sharesRouting } from './cluster-map.ts';
 import { decodeMapEntry, decodeMapState, encodeMapEntry, encodeMapState } from './map-codec.ts';
@@ -22,10 +22,16 @@ function apply(map: ClusterMap, command: MapCommand, stampMs = map.stampMs + 1):
   return map.apply((map.appliedIndex + 1) as LogIndex, entry);
 }
 
+function found(clusterId: string, partitions: number): MapCommand {
+  const description = { name: 'node-1', zone: '', peerAddress: 'one:7448', clientAddress: '' };
+  const founders = [{ id: 1 as NodeId, ...description }];
+  return { kind: 'found', clusterId, partitions, replicaCount: 3, founders };
+}
+
 function founded(partitions = 16): ClusterMap {
   const map = new ClusterMap();
   apply(map, { kind: 'lead' }, 1_000);
-  apply(map, { kind: 'found', clusterId: '0123456789abcdef0123456789abcdef', partitions });
+  apply(map, found('0123456789abcdef0123456789abcdef', partitions));
   return map;
 }
 
@@ -59,7 +65,7 @@ test('founding fixes id and partitions, and makes the space default', (t) => {
 
 test('a cluster is founded once: who does it again, not knowing of the first time, changes nothing', (t) => {
   const map = founded(7);
-  const again: MapCommand = { kind: 'found', clusterId: 'ff', partitions: 16 };
+  const again = found('ff', 16);
   t.is(apply(map, again).kind, 'done');
   t.is(map.partitions, 7);
   t.is(map.clusterId, '0123456789abcdef0123456789abcdef');

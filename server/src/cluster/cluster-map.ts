@@ -1,7 +1,8 @@
 import { equalBytes, keyOf, limits, type RoutingRule } from '@tuplet/proto';
-import { assert } from '../base/assert.ts';
-import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
-import { spacesMax } from '../base/limits.ts';
+import { assert, present } from '../base/assert.ts';
+import type { GroupId, LogIndex, NodeId, SpaceId, StampMs } from '../base/ids.ts';
+import { replicasDefault, replicasMax, spacesMax } from '../base/limits.ts';
+import { type FounderPlace, placeFounding } from './founding-places.ts';
 import type {
   CreateSpaceCommand,
   FoundCommand,
@@ -11,6 +12,16 @@ import type {
   SpaceRecord,
 } from './map-command.ts';
 import { mapIndexZero } from './map-command.ts';
+import { isNodeKey, type NodeOutcome, Nodes, nodeProblem } from './nodes.ts';
+import type {
+  BeginMoveCommand,
+  GroupPlacement,
+  NodeRecord,
+  PlacementCommand,
+  SetNodeCommand,
+} from './placement-types.ts';
+import { mapGroup, Placements } from './placements.ts';
+import { partitionIds } from './slots.ts';
 import { spaceNameProblem, spaceSettingsProblem } from './space-checks.ts';
 
 /** The name of the space that every cluster has from its founding. */
@@ -30,6 +41,21 @@ export interface ClusterMapState {
   readonly spaces: readonly SpaceRecord[];
   /** In order of dropping. */
   readonly dropped: readonly SpaceId[];
+  /** How many replicas each partition shall have. */
+  readonly replicaCount: number;
+  /** Who founded the cluster, and with how many replicas a partition; empty before the founding. */
+  readonly founding: FoundingRecord;
+  /** In order of id, removed ones too. */
+  readonly nodes: readonly NodeRecord[];
+  /** In order of group; empty before the founding. */
+  readonly placements: readonly GroupPlacement[];
+}
+
+/** What the first places of replicas follow from, on every node alike and for ever. */
+export interface FoundingRecord {
+  readonly replicaCount: number;
+  /** In order of id. */
+  readonly founders: readonly FounderPlace[];
 }
 
 /**
@@ -48,6 +74,13 @@ export class ClusterMap {
   #partitions = 0;
   #epoch = 0;
   #nextSpaceId = 1 as SpaceId;
+  #replicaCount = replicasDefault;
+  #founding: FoundingRecord = { replicaCount: 0, founders: [] };
+  /** Computed once it is asked for. */
+  #foundingPlaces: readonly (readonly NodeId[])[] | undefined;
+  #nodes = new Nodes();
+  #placements = new Placements();
+  #placementVersion = 0;
 
   /** The map as a snapshot says; without one, the map before its founding. */
   constructor(state?: ClusterMapState) {
@@ -67,6 +100,12 @@ export class ClusterMap {
     this.#nextSpaceId = state.nextSpaceId;
     for (const space of state.spaces) this.#add(space);
     for (const id of state.dropped) this.#dropped.add(id);
+    this.#replicaCount = state.replicaCount;
+    this.#founding = state.founding;
+    this.#foundingPlaces = undefined;
+    this.#nodes = new Nodes(state.nodes);
+    this.#placements = new Placements(state.placements);
+    this.#placementVersion += 1;
   }
 
   /** The last entry applied. */
@@ -92,6 +131,51 @@ export class ClusterMap {
   /** How many partitions there are, for ever; 0 before the founding. */
   get partitions(): number {
     return this.#partitions;
+  }
+
+  /** How many replicas each partition shall have. */
+  get replicaCount(): number {
+    return this.#replicaCount;
+  }
+
+  /** Rises with every change of nodes or placements, in this life of this node alone. */
+  get placementVersion(): number {
+    return this.#placementVersion;
+  }
+
+  /** Nodes in order of id, removed ones too. */
+  nodes(): readonly NodeRecord[] {
+    return this.#nodes.all();
+  }
+
+  node(id: NodeId): NodeRecord | undefined {
+    return this.#nodes.get(id);
+  }
+
+  /** Where a group lives; undefined before the founding. */
+  placement(group: GroupId): GroupPlacement | undefined {
+    return this.#placements.get(group);
+  }
+
+  /** Where all groups live, in order of group. */
+  placements(): readonly GroupPlacement[] {
+    return this.#placements.all();
+  }
+
+  /** The node of a replica that is listed. */
+  nodeOf(group: GroupId, replica: number): NodeId | undefined {
+    return this.#placements.nodeOf(group, replica);
+  }
+
+  /**
+   * The nodes that found a group, ascending, for ever the same, whatever has moved since: of group 0 all
+   * founders, of a partition as many as it has replicas.
+   */
+  foundersOf(group: GroupId): readonly NodeId[] {
+    if (group === mapGroup) return this.#founding.founders.map(({ id }) => id);
+    const { founders, replicaCount } = this.#founding;
+    this.#foundingPlaces ??= placeFounding(founders, this.#partitions, replicaCount);
+    return present(this.#foundingPlaces[group - 1], 'it is a partition');
   }
 
   /** Rises by one with every change of the spaces. */
@@ -130,6 +214,10 @@ export class ClusterMap {
       nextSpaceId: this.#nextSpaceId,
       spaces: this.spaces(),
       dropped: this.dropped(),
+      replicaCount: this.#replicaCount,
+      founding: this.#founding,
+      nodes: this.nodes(),
+      placements: this.placements(),
     };
   }
 
@@ -157,10 +245,70 @@ export class ClusterMap {
       case 'forget-space':
         this.#dropped.delete(command.space);
         return { kind: 'done' };
+      default:
+        assert(this.founded, 'a cluster is founded before its nodes change');
+        return this.#place(command);
     }
   }
 
-  #found({ clusterId, partitions }: FoundCommand): MapOutcome {
+  #place(command: PlacementCommand): MapOutcome {
+    switch (command.kind) {
+      case 'begin-move':
+        return this.#beginMove(command);
+      case 'placed': {
+        const isRemoved = (node: NodeId): boolean => this.node(node)?.state === 'removed';
+        if (this.#placements.placed(command, isRemoved)) this.#placementVersion += 1;
+        return { kind: 'done' };
+      }
+      case 'add-node': {
+        assert(isNodeKey(command.key), 'a key has 32 hex digits');
+        const known = this.nodes().length;
+        const outcome = this.#changed(nodeProblem(command) ?? this.#nodes.add(command));
+        if (outcome.kind === 'node' && this.nodes().length > known)
+          this.#placements.addLearner(outcome.node.id);
+        return outcome;
+      }
+      case 'describe-node':
+        return this.#changed(nodeProblem(command) ?? this.#nodes.describe(command));
+      case 'set-node':
+        return this.#changed(
+          this.#emptyProblem(command) ?? this.#nodes.set(command.node, command.state),
+        );
+      case 'set-replicas':
+        assert(command.count >= 1 && command.count <= replicasMax, 'there are 1 to 7 replicas');
+        this.#replicaCount = command.count;
+        this.#placementVersion += 1;
+        return { kind: 'done' };
+    }
+  }
+
+  #beginMove(command: BeginMoveCommand): MapOutcome {
+    const target = command.add === undefined ? undefined : this.node(command.add);
+    const problem = this.#placements.begin(command, target);
+    if (problem !== undefined) return { kind: 'refused', problem };
+    this.#placementVersion += 1;
+    return { kind: 'done' };
+  }
+
+  #changed(outcome: NodeOutcome): MapOutcome {
+    if ('reason' in outcome) return { kind: 'refused', problem: outcome };
+    this.#placementVersion += 1;
+    return { kind: 'node', node: outcome };
+  }
+
+  /** A node that is removed has nothing that others would miss. */
+  #emptyProblem({ node, state }: SetNodeCommand): MapProblem | undefined {
+    if (state !== 'removed') return undefined;
+    const replicas = this.#placements.countOn(node);
+    const votes = this.placement(mapGroup)?.replicas.find((place) => place.node === node);
+    if (replicas === 0 && (votes === undefined || votes.role === 'learner')) return undefined;
+    const what =
+      replicas === 0 ? 'a vote in the cluster map' : `replicas of ${replicas} partitions`;
+    const message = `node ${node} has ${what}: drain it, or say that it is gone, and wait`;
+    return { reason: 'NODE_NOT_EMPTY', field: 'node', message };
+  }
+
+  #found({ clusterId, partitions, replicaCount, founders }: FoundCommand): MapOutcome {
     // A leader may found again, not knowing that the one before it has: the first one counts.
     if (this.founded) return { kind: 'done' };
     assert(
@@ -169,6 +317,12 @@ export class ClusterMap {
     );
     this.#clusterId = clusterId;
     this.#partitions = partitions;
+    this.#replicaCount = replicaCount;
+    this.#founding = { replicaCount, founders: founders.map(({ id, zone }) => ({ id, zone })) };
+    for (const founder of founders) this.#nodes.put({ ...founder, key: '', state: 'member' });
+    for (const group of [mapGroup, ...partitionIds(partitions)])
+      this.#placements.found(group, this.foundersOf(group));
+    this.#placementVersion += 1;
     const tupleBytesMax = limits.tupleBytesDefault;
     const settings = { rules: [], like: undefined, tupleBytesMax };
     return this.#create({ kind: 'create-space', name: defaultSpaceName, settings });

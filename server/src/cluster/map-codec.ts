@@ -4,19 +4,42 @@
  * was written by another version or by a bug, and is an error of the data folder.
  */
 import { decodeValue, encodeValue, Reader, type RoutingRule, Writer } from '@tuplet/proto';
-import { unreachable } from '../base/assert.ts';
 import { FormatError } from '../base/format-error.ts';
-import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
+import type { LogIndex, NodeId, SpaceId, StampMs } from '../base/ids.ts';
 import type { ClusterMapState } from './cluster-map.ts';
-import type { MapCommand, MapEntry, SpaceRecord, SpaceSettings } from './map-command.ts';
+import type {
+  FoundCommand,
+  MapCommand,
+  MapEntry,
+  SpaceRecord,
+  SpaceSettings,
+} from './map-command.ts';
+import { MapFormatError } from './map-format-error.ts';
+import {
+  decodeDescription,
+  decodeFounding,
+  decodeNode,
+  decodePlacement,
+  decodePlacementCommand,
+  encodeDescription,
+  encodeFounding,
+  encodeNode,
+  encodePlacement,
+  encodePlacementCommand,
+  placementKinds,
+  several,
+} from './placement-codec.ts';
+import type { NodeRecord } from './placement-types.ts';
 
-const formatVersion = 1;
-const kinds = { lead: 1, found: 2, 'create-space': 3, 'drop-space': 4, 'forget-space': 5 } as const;
-
-/** Bytes of this format that this version did not write. */
-export class MapFormatError extends Error {
-  override readonly name = 'MapFormatError';
-}
+const formatVersion = 2;
+const kinds = {
+  lead: 1,
+  found: 2,
+  'create-space': 3,
+  'drop-space': 4,
+  'forget-space': 5,
+  ...placementKinds,
+} as const;
 
 /** One entry of group 0's log. The bytes are the caller's. */
 export function encodeMapEntry(entry: MapEntry): Uint8Array {
@@ -35,6 +58,12 @@ function encodeCommand(writer: Writer, command: MapCommand): void {
     case 'found':
       writer.string(command.clusterId);
       writer.uint32(command.partitions);
+      writer.uint32(command.replicaCount);
+      writer.uint32(command.founders.length);
+      for (const founder of command.founders) {
+        writer.uint32(founder.id);
+        encodeDescription(writer, founder);
+      }
       return;
     case 'create-space':
       writer.string(command.name);
@@ -47,8 +76,21 @@ function encodeCommand(writer: Writer, command: MapCommand): void {
       writer.uint64(command.space);
       return;
     default:
-      unreachable(command);
+      encodePlacementCommand(writer, command);
   }
+}
+
+function decodeFound(reader: Reader): FoundCommand {
+  return {
+    kind: 'found',
+    clusterId: reader.string(),
+    partitions: reader.uint32(),
+    replicaCount: reader.uint32(),
+    founders: several(reader, () => ({
+      id: reader.uint32() as NodeId,
+      ...decodeDescription(reader),
+    })),
+  };
 }
 
 function encodeSettings(writer: Writer, settings: SpaceSettings): void {
@@ -84,7 +126,7 @@ function decodeCommand(reader: Reader): MapCommand {
     case kinds.lead:
       return { kind: 'lead' };
     case kinds.found:
-      return { kind: 'found', clusterId: reader.string(), partitions: reader.uint32() };
+      return decodeFound(reader);
     case kinds['create-space']:
       return { kind: 'create-space', name: reader.string(), settings: decodeSettings(reader) };
     case kinds['drop-space']:
@@ -92,7 +134,7 @@ function decodeCommand(reader: Reader): MapCommand {
     case kinds['forget-space']:
       return { kind: 'forget-space', space: reader.uint64() as SpaceId };
     default:
-      throw new MapFormatError(`command ${kind} of the cluster map is not known to this version`);
+      return decodePlacementCommand(reader, kind);
   }
 }
 
@@ -148,6 +190,23 @@ export function decodeSpaceRecord(bytes: Uint8Array): SpaceRecord {
   return space;
 }
 
+/** A node by itself. The bytes are the caller's. */
+export function encodeNodeRecord(node: NodeRecord): Uint8Array {
+  const writer = new Writer(256);
+  writer.byte(formatVersion);
+  encodeNode(writer, node);
+  return writer.finish();
+}
+
+/** What `encodeNodeRecord` wrote. Throws FormatError, MapFormatError or DecodeError. */
+export function decodeNodeRecord(bytes: Uint8Array): NodeRecord {
+  const reader = new Reader(bytes);
+  checkVersion(reader, 'node of the cluster map');
+  const node = decodeNode(reader);
+  checkEnd(reader);
+  return node;
+}
+
 /** The whole map; a few hundred bytes a space. The bytes are the caller's. */
 export function encodeMapState(state: ClusterMapState): Uint8Array {
   const writer = new Writer(4_096);
@@ -162,6 +221,12 @@ export function encodeMapState(state: ClusterMapState): Uint8Array {
   for (const space of state.spaces) encodeSpace(writer, space);
   writer.uint32(state.dropped.length);
   for (const id of state.dropped) writer.uint64(id);
+  writer.uint32(state.replicaCount);
+  encodeFounding(writer, state.founding);
+  writer.uint32(state.nodes.length);
+  for (const node of state.nodes) encodeNode(writer, node);
+  writer.uint32(state.placements.length);
+  for (const placement of state.placements) encodePlacement(writer, placement);
   return writer.finish();
 }
 
@@ -190,8 +255,12 @@ export function decodeMapState(bytes: Uint8Array): ClusterMapState {
   for (let count = reader.uint32(); count > 0; count -= 1) spaces.push(decodeSpace(reader));
   const dropped: SpaceId[] = [];
   for (let count = reader.uint32(); count > 0; count -= 1) dropped.push(reader.uint64() as SpaceId);
+  const replicaCount = reader.uint32();
+  const founding = decodeFounding(reader);
+  const nodes = several(reader, decodeNode);
+  const placements = several(reader, decodePlacement);
   checkEnd(reader);
-  return { ...head, spaces, dropped };
+  return { ...head, spaces, dropped, replicaCount, founding, nodes, placements };
 }
 
 function decodeSpace(reader: Reader): SpaceRecord {

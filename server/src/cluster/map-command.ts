@@ -1,6 +1,7 @@
 /** What group 0's log says, and what applying it comes to. */
 import type { ErrorReason, RoutingRule } from '@tuplet/proto';
-import type { LogIndex, SpaceId, StampMs } from '../base/ids.ts';
+import type { LogIndex, NodeId, SpaceId, StampMs } from '../base/ids.ts';
+import type { NodeDescription, NodeRecord, PlacementCommand } from './placement-types.ts';
 
 /** What a space is created with. */
 export interface SpaceSettings {
@@ -32,6 +33,15 @@ export interface FoundCommand {
   readonly clusterId: string;
   /** 1 to 256; fixed for ever. */
   readonly partitions: number;
+  /** How many replicas each partition shall have, 1 to 7. */
+  readonly replicaCount: number;
+  /** In order of id. */
+  readonly founders: readonly Founder[];
+}
+
+/** A node that founds the cluster with others. */
+export interface Founder extends NodeDescription {
+  readonly id: NodeId;
 }
 
 /** A new space. */
@@ -63,7 +73,8 @@ export type MapCommand =
   | CreateSpaceCommand
   | DropMapSpaceCommand
   | ForgetSpaceCommand
-  | LeadMapCommand;
+  | LeadMapCommand
+  | PlacementCommand;
 
 /** One entry of group 0's log. Invariant: stamps never fall. */
 export interface MapEntry {
@@ -87,6 +98,14 @@ export interface MapProblem {
     | 'DISK_FULL'
     | 'NO_LEADER'
     | 'OUTCOME_UNKNOWN'
+    | 'NODE_DESCRIPTION'
+    | 'NODE_NAME_TAKEN'
+    | 'NODE_NOT_FOUND'
+    | 'NODE_NOT_EMPTY'
+    | 'NODE_REMOVED'
+    | 'NODES_EXHAUSTED'
+    | 'MOVE_IN_PROGRESS'
+    | 'MOVE_STALE'
   >;
   /** The path of the argument, in the words of the contract. */
   readonly field: string;
@@ -100,6 +119,7 @@ export type MapOutcome =
   | { readonly kind: 'created'; readonly space: SpaceRecord; readonly epoch: number }
   | { readonly kind: 'dropped'; readonly space: SpaceRecord; readonly epoch: number }
   | { readonly kind: 'refused'; readonly problem: MapProblem }
+  | { readonly kind: 'node'; readonly node: NodeRecord }
   | { readonly kind: 'done' };
 
 /** Where the map's log stands before its first entry. */

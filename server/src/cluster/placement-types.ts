@@ -1,5 +1,5 @@
 /** What the map says of nodes and of where replicas live. DESIGN.md says how they change. */
-import type { GroupId, NodeId } from '../base/ids.ts';
+import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';
 
 /** What a node is to its cluster. */
 export type NodeState = 'member' | 'draining' | 'gone' | 'removed';
@@ -25,11 +25,11 @@ export interface NodeRecord extends NodeDescription {
   readonly state: NodeState;
 }
 
-/** What a replica shall be. */
-export type ReplicaRole = 'voter' | 'joining' | 'leaving' | 'learner';
+/** What a replica shall be. Learners are in group 0 alone; elsewhere a role only goes on, so that no number comes back. */
+export type ReplicaRole = 'learner' | 'joining' | 'voter' | 'leaving';
 
 /** A replica of a group. */
-export interface ReplicaRecord {
+export interface ReplicaPlace {
   /** Never given again in its group. */
   readonly replica: number;
   readonly node: NodeId;
@@ -40,32 +40,29 @@ export interface ReplicaRecord {
 export interface GroupPlacement {
   readonly group: GroupId;
   /** In order of replica. */
-  readonly replicas: readonly ReplicaRecord[];
+  readonly replicas: readonly ReplicaPlace[];
   /** The number that the next replica gets; all numbers given are below. */
   readonly nextReplica: number;
+  /** Where in the group's log the newest configuration is that its leaders have reported; 0: none yet. */
+  readonly placedAt: LogIndex;
 }
 
 /** A group's replicas change: planned from a map, and refused where that has changed since. */
 export interface BeginMoveCommand {
   readonly kind: 'begin-move';
   readonly group: GroupId;
-  /** The node that gets a replica; undefined: none does. */
+  /** The node that gets a replica that votes; undefined: none does. */
   readonly add: NodeId | undefined;
   /** The replica that leaves; undefined: none does. */
   readonly remove: number | undefined;
-}
-
-/** A move ends before it has changed who votes. Refused where its joining replica is not there (any more). */
-export interface CancelMoveCommand {
-  readonly kind: 'cancel-move';
-  readonly group: GroupId;
-  readonly joining: number;
 }
 
 /** A group's leader reports its configuration, committed and not joint. */
 export interface PlacedCommand {
   readonly kind: 'placed';
   readonly group: GroupId;
+  /** Where in the group's log it is. */
+  readonly index: LogIndex;
   readonly voters: readonly number[];
   readonly learners: readonly number[];
 }
@@ -89,16 +86,15 @@ export interface SetNodeCommand {
   readonly state: NodeState;
 }
 
-/** How many replicas each group shall have. */
+/** How many replicas each partition shall have. */
 export interface SetReplicasCommand {
   readonly kind: 'set-replicas';
-  /** 1, 3, 5 or 7. */
+  /** 1 to 7. */
   readonly count: number;
 }
 
 export type PlacementCommand =
   | BeginMoveCommand
-  | CancelMoveCommand
   | PlacedCommand
   | AddNodeCommand
   | DescribeNodeCommand

@@ -1,14 +1,14 @@
-import { assert } from '../base/assert.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { NodeId, Term } from '../base/ids.ts';
 import { mapAgainMs, mapCallMs, mapCallsMax, mapSeenMs } from '../base/limits.ts';
 import type { ClusterMap } from '../cluster/cluster-map.ts';
 import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-command.ts';
+import type { PlacementCommand } from '../cluster/placement-types.ts';
 import { spaceNameProblem, spaceSettingsProblem } from '../cluster/space-checks.ts';
 import type { MapAnswer } from '../partition/map-group.ts';
 import type { MapPort } from '../partition/partition-host.ts';
 import type { CoordinationItem } from '../transport/coordination-codec.ts';
-import type { SpaceCommand, SpaceOutcome } from '../transport/map-call-codec.ts';
+import type { MapCallCommand } from '../transport/map-call-codec.ts';
 import type { KnownLeader } from './leaders.ts';
 
 /** What changes of the map are made with. */
@@ -23,7 +23,7 @@ export interface MapCallsOptions {
 
 /** A change that is neither made nor refused yet. */
 interface Call {
-  readonly command: SpaceCommand;
+  readonly command: MapCallCommand;
   readonly answer: MapAnswer;
   /** Ends its time. */
   cancelEnd: Cancel;
@@ -43,7 +43,7 @@ const nothing: Cancel = () => undefined;
  * Changes of the cluster map at any node: made here where group 0 is led here, else by the node that
  * leads it. Whatever surely did not happen, because nobody led, is tried again with the next leader.
  */
-export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'dropSpace'> {
+export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'dropSpace' | 'place'> {
   readonly #options: MapCallsOptions;
   /** The newest leadership that this node has heard of, and can reach. */
   #leader: KnownLeader | undefined;
@@ -80,6 +80,10 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     if (spaceNameProblem(name, 'name') !== undefined) {
       answer(refused('SPACE_NOT_FOUND', 'no space has such a name', 'name'));
     } else this.#begin({ kind: 'drop-space', name }, answer);
+  }
+
+  place(command: PlacementCommand, answer: MapAnswer): void {
+    this.#begin(command, answer);
   }
 
   /** The node takes no more changes: what waits for a leader ends, what was sent goes on. */
@@ -120,7 +124,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
   }
 
   /** A node asks for a change here. Its answer is for this connection: after it, the number is another's. */
-  asked(peer: NodeId, number: number, command: SpaceCommand): void {
+  asked(peer: NodeId, number: number, command: MapCallCommand): void {
     const link = this.#links.get(peer);
     this.#make(command, (outcome) => {
       if (link === undefined || this.#links.get(peer) !== link) return;
@@ -128,7 +132,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     });
   }
 
-  answered(from: NodeId, number: number, outcome: SpaceOutcome): void {
+  answered(from: NodeId, number: number, outcome: MapOutcome): void {
     const sent = this.#sent.get(number);
     if (sent?.to !== from) return;
     this.#sent.delete(number);
@@ -147,7 +151,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     }
   }
 
-  #begin(command: SpaceCommand, answer: MapAnswer): void {
+  #begin(command: MapCallCommand, answer: MapAnswer): void {
     const problem = this.#beginProblem();
     if (problem !== undefined) {
       answer(problem);
@@ -160,7 +164,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     this.#try(call);
   }
 
-  #beginProblem(): SpaceOutcome | undefined {
+  #beginProblem(): MapOutcome | undefined {
     if (this.#isLeaving) return refused('SHUTTING_DOWN', 'the node is not serving');
     if (this.#open < mapCallsMax) return undefined;
     return refused('TOO_MANY_IN_FLIGHT', `${mapCallsMax} changes of the map are in flight`);
@@ -181,18 +185,15 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
   }
 
   /** Has the host here make a change. */
-  #make(command: SpaceCommand, answer: (outcome: SpaceOutcome) => void): void {
+  #make(command: MapCallCommand, answer: (outcome: MapOutcome) => void): void {
     const { map } = this.#options;
-    const told = (outcome: MapOutcome): void => {
-      assert(outcome.kind !== 'done', 'a change of the spaces has an outcome of its own');
-      answer(outcome);
-    };
-    if (command.kind === 'create-space') map.createSpace(command.name, command.settings, told);
-    else map.dropSpace(command.name, told);
+    if (command.kind === 'create-space') map.createSpace(command.name, command.settings, answer);
+    else if (command.kind === 'drop-space') map.dropSpace(command.name, answer);
+    else map.place(command, answer);
   }
 
   /** Whether it surely did not happen, and another leader may do it. */
-  #isToBeTriedAgain(from: NodeId, outcome: SpaceOutcome): boolean {
+  #isToBeTriedAgain(from: NodeId, outcome: MapOutcome): boolean {
     if (outcome.kind !== 'refused' || this.#isLeaving) return false;
     const { reason } = outcome.problem;
     return reason === 'NO_LEADER' || (reason === 'SHUTTING_DOWN' && from !== this.#options.self);
@@ -217,7 +218,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
   }
 
   /** Answers, when what was done is seen here: whoever is told of a space goes on to use it. */
-  #settle(call: Call, outcome: SpaceOutcome): void {
+  #settle(call: Call, outcome: MapOutcome): void {
     const { map, clock } = this.#options;
     this.#waiting.delete(call);
     call.cancelAgain();
@@ -240,14 +241,15 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     cancelLate = clock.after(mapSeenMs, answer);
   }
 
-  #isSeen({ command }: Call, outcome: SpaceOutcome): boolean {
-    if (outcome.kind !== 'refused') return this.cluster.epoch >= outcome.epoch;
+  #isSeen({ command }: Call, outcome: MapOutcome): boolean {
+    if ('epoch' in outcome) return this.cluster.epoch >= outcome.epoch;
+    if (outcome.kind !== 'refused') return true;
     // Whoever wanted the space to be there goes on with it as well.
-    const isThere = outcome.problem.reason === 'SPACE_EXISTS';
+    const isThere = outcome.problem.reason === 'SPACE_EXISTS' && command.kind === 'create-space';
     return !isThere || this.cluster.space(command.name) !== undefined;
   }
 }
 
-function refused(reason: MapProblem['reason'], message: string, field = ''): SpaceOutcome {
+function refused(reason: MapProblem['reason'], message: string, field = ''): MapOutcome {
   return { kind: 'refused', problem: { reason, field, message } };
 }

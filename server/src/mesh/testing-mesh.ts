@@ -3,13 +3,14 @@ import { HandClock } from '../../test/router/bench.ts';
 import type { Cancel } from '../base/doors.ts';
 import type { GroupId, NodeId, PartitionId, SpaceId, StampMs, Term } from '../base/ids.ts';
 import type { MapOutcome, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { PlacementCommand } from '../cluster/placement-types.ts';
 import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import type { MapAnswer } from '../partition/map-group.ts';
 import type { MapPort } from '../partition/partition-host.ts';
 import type { RouterPort } from '../partition/routers.ts';
 import type { Message } from '../raft/message.ts';
 import type { Lane } from '../transport/lane.ts';
-import type { SpaceCommand } from '../transport/map-call-codec.ts';
+import type { MapCallCommand } from '../transport/map-call-codec.ts';
 import { Mesh, type MeshHost, type MeshLinks } from './mesh.ts';
 
 export const one: NodeId = 1 as NodeId;
@@ -27,7 +28,7 @@ export function created(name: string, epoch: number): MapOutcome {
 /** A map that leaves its changes to the test, and knows what the test says. */
 export class FakeMap implements MapPort {
   /** Changes that were asked for, and how they are answered. */
-  readonly asked: { readonly command: SpaceCommand; readonly answer: MapAnswer }[] = [];
+  readonly asked: { readonly command: MapCallCommand; readonly answer: MapAnswer }[] = [];
   readonly names: Set<string> = new Set();
   mapEpoch = 1;
   led: Term | undefined;
@@ -47,6 +48,9 @@ export class FakeMap implements MapPort {
   }
   dropSpace(name: string, answer: MapAnswer): void {
     this.asked.push({ command: { kind: 'drop-space', name }, answer });
+  }
+  place(command: PlacementCommand, answer: MapAnswer): void {
+    this.asked.push({ command, answer });
   }
   onChange(run: () => void): Cancel {
     this.#observers.add(run);

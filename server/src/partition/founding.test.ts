@@ -1,18 +1,14 @@
 import test from 'ava';
 import { World } from '../../sim/disk-world.ts';
 import type { GroupId, LogIndex } from '../base/ids.ts';
-import { type Founding, foundingBatch, foundingStart, joiningStart } from './founding.ts';
+import { foundingBatch, foundingStart, joiningStart } from './founding.ts';
 import { openData } from './recovery.ts';
 
 const group = 0 as GroupId;
 
-function founder(replica: number, all: readonly number[]): Founding {
-  return { replica, replicasOf: () => all };
-}
-
 test('all founders begin with the same log, and differ in their own id alone', (t) => {
   const all = [2, 3, 7];
-  const batches = all.map((replica) => foundingBatch(group, founder(replica, all)));
+  const batches = all.map((replica) => foundingBatch(group, replica, all));
   const [first, ...others] = batches;
   for (const other of others) {
     t.deepEqual(other.entries, first?.entries);
@@ -38,14 +34,13 @@ test('a power cut behind the founding batch, and before anything else, changes n
     for (const replica of all) {
       const world = new World(replica);
       const { storage } = await world.openStorage();
-      const founding = founder(replica, all);
-      const batch = foundingBatch(group, founding);
+      const batch = foundingBatch(group, replica, all);
       await world.time.until(new Promise<void>((done) => storage.log.append(batch, done)));
       world.crash();
       const options = { ...world.options(), reserveBytesMin: 16_384 };
       const { recovered } = await world.time.until(openData(world.disk, world.time.clock, options));
       const start = recovered.replicas.get(group);
-      const made = foundingStart(group, founding);
+      const made = foundingStart(group, replica, all);
       t.is(start?.id, replica);
       t.deepEqual(start?.configuration, made.configuration);
       t.is(start?.applied, made.applied);

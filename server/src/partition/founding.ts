@@ -1,5 +1,6 @@
 /** How a group begins: with the same first entries on the disks of all who found it. */
-import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { Founder } from '../cluster/map-command.ts';
 import { StepKind, Transition } from '../raft/change.ts';
 import { encodeChange } from '../raft/change-codec.ts';
 import { configurationOf, emptyConfiguration } from '../raft/configuration.ts';
@@ -12,12 +13,36 @@ import { logEntryOf, type ReplicaStart } from './replica.ts';
 export interface Founding {
   /** The id of this node's first replica of each group. */
   readonly replica: number;
-  /** The ids of all founders' first replicas of a group, ascending; the same on every founder. */
-  replicasOf(group: GroupId): readonly number[];
+  /**
+   * In place of what the map says: the ids of all founders' first replicas of a partition, ascending; the
+   * same on every founder.
+   */
+  replicasOf?(group: GroupId): readonly number[];
+  /** All founders, in order of id: what the map begins with. */
+  readonly founders: readonly Founder[];
+  /** How many replicas each partition shall have. */
+  readonly replicaCount: number;
 }
 
+/** The founding of groups that have a replica on each of some nodes; `replica` is one of them. */
+export function foundingAll(replica: number, nodes: readonly number[]): Founding {
+  return {
+    replica,
+    founders: nodes.map((id) => founderAt(id as NodeId, defaultPeerAddress)),
+    replicaCount: nodes.length,
+  };
+}
+
+/** A founder as others know it until it describes itself. */
+export function founderAt(id: NodeId, peerAddress: string): Founder {
+  return { id, name: `node-${id}`, zone: '', peerAddress, clientAddress: '' };
+}
+
+/** Where a node that is alone would hear others. */
+const defaultPeerAddress = '127.0.0.1:7448';
+
 /** A node that is alone founds by itself. */
-export const lone: Founding = { replica: 1, replicasOf: () => [1] };
+export const lone: Founding = foundingAll(1, [1]);
 
 /** The term of a group's first entries; nobody was elected in it. */
 const foundingTerm = 1 as Term;
@@ -39,9 +64,11 @@ function foundingEntries(replicas: readonly number[]): Entry[] {
 }
 
 /** What makes a founder's replica of a group durable, before its first answer. */
-export function foundingBatch(group: GroupId, founding: Founding): LogBatch {
-  const { replica } = founding;
-  const replicas = founding.replicasOf(group);
+export function foundingBatch(
+  group: GroupId,
+  replica: number,
+  replicas: readonly number[],
+): LogBatch {
   return {
     replicas: [{ group, replica, state: 'living' }],
     entries: foundingEntries(replicas).map((entry) => logEntryOf(group, entry)),
@@ -50,9 +77,11 @@ export function foundingBatch(group: GroupId, founding: Founding): LogBatch {
 }
 
 /** A founder's replica, once that is durable and its state machine has passed the first entries. */
-export function foundingStart(group: GroupId, founding: Founding): ReplicaStart {
-  const { replica } = founding;
-  const replicas = founding.replicasOf(group);
+export function foundingStart(
+  group: GroupId,
+  replica: number,
+  replicas: readonly number[],
+): ReplicaStart {
   const configuration = configurationOf(replicas);
   const applied = replicas.length as LogIndex;
   return {

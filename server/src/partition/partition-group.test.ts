@@ -6,7 +6,7 @@ import { Prng } from '../base/prng.ts';
 import type { FromLeader, ToLeader } from '../coordination/messages.ts';
 import type { SessionOperation } from '../space/command.ts';
 import { Space } from '../space/space.ts';
-import { foundingStart, lone } from './founding.ts';
+import { foundingStart } from './founding.ts';
 import { PartitionGroup } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { Replica, type TurnBatch } from './replica.ts';
@@ -34,7 +34,7 @@ class Fixture {
   readonly slice = new Slice(clock);
   readonly #space = new Space({ partition });
   readonly #replica = new Replica(
-    foundingStart(partition, lone),
+    foundingStart(partition, 1, [1]),
     { send: () => undefined, stirred: () => undefined },
     { random: new Prng(1, 'partition-group') },
   );

@@ -8,6 +8,7 @@ import {
   inboxMessagesMax,
 } from '../base/limits.ts';
 import { Entry, EntryKind, Message, MessageKind } from '../raft/message.ts';
+import { foundingAll } from './founding.ts';
 import { PartitionHost } from './partition-host.ts';
 
 const mapGroup = 0 as GroupId;
@@ -615,7 +616,7 @@ test('a founder that has applied nothing yet cuts its snapshot in the term of it
     sendSnapshot: () => undefined,
     sendLeader: () => undefined,
   };
-  const founding = { replica: 1, replicasOf: () => [1, 2, 3] };
+  const founding = foundingAll(1, [1, 2, 3]);
   const options = { peers: nobody, founding, partitions: 2, segmentBytes: 1024 * 1024 };
   const host = await world.start(options);
   // Its log grows by entries that nobody commits, until the founding's are snapshotted for their room.
@@ -643,7 +644,7 @@ test('a follower whose disk stands still passes over what its leaders send, and 
     sendSnapshot: () => undefined,
     sendLeader: () => undefined,
   };
-  const founding = { replica: 1, replicasOf: () => [1, 2, 3] };
+  const founding = foundingAll(1, [1, 2, 3]);
   const host = await world.start({ peers: nobody, founding, partitions: 2 });
   const send = (index: number): void => {
     const append = new Message(MessageKind.append, 2, 1, 5);

@@ -14,6 +14,7 @@ import {
 } from '../base/limits.ts';
 import type { ClusterMap } from '../cluster/cluster-map.ts';
 import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-command.ts';
+import type { PlacementCommand } from '../cluster/placement-types.ts';
 import { partitionIds } from '../cluster/slots.ts';
 import type { LeaderStats } from '../coordination/leader.ts';
 import type { BetweenLeaders, CoordinatorId, ToLeader } from '../coordination/messages.ts';
@@ -117,6 +118,8 @@ export interface MapPort {
   createSpace(name: string, settings: SpaceSettings, answer: MapAnswer): void;
   /** Drops a space; answered once, when that is durable or refused. Its tuples go in time. */
   dropSpace(name: string, answer: MapAnswer): void;
+  /** Changes nodes or where replicas live; answered once. */
+  place(command: PlacementCommand, answer: MapAnswer): void;
   /** Calls `run` after changes, at most once a turn. */
   onChange(run: () => void): Cancel;
   /** The leadership in which group 0 serves here; undefined: it does not. */
@@ -280,7 +283,8 @@ export class PartitionHost {
     this.#recovered.forget(mapGroup);
     this.#loop.addMap(this.#mapGroup);
     if (isFounder) {
-      await this.#durable(foundingBatch(mapGroup, this.#founding));
+      const { replica } = this.#founding;
+      await this.#durable(foundingBatch(mapGroup, replica, this.#foundersOf(mapGroup)));
       this.#passFounding(this.#mapGroup);
     }
     this.#routers.add({
@@ -313,7 +317,8 @@ export class PartitionHost {
   #makeMapGroup(): MapGroup {
     const { map, replicas } = this.#recovered;
     const start = replicas.get(mapGroup);
-    const founded = start ?? foundingStart(mapGroup, this.#founding);
+    const founded =
+      start ?? foundingStart(mapGroup, this.#founding.replica, this.#foundersOf(mapGroup));
     const group: MapGroup = new MapGroup(map, {
       replica: this.#makeReplica(founded, () => group),
       past: start === undefined ? foundingPast : this.#recovered.pastOf(mapGroup),
@@ -341,7 +346,7 @@ export class PartitionHost {
   /** A founder's state machines have nothing to do for a group's first entries. */
   #passFounding(group: MapGroup | PartitionGroup): void {
     const state = group instanceof MapGroup ? group.map : group.space;
-    for (const at of this.#founding.replicasOf(group.id).keys()) state.pass((at + 1) as LogIndex);
+    for (const at of this.#foundersOf(group.id).keys()) state.pass((at + 1) as LogIndex);
   }
 
   /** The replicas that this node has of the cluster's partitions: recovered ones, and those it founds. */
@@ -355,7 +360,10 @@ export class PartitionHost {
       else if (!buried.has(partition) && this.#founds(partition)) founded.push(partition);
     }
     this.#startDrops(partitions);
-    const batches = founded.map((partition) => foundingBatch(partition, this.#founding));
+    const { replica } = this.#founding;
+    const batches = founded.map((partition) =>
+      foundingBatch(partition, replica, this.#foundersOf(partition)),
+    );
     const batch = {
       replicas: batches.flatMap((each) => each.replicas ?? []),
       entries: batches.flatMap((each) => each.entries),
@@ -364,7 +372,7 @@ export class PartitionHost {
     this.#storage.log.append(batch, () => {
       if (this.#state === 'failed' || this.#state === 'closed') return;
       for (const partition of founded) {
-        const start = foundingStart(partition, this.#founding);
+        const start = foundingStart(partition, replica, this.#foundersOf(partition));
         const group = this.#addPartition(start, foundingPast);
         this.#passFounding(group);
         if (this.#isAlone) group.replica.campaign();
@@ -374,7 +382,14 @@ export class PartitionHost {
   }
 
   #founds(group: GroupId): boolean {
-    return this.#founding.replicasOf(group).includes(this.#founding.replica);
+    return this.#foundersOf(group).includes(this.#founding.replica);
+  }
+
+  /** The first replicas of a group: for ever the same, so that who founds it late founds the same. */
+  #foundersOf(group: GroupId): readonly number[] {
+    const { founders, replicasOf } = this.#founding;
+    if (group === mapGroup) return founders.map(({ id }) => id);
+    return replicasOf?.(group) ?? this.#mapGroup.map.foundersOf(group);
   }
 
   #addPartition(start: ReplicaStart, past: GroupPast): PartitionGroup {
@@ -420,7 +435,8 @@ export class PartitionHost {
     for (let word = 0; word < 4; word += 1) {
       clusterId += random.uint32().toString(16).padStart(8, '0');
     }
-    const command = { kind: 'found', clusterId, partitions } as const;
+    const { founders, replicaCount } = this.#founding;
+    const command = { kind: 'found', clusterId, partitions, replicaCount, founders } as const;
     this.#mapGroup.call(command, this.#loop.nowMs, () => undefined);
   }
 
@@ -773,6 +789,10 @@ export class PartitionHost {
       dropSpace: (name, answer) => {
         if (this.#state !== 'serving') answer(refused);
         else group.dropSpace(name, this.#loop.nowMs, answer);
+      },
+      place: (command, answer) => {
+        if (this.#state !== 'serving') answer(refused);
+        else group.call(command, this.#loop.nowMs, answer);
       },
       onChange: (run) => {
         const observer = (): void => run();

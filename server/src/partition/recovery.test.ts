@@ -6,7 +6,7 @@ import { StepKind, Transition } from '../raft/change.ts';
 import { encodeChange } from '../raft/change-codec.ts';
 import { noBytes } from '../raft/message.ts';
 import type { LogEntry } from '../storage/entry.ts';
-import { foundingBatch } from './founding.ts';
+import { foundingBatch, lone } from './founding.ts';
 import { openData, type RecoveredState } from './recovery.ts';
 
 const group = 0 as GroupId;
@@ -14,7 +14,9 @@ const term = 2 as Term;
 
 /** The entry that founds the cluster. */
 function found(index: number): LogEntry {
-  const command = { kind: 'found', clusterId: 'c'.repeat(32), partitions: 1 } as const;
+  const { founders, replicaCount } = lone;
+  const head = { clusterId: 'c'.repeat(32), partitions: 1 };
+  const command = { kind: 'found', ...head, founders, replicaCount } as const;
   const payload = encodeMapEntry({ stampMs: 1 as StampMs, command });
   return { group, term, index: index as LogIndex, kind: 0, payload };
 }
@@ -44,7 +46,7 @@ async function recoveredFrom(
   const append = async (batch: Parameters<typeof storage.log.append>[0]): Promise<void> => {
     await world.time.until(new Promise<void>((done) => storage.log.append(batch, done)));
   };
-  await append(foundingBatch(group, { replica: 1, replicasOf: () => founders }));
+  await append(foundingBatch(group, 1, founders));
   const hardStates = [{ group, term, vote: 1, commit: commit as LogIndex }];
   await append({ entries, hardStates });
   world.crash();
@@ -95,9 +97,9 @@ for (const [founders, opens] of [
   test(`a partition whose map is not known to be founded ${opens ? 'waits for it' : 'lost it'}, with ${founders.length} founders`, async (t) => {
     const world = new World(1);
     const { storage } = await world.openStorage();
-    const founding = { replica: 1, replicasOf: () => founders };
+
     for (const each of [group, 1 as GroupId]) {
-      const batch = foundingBatch(each, founding);
+      const batch = foundingBatch(each, 1, founders);
       await world.time.until(new Promise<void>((done) => storage.log.append(batch, done)));
     }
     world.crash();

@@ -112,8 +112,7 @@ export class Members<G extends Pick<DrivenGroup, keyof DrivenGroup>> {
     this.#make = make;
     const ids = Array.from({ length: count }, (_, at) => at + 1);
     for (const replica of ids) {
-      const founding = { replica, replicasOf: () => ids };
-      this.all.push(new Member(foundingStart(groupId, founding), make));
+      this.all.push(new Member(foundingStart(groupId, replica, ids), make));
     }
   }
 

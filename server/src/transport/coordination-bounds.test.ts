@@ -13,11 +13,10 @@ import type {
   TupleId,
 } from '../base/ids.ts';
 import { Prng } from '../base/prng.ts';
-import type { MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { MapOutcome, MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import type { Answer, Change, Query, Read, ToLeader } from '../coordination/messages.ts';
 import type { NewTuple, Operation } from '../space/command.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
-import type { SpaceOutcome } from './map-call-codec.ts';
 import { bytesTuple, encode, plain, read } from './testing-coordination.ts';
 import { answers, template, toLeaders } from './testing-items.ts';
 
@@ -283,7 +282,7 @@ bound(
   ],
 );
 
-const becomes = (outcome: SpaceOutcome, number = 1): CoordinationItem => ({
+const becomes = (outcome: MapOutcome, number = 1): CoordinationItem => ({
   kind: 'map-answer',
   call: number,
   outcome,

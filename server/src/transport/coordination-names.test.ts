@@ -5,6 +5,7 @@ import test from 'ava';
 import type {
   Attempt,
   LogIndex,
+  NodeId,
   PartitionId,
   Sequence,
   SessionId,
@@ -15,13 +16,14 @@ import type {
   TupleId,
 } from '../base/ids.ts';
 import { Prng } from '../base/prng.ts';
-import { encodeSpaceRecord, encodeSpaceSettings } from '../cluster/map-codec.ts';
-import type { SpaceRecord } from '../cluster/map-command.ts';
+import { encodeNodeRecord, encodeSpaceRecord, encodeSpaceSettings } from '../cluster/map-codec.ts';
+import type { MapOutcome, SpaceRecord } from '../cluster/map-command.ts';
+import type { NodeRecord } from '../cluster/placement-types.ts';
 import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/messages.ts';
 import type { SessionOperation } from '../space/command.ts';
 import type { StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
-import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
+import type { SpaceCommand } from './map-call-codec.ts';
 import { encode } from './testing-coordination.ts';
 import { template, tupleBytes } from './testing-items.ts';
 
@@ -237,9 +239,21 @@ const commands: Named<SpaceCommand> = {
 };
 
 const changed = { space: Buffer.from(encodeSpaceRecord(record)), epoch: 92 };
-const outcomes: Named<SpaceOutcome> = {
+const node: NodeRecord = {
+  id: 94 as NodeId,
+  key: 'a'.repeat(32),
+  state: 'draining',
+  name: 'four',
+  zone: 'east',
+  peerAddress: 'four:7448',
+  clientAddress: 'four:7447',
+};
+
+const outcomes: Named<MapOutcome> = {
   created: [{ space: record, epoch: 92 }, changed],
   dropped: [{ space: record, epoch: 92 }, changed],
+  node: [{ node }, { node: Buffer.from(encodeNodeRecord(node)) }],
+  done: [{}, {}],
   refused: [
     { problem: { reason: 'SPACE_NAME', field: 'name', message: 'long', limit: 93 } },
     { reason: 'SPACE_NAME', field: 'name', message: 'long', limit: 93 },
@@ -312,7 +326,7 @@ test('each field of what is said of the cluster map has the name that coordinati
     });
   }
   for (const [kind, [ours, theirs]] of entries(outcomes)) {
-    const outcome = { kind, ...ours } as SpaceOutcome;
+    const outcome = { kind, ...ours } as MapOutcome;
     t.deepEqual(said({ kind: 'map-answer', call, outcome }), {
       mapAnswer: { call: 3, [kind]: theirs },
     });

@@ -4,6 +4,7 @@
  */
 import { malformed, type Reader, type Writer } from '@tuplet/proto';
 import { assert, unreachable } from '../base/assert.ts';
+import type { StampMs } from '../base/ids.ts';
 import { refusalFieldMax, refusalTextMax } from '../base/limits.ts';
 import {
   kindOfTag,
@@ -21,27 +22,34 @@ import {
   writeString,
 } from '../base/wire-fields.ts';
 import {
+  decodeMapEntry,
+  decodeNodeRecord,
   decodeSpaceRecord,
   decodeSpaceSettings,
+  encodeMapEntry,
+  encodeNodeRecord,
   encodeSpaceRecord,
   encodeSpaceSettings,
-  MapFormatError,
 } from '../cluster/map-codec.ts';
 import type {
   CreateSpaceCommand,
   DropMapSpaceCommand,
+  MapCommand,
   MapOutcome,
   MapProblem,
   SpaceRecord,
   SpaceSettings,
 } from '../cluster/map-command.ts';
+import { MapFormatError } from '../cluster/map-format-error.ts';
+import { placementKinds } from '../cluster/placement-codec.ts';
+import type { NodeRecord, PlacementCommand } from '../cluster/placement-types.ts';
 import { spaceNameProblem, spaceSettingsProblem } from '../cluster/space-checks.ts';
 
-/** A change that any node may ask for. */
+/** A change of the spaces. */
 export type SpaceCommand = CreateSpaceCommand | DropMapSpaceCommand;
 
-/** What becomes of one. */
-export type SpaceOutcome = Exclude<MapOutcome, { readonly kind: 'done' }>;
+/** A change that any node may ask for. */
+export type MapCallCommand = SpaceCommand | PlacementCommand;
 
 /** A change that the receiver, who leads the map, is to make. */
 export interface MapCallItem {
@@ -49,26 +57,32 @@ export interface MapCallItem {
   /** Of this sending; never used again in the sender's life. */
   readonly call: number;
   /** Its name and settings are in order: whoever sends it has looked. */
-  readonly command: SpaceCommand;
+  readonly command: MapCallCommand;
 }
 
 /** What became of a change, to whoever asked. */
 export interface MapAnswerItem {
   readonly kind: 'map-answer';
   readonly call: number;
-  readonly outcome: SpaceOutcome;
+  readonly outcome: MapOutcome;
 }
 
-const commandFields: Readonly<Record<SpaceCommand['kind'], number>> = {
+/** Whoever leads the map gives it one. */
+const noStamp = 0 as StampMs;
+
+const commandFields: Readonly<Record<SpaceCommand['kind'] | 'placement', number>> = {
   'create-space': 2,
   'drop-space': 3,
+  placement: 4,
 };
 const commandKinds = kindsByField(commandFields);
 
-const outcomeFields: Readonly<Record<SpaceOutcome['kind'], number>> = {
+const outcomeFields: Readonly<Record<MapOutcome['kind'], number>> = {
   created: 2,
   dropped: 3,
   refused: 4,
+  node: 5,
+  done: 6,
 };
 const outcomeKinds = kindsByField(outcomeFields);
 
@@ -86,11 +100,23 @@ const reasons: Readonly<Record<MapProblem['reason'], true>> = {
   DISK_FULL: true,
   NO_LEADER: true,
   OUTCOME_UNKNOWN: true,
+  NODE_DESCRIPTION: true,
+  NODE_NAME_TAKEN: true,
+  NODE_NOT_FOUND: true,
+  NODE_NOT_EMPTY: true,
+  NODE_REMOVED: true,
+  NODES_EXHAUSTED: true,
+  MOVE_IN_PROGRESS: true,
+  MOVE_STALE: true,
 };
 
 /** Appends the content of a change. */
 export function writeMapCall(writer: Writer, { call, command }: MapCallItem): void {
   writeNumber(writer, 1, call);
+  if (command.kind !== 'create-space' && command.kind !== 'drop-space') {
+    writeBytes(writer, commandFields.placement, encodeMapEntry({ stampMs: noStamp, command }));
+    return;
+  }
   const mark = openField(writer, commandFields[command.kind]);
   writeString(writer, 1, command.name);
   if (command.kind === 'create-space') {
@@ -102,14 +128,25 @@ export function writeMapCall(writer: Writer, { call, command }: MapCallItem): vo
 /** Reads a change up to the reader's end. */
 export function readMapCall(reader: Reader): MapCallItem {
   let call = 0;
-  let command: SpaceCommand | undefined;
+  let command: MapCallCommand | undefined;
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTag(reader, tag);
     if (tag === varintTag(1)) call = reader.uint64();
     else if (command !== undefined) throw malformed('a change of the map is one');
-    else command = readNestedWith(reader, readCommand, kindOfTag(commandKinds, tag));
+    else command = readAnyCommand(reader, kindOfTag(commandKinds, tag));
   }
   return { kind: 'map-call', call: positive(call), command: required(command) };
+}
+
+function readAnyCommand(reader: Reader, kind: SpaceCommand['kind'] | 'placement'): MapCallCommand {
+  if (kind !== 'placement') return readNestedWith(reader, readCommand, kind);
+  const { stampMs, command } = ofTheMap(() => decodeMapEntry(reader.lengthDelimited().slice()));
+  if (stampMs !== noStamp || !isPlacement(command)) throw malformed("a change is not a node's");
+  return command;
+}
+
+function isPlacement(command: MapCommand): command is PlacementCommand {
+  return Object.hasOwn(placementKinds, command.kind);
 }
 
 function readCommand(reader: Reader, kind: SpaceCommand['kind']): SpaceCommand {
@@ -137,7 +174,8 @@ export function writeMapAnswer(writer: Writer, { call, outcome }: MapAnswerItem)
   writeNumber(writer, 1, call);
   const mark = openField(writer, outcomeFields[outcome.kind]);
   if (outcome.kind === 'refused') writeProblem(writer, outcome.problem);
-  else {
+  else if (outcome.kind === 'node') writeBytes(writer, 1, encodeNodeRecord(outcome.node));
+  else if (outcome.kind !== 'done') {
     writeBytes(writer, 1, encodeSpaceRecord(outcome.space));
     writeNumber(writer, 2, outcome.epoch);
   }
@@ -147,7 +185,7 @@ export function writeMapAnswer(writer: Writer, { call, outcome }: MapAnswerItem)
 /** Reads an answer up to the reader's end. */
 export function readMapAnswer(reader: Reader): MapAnswerItem {
   let call = 0;
-  let outcome: SpaceOutcome | undefined;
+  let outcome: MapOutcome | undefined;
   for (let tag = 0; reader.position < reader.end; ) {
     tag = nextTag(reader, tag);
     if (tag === varintTag(1)) call = reader.uint64();
@@ -157,16 +195,32 @@ export function readMapAnswer(reader: Reader): MapAnswerItem {
   return { kind: 'map-answer', call: positive(call), outcome: required(outcome) };
 }
 
-function readOutcome(reader: Reader, kind: SpaceOutcome['kind']): SpaceOutcome {
+function readOutcome(reader: Reader, kind: MapOutcome['kind']): MapOutcome {
   switch (kind) {
     case 'created':
     case 'dropped':
       return { kind, ...readChanged(reader) };
     case 'refused':
       return { kind, problem: readProblem(reader) };
+    case 'node':
+      return { kind, node: readNode(reader) };
+    case 'done':
+      if (reader.position < reader.end) throw unknownField();
+      return { kind };
     default:
       return unreachable(kind);
   }
+}
+
+function readNode(reader: Reader): NodeRecord {
+  let node: NodeRecord | undefined;
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag !== lengthTag(1)) throw unknownField();
+    node = ofTheMap(() => decodeNodeRecord(reader.lengthDelimited().slice()));
+    positive(node.id);
+  }
+  return required(node);
 }
 
 function readChanged(reader: Reader): { readonly space: SpaceRecord; readonly epoch: number } {

@@ -2,6 +2,7 @@
 import { encodeTemplate, encodeTuple, Template } from '@tuplet/proto';
 import type { NodeId, PartitionId } from '../base/ids.ts';
 import type { Prng } from '../base/prng.ts';
+import type { MapOutcome } from '../cluster/map-command.ts';
 import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/messages.ts';
 import type { Result } from '../space/outcome.ts';
 import {
@@ -11,16 +12,17 @@ import {
   readCoordinationBatch,
 } from './coordination-codec.ts';
 import { CoordinationMemory } from './coordination-memory.ts';
-import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
+import type { SpaceCommand } from './map-call-codec.ts';
 import {
   answers,
   betweenLeaders,
   changes,
   fromLeaderItem,
   items,
+  mapOutcomes,
+  placementCommands,
   results,
   spaceCommands,
-  spaceOutcomes,
   toLeaderItem,
   toLeaders,
 } from './testing-items.ts';
@@ -85,7 +87,12 @@ export const everyKind: readonly ItemKind[] = [
     call: 7,
     command,
   })),
-  ...kindsOf<SpaceOutcome>(['mapAnswer'], spaceOutcomes, (_, outcome) => ({
+  {
+    name: 'mapCall placement',
+    make: (prng) => ({ kind: 'map-call', call: 7, command: placementCommands['add-node'](prng) }),
+    path: ['mapCall', 'placement'],
+  },
+  ...kindsOf<MapOutcome>(['mapAnswer'], mapOutcomes, (_, outcome) => ({
     kind: 'map-answer',
     call: 7,
     outcome,

@@ -13,7 +13,9 @@ import {
 } from '@tuplet/proto';
 import type {
   Attempt,
+  GroupId,
   LogIndex,
+  NodeId,
   PartitionId,
   Sequence,
   SessionId,
@@ -25,7 +27,8 @@ import type {
 } from '../base/ids.ts';
 import { durationMsMax } from '../base/limits.ts';
 import type { Prng } from '../base/prng.ts';
-import type { SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { MapOutcome, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { NodeDescription, PlacementCommand } from '../cluster/placement-types.ts';
 import type {
   Answer,
   BetweenLeaders,
@@ -37,7 +40,7 @@ import type {
 import type { NewTuple, Operation, SessionOperation } from '../space/command.ts';
 import type { Refusal, Result, StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
-import type { SpaceCommand, SpaceOutcome } from './map-call-codec.ts';
+import type { SpaceCommand } from './map-call-codec.ts';
 import type { States } from './query-codec.ts';
 
 /** For each kind of a union, how one of it is made up. */
@@ -409,10 +412,64 @@ export const spaceCommands: Makers<SpaceCommand> = {
   'drop-space': (prng) => ({ kind: 'drop-space', name: spaceName(prng) }),
 };
 
-/** What becomes of them by kind. */
-export const spaceOutcomes: Makers<SpaceOutcome> = {
+function description(prng: Prng): NodeDescription {
+  return {
+    name: `node-${prng.below(9)}`,
+    zone: prng.pick(['', 'east', 'west']),
+    peerAddress: 'one:7448',
+    clientAddress: prng.pick(['', 'one:7447']),
+  };
+}
+
+function nodeKey(prng: Prng): string {
+  return prng.uint32().toString(16).padStart(32, '0');
+}
+
+const nodeStates = ['member', 'draining', 'gone', 'removed'] as const;
+
+/** Changes of nodes and placements by kind. */
+export const placementCommands: Makers<PlacementCommand> = {
+  'begin-move': (prng) => ({
+    kind: 'begin-move',
+    group: prng.below(257) as GroupId,
+    add: flag(prng) ? ((1 + prng.below(255)) as NodeId) : undefined,
+    remove: flag(prng) ? 1 + prng.below(999) : undefined,
+  }),
+  placed: (prng) => ({
+    kind: 'placed',
+    group: prng.below(257) as GroupId,
+    index: orZero(prng) as LogIndex,
+    voters: several(prng, 0, () => 1 + prng.below(999)),
+    learners: several(prng, 0, () => 1 + prng.below(999)),
+  }),
+  'add-node': (prng) => ({ kind: 'add-node', key: nodeKey(prng), ...description(prng) }),
+  'describe-node': (prng) => ({
+    kind: 'describe-node',
+    node: (1 + prng.below(255)) as NodeId,
+    ...description(prng),
+  }),
+  'set-node': (prng) => ({
+    kind: 'set-node',
+    node: (1 + prng.below(255)) as NodeId,
+    state: prng.pick(nodeStates),
+  }),
+  'set-replicas': (prng) => ({ kind: 'set-replicas', count: 1 + prng.below(7) }),
+};
+
+/** What becomes of changes by kind. */
+export const mapOutcomes: Makers<MapOutcome> = {
   created: (prng) => ({ kind: 'created', space: spaceRecord(prng), epoch: wide(prng) }),
   dropped: (prng) => ({ kind: 'dropped', space: spaceRecord(prng), epoch: wide(prng) }),
+  node: (prng) => ({
+    kind: 'node',
+    node: {
+      id: (1 + prng.below(255)) as NodeId,
+      key: nodeKey(prng),
+      state: prng.pick(nodeStates),
+      ...description(prng),
+    },
+  }),
+  done: () => ({ kind: 'done' }),
   refused: (prng) => ({
     kind: 'refused',
     problem: {
@@ -456,12 +513,15 @@ export const items: {
   'map-call': (prng) => ({
     kind: 'map-call',
     call: call(prng),
-    command: prng.pick(Object.values<(prng: Prng) => SpaceCommand>(spaceCommands))(prng),
+    command: prng.pick([
+      ...Object.values<(prng: Prng) => SpaceCommand>(spaceCommands),
+      ...Object.values<(prng: Prng) => PlacementCommand>(placementCommands),
+    ])(prng),
   }),
   'map-answer': (prng) => ({
     kind: 'map-answer',
     call: call(prng),
-    outcome: prng.pick(Object.values<(prng: Prng) => SpaceOutcome>(spaceOutcomes))(prng),
+    outcome: prng.pick(Object.values<(prng: Prng) => MapOutcome>(mapOutcomes))(prng),
   }),
 };
 
