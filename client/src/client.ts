@@ -34,7 +34,7 @@ export interface ConnectOptions {
   /** A name for people, which the server shows beside the sessions, up to 128 bytes; default none. */
   readonly name?: string;
   /**
-   * Connections, each with sessions of its own, used in turn, 1 to 64; default 1. More than one helps
+   * Connections to each node, each with sessions of its own, used in turn, 1 to 64; default 1. More than one helps
    * where one connection's encryption or flow control is the bound.
    */
   readonly connections?: number;
@@ -120,7 +120,7 @@ class GrpcTuplet implements Client, SpaceHost {
     this.#engines = connections.map((connection) => {
       const { sessionLeaseMs: leaseMs, name, queuedMax } = options;
       return new Engine(
-        { clock, random, connect: connection.exchange },
+        { clock, random, connect: connection.exchange, learned: connection.learned },
         {
           ...(leaseMs === undefined ? {} : { leaseMs }),
           ...(name === undefined ? {} : { name }),

@@ -149,6 +149,13 @@ test('any one node that is left serves for all', (t) => {
   for (const partition of [0, 1, 2, 3]) {
     t.deepEqual(wayOf(world, partition), [addressOf(3)]);
   }
+  world.cluster.to(3).accepts = false;
+  wayOf(world, 3);
+  const held = world.run(to(1, writing(['a', 1])));
+  t.is(held.told.kind, 'waiting');
+  world.cluster.to(3).drain();
+  world.clock.settle();
+  t.is(held.told.kind, 'written');
   const any = world.server.connections.filter(({ address }) => address === undefined);
   t.is(any.length, 1, 'nobody else is looked for while one is there');
   world.server.refuses = false;
