@@ -111,7 +111,7 @@ export class Outcomes {
     if (session !== undefined && isSessionOver(error)) {
       this.#parts.sessions.giveUp(session, nowMs, error);
       if (operation.stage === 'backing-off') this.fail(operation, error);
-    } else if (error.reason === staleReason) this.#refresh(operation);
+    } else if (error.reason === staleReason) this.#refresh(operation, error);
     else if (error.retryable) this.#backOff(operation, error, nowMs);
     else this.#giveUp(operation, error);
   }
@@ -148,15 +148,26 @@ export class Outcomes {
     this.#parts.alarm.by(operation.retryAtMs, nowMs);
   }
 
-  #refresh(operation: Operation): void {
+  /** One node may know an epoch that another has not applied yet: after the first time it has a while. */
+  #refresh(operation: Operation, stale: TupletError): void {
     operation.stage = 'refreshing';
     operation.space.refresh((error) => {
       if (operation.stage !== 'refreshing') return;
       // Another space may have the name by now.
       operation.partition = undefined;
-      if (error === undefined) this.#parts.sender.again(operation);
-      else this.#giveUp(operation, error);
+      const isFirst = operation.failures === 0;
+      if (error !== undefined) this.#giveUp(operation, error);
+      else if (isFirst) this.#sendRefreshed(operation);
+      else {
+        operation.stage = 'backing-off';
+        this.#backOff(operation, stale, this.#parts.clock.nowMs());
+      }
     });
+  }
+
+  #sendRefreshed(operation: Operation): void {
+    operation.failures += 1;
+    this.#parts.sender.again(operation);
   }
 
   /** The connection that carried the newest attempt is gone. */
