@@ -55,6 +55,12 @@ export interface SpaceDescription {
   readonly createdAt: Timestamp | undefined;
 }
 
+/** A space, and how many partitions its tuples are spread over. */
+export interface RoutedSpaceDescription extends SpaceDescription {
+  /** The cluster's, 1 to 256. */
+  readonly partitions: number;
+}
+
 /** One partition as the answering node sees it. */
 export interface PartitionStatus {
   readonly partition: number;
@@ -79,6 +85,10 @@ export interface NodeDescription {
   readonly clusterId: string;
   /** Milliseconds for which it has been serving. */
   readonly uptimeMs: number;
+  /** What it has sent to leaders on itself for the calls of its clients, since it serves. */
+  readonly sentHere: number;
+  /** What it has sent to leaders on other nodes: little where clients know who leads. */
+  readonly sentElsewhere: number;
   readonly partitions: readonly PartitionStatus[];
 }
 
@@ -124,9 +134,11 @@ export class Admin {
   }
 
   /** One space; SPACE_NOT_FOUND where there is none of this name. */
-  async describeSpace(name: string, options?: CallOptions): Promise<SpaceDescription> {
+  async describeSpace(name: string, options?: CallOptions): Promise<RoutedSpaceDescription> {
     const request = checked(() => DescribeSpaceRequest.encode({ name }));
-    return oneSpace(DescribeSpaceResponse, await this.#call('DescribeSpace', request, options));
+    const answer = await this.#call('DescribeSpace', request, options);
+    const { partitions } = DescribeSpaceResponse.decode(answer);
+    return { ...oneSpace(DescribeSpaceResponse, answer), partitions };
   }
 
   /** Drops a space with all its tuples. */
@@ -138,9 +150,9 @@ export class Admin {
   /** Describes the node that answers. */
   async describeNode(options?: CallOptions): Promise<NodeDescription> {
     const answer = await this.#call('DescribeNode', DescribeNodeRequest.encode({}), options);
-    const { version, clusterId, uptime, partitions } = DescribeNodeResponse.decode(answer);
+    const { uptime, ...node } = DescribeNodeResponse.decode(answer);
     const uptimeMs = uptime === null ? 0 : uptime.seconds * 1_000 + uptime.nanos / 1_000_000;
-    return { version, clusterId, uptimeMs, partitions };
+    return { ...node, uptimeMs };
   }
 
   #call(

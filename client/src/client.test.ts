@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { message } from '../test/exchange-codec.ts';
 import { type GrpcFake, startGrpcFake } from '../test/grpc-server.ts';
 import { type Client, connect, float, t as m, metaOf, Timestamp, TupletError } from './index.ts';
 
@@ -92,6 +93,26 @@ test('calls survive broken connections', async (t) => {
   await jobs.write(['job', 'done']);
   t.deepEqual(await taking, ['job', 'done']);
   t.is([...fake.space.tuples.values()].filter((each) => each.handedTo === undefined).length, 4);
+});
+
+test('one server that was named is enough: the client goes on at one that it was told of', async (t) => {
+  const { client, fake } = await start(t);
+  const other = await startGrpcFake();
+  t.teardown(() => other.stop());
+  const nodes = [fake, other].map(({ url }, at) => {
+    const address = url.replace('tuplet://', '');
+    const node = [[1, at + 1] as const, [2, address] as const];
+    return [3, message(node)] as const;
+  });
+  fake.space.topology = () => message([[1, 'fake'], [2, 1], ...nodes]);
+  const jobs = client.space('jobs');
+  await jobs.write(['a', 0]);
+  t.is(other.space.connections.length, 0, 'it leads nothing');
+  fake.stop();
+  // Of the sessions of the first the other fake knows nothing: a read needs none.
+  t.is(await jobs.readIfExists(['a', m.any]), undefined);
+  t.is(other.space.connections.length, 1);
+  t.is((await client.admin.describeSpace('jobs')).partitions, 1);
 });
 
 test('a space that does not exist is SPACE_NOT_FOUND', async (t) => {

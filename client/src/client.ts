@@ -34,8 +34,8 @@ export interface ConnectOptions {
   /** A name for people, which the server shows beside the sessions, up to 128 bytes; default none. */
   readonly name?: string;
   /**
-   * Connections, each with sessions of its own, used in turn, 1 to 64; default 1. More than one helps
-   * where one connection's encryption or flow control is the bound.
+   * Connections to each node that is needed, used in turn, 1 to 64; default 1. With each go sessions of
+   * its own. More than one helps where one connection's encryption or flow control is the bound.
    */
   readonly connections?: number;
   /** Milliseconds that `connect` waits for the first connection, 1 and more; default 10,000. */
@@ -120,7 +120,7 @@ class GrpcTuplet implements Client, SpaceHost {
     this.#engines = connections.map((connection) => {
       const { sessionLeaseMs: leaseMs, name, queuedMax } = options;
       return new Engine(
-        { clock, random, connect: connection.exchange },
+        { clock, random, connect: connection.exchange, learned: connection.learned },
         {
           ...(leaseMs === undefined ? {} : { leaseMs }),
           ...(name === undefined ? {} : { name }),
@@ -184,8 +184,8 @@ class GrpcTuplet implements Client, SpaceHost {
 }
 
 /**
- * Connects to the servers of `tuplet://host[:port][,host[:port]…]` (port 7447 if none is named) and
- * resolves when a connection stands. Rejects with TupletError: INVALID_ARGUMENT for what cannot be
+ * Connects to a cluster by one or some of its servers, `tuplet://host[:port][,host[:port]…]` (port 7447
+ * if none is named), and resolves when a connection stands. The cluster tells where its other nodes are. Rejects with TupletError: INVALID_ARGUMENT for what cannot be
  * meant, CONNECTION_LOST where no server answers in time. What breaks later is mended by itself.
  */
 export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {

@@ -1,7 +1,11 @@
+import { Routing } from '@tuplet/proto';
 import type { Admin } from './admin.ts';
 import { BodyWriter } from './body.ts';
-import type { SpaceReference } from './engine/operation.ts';
+import type { CallKind } from './engine/calls.ts';
+import type { Body, SpaceReference } from './engine/operation.ts';
 import { TupletError } from './error.ts';
+import { Placement } from './placement.ts';
+import { toStored } from './value.ts';
 
 const bodies = new BodyWriter();
 
@@ -18,6 +22,7 @@ export class SpaceAddress implements SpaceReference {
   reference: { readonly id: number; readonly mapEpoch: number } | undefined;
   /** Whether id and epoch are known. */
   isKnown = false;
+  #placement: Placement | undefined;
   readonly #admin: Admin;
   /** The look that is under way, shared by all who wait for it. */
   #looking: Promise<void> | undefined;
@@ -40,6 +45,10 @@ export class SpaceAddress implements SpaceReference {
     return orAborted(this.#looking, signal);
   }
 
+  partitionOf(kind: CallKind, body: Body): number {
+    return this.#placement?.partitionOf(kind, body) ?? 0;
+  }
+
   refresh(done: (error: TupletError | undefined) => void): void {
     this.resolve().then(
       () => done(undefined),
@@ -48,11 +57,15 @@ export class SpaceAddress implements SpaceReference {
   }
 
   async #look(): Promise<void> {
-    const { id, mapEpoch } = await this.#admin.describeSpace(this.name);
+    const { id, mapEpoch, routingName, rules, partitions } = await this.#admin.describeSpace(
+      this.name,
+    );
     this.encoded = bodies
       .begin()
       .message(1, (space) => space.number(2, id).number(3, mapEpoch))
       .finish();
+    const stored = rules.map((rule) => ({ ...rule, tag: toStored(rule.tag) }));
+    this.#placement = new Placement(new Routing(routingName, stored), partitions);
     this.reference = { id, mapEpoch };
     this.isKnown = true;
   }

@@ -56,16 +56,25 @@ export class FakeConnection implements Channel {
   isOpen = true;
   /** Bytes of each message that came. */
   readonly messageSizes: number[] = [];
+  /** Where it goes; undefined: to any server. */
+  readonly address: string | undefined;
+  /** Every call that came over it, in order. */
+  readonly calls: SeenCall[] = [];
 
-  constructor(server: FakeServer, events: ChannelEvents) {
+  constructor(server: FakeServer, events: ChannelEvents, address: string | undefined) {
     this.#server = server;
+    this.address = address;
     this.#events = events;
   }
 
   send(bytes: Uint8Array): boolean {
     if (!this.isOpen) return false;
     this.messageSizes.push(bytes.length);
-    for (const call of readCalls(bytes)) this.#server.receive(this, call);
+    if (numberIn(fieldsOf(bytes), 2) === 1) this.#server.toldOf(this);
+    for (const call of readCalls(bytes)) {
+      this.calls.push(call);
+      this.#server.receive(this, call);
+    }
     return this.accepts;
   }
 
@@ -122,10 +131,17 @@ export class FakeServer {
   /** A reply of the test's own, in place of the server's: bytes, or `true` for silence. */
   instead: (call: SeenCall, connection: FakeConnection) => Uint8Array | true | undefined = () =>
     undefined;
+  /** What it tells of its cluster; undefined: nothing. */
+  topology: (connection: FakeConnection) => Uint8Array | undefined = () =>
+    message([
+      [1, 'fake'],
+      [2, 1],
+    ]);
   /** Whether connecting fails. */
-  refuses = false;
-  #nextTuple = 1;
-  #nextSession = 7;
+  refuses: boolean | ((connection: FakeConnection) => boolean) = false;
+  /** The ids that come next. */
+  nextTuple = 1;
+  nextSession = 7;
   readonly #results = new Map<string, { field: number; content: Uint8Array; tuples: number[] }>();
   readonly #fences = new Map<string, number>();
   #waiters: Waiter[] = [];
@@ -134,10 +150,12 @@ export class FakeServer {
     this.clock = clock;
   }
 
-  readonly connect = (events: ChannelEvents): Channel => {
-    const connection = new FakeConnection(this, events);
+  readonly connect = (events: ChannelEvents, address?: string): Channel => {
+    const connection = new FakeConnection(this, events, address);
     this.connections.push(connection);
-    if (this.refuses) this.clock.soon(() => connection.break());
+    const { refuses } = this;
+    if (typeof refuses === 'boolean' ? refuses : refuses(connection))
+      this.clock.soon(() => connection.break());
     return connection;
   };
 
@@ -154,8 +172,8 @@ export class FakeServer {
 
   /** A tuple from nowhere. */
   put(bytes: TupleBytes): number {
-    const id = this.#nextTuple;
-    this.#nextTuple += 1;
+    const id = this.nextTuple;
+    this.nextTuple += 1;
     this.tuples.set(id, { id, bytes, deliveries: 0, handedTo: undefined });
     this.#match();
     return id;
@@ -163,6 +181,12 @@ export class FakeServer {
 
   gone(connection: FakeConnection): void {
     this.#waiters = this.#waiters.filter((waiter) => waiter.connection !== connection);
+  }
+
+  /** The topology was asked for. */
+  toldOf(connection: FakeConnection): void {
+    const content = this.topology(connection);
+    if (content !== undefined) connection.answer(message([[2, content]]));
   }
 
   receive(connection: FakeConnection, call: SeenCall): void {
@@ -238,8 +262,8 @@ export class FakeServer {
   #carryOut(connection: FakeConnection, call: SeenCall): void {
     switch (call.name) {
       case 'open_session': {
-        const id = this.#nextSession;
-        this.#nextSession += 1;
+        const id = this.nextSession;
+        this.nextSession += 1;
         this.sessions.set(id, { endsAtMs: this.clock.nowMs() + this.leaseMs, floor: 1 });
         const content = message([
           [1, id],
@@ -308,7 +332,7 @@ export class FakeServer {
   #write(connection: FakeConnection, call: SeenCall): void {
     const tuple = bytesIn(call.fields, 3);
     if (tuple === undefined) throw new Error('a write has a tuple');
-    const id = this.#nextTuple;
+    const id = this.nextTuple;
     this.#finish(connection, call, 3, writtenAs(id), []);
     this.put(tuple as TupleBytes);
   }

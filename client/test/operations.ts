@@ -14,6 +14,7 @@ import { fieldsOf, message, numberIn } from './exchange-codec.ts';
 export const testSpace: SpaceReference = {
   encoded: message([[1, message([[1, 'test']])]]),
   refresh: (done) => done(undefined),
+  partitionOf: () => 0,
 };
 
 /** What an operation told its user. */

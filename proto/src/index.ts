@@ -55,6 +55,7 @@ export {
 export { fixedValue, hashOfPattern, hashOfTuple, shapeOf } from './shape.ts';
 export {
   checkRouting,
+  partitionOfId,
   partitionOfSlot,
   Routing,
   type RoutingRule,

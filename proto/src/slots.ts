@@ -185,3 +185,11 @@ function ruleProblem({ spread, fields }: RoutingRule): string | null {
 export function partitionOfSlot(slot: number, partitionCount: number): number {
   return Math.floor((slot * partitionCount) / limits.slotCount);
 }
+
+/** Ids of a partition are its number times this and a counter. */
+const countersPerPartition = 2 ** 44;
+
+/** The partition, from 1, that the id of a tuple or of a session names; 0: none. */
+export function partitionOfId(id: number): number {
+  return Math.floor(id / countersPerPartition);
+}

@@ -9,17 +9,19 @@ import {
   Engine,
   Operation,
   type OperationInput,
+  Placement,
   Replies,
   type SpaceReference,
   TupletError,
 } from '@tuplet/client/engine';
-import { DecodeError } from '@tuplet/proto';
+import { DecodeError, Routing } from '@tuplet/proto';
 import { unreachable } from '../src/base/assert.ts';
 import type { Net, Random } from '../src/base/doors.ts';
 import type { ArgumentsJson, OutcomeJson, ResultJson } from './check/history.ts';
 import type { Recorder } from './check/recorder.ts';
 import type { SimProcess } from './scheduler.ts';
 import { type AnswerJson, answerOf, Request, spaceReference } from './wire.ts';
+import { simSpaces } from './workload.ts';
 
 /** The operations of a history that a client starts. */
 export type Asked =
@@ -148,6 +150,8 @@ export interface ClientOptions {
   /** Where its Exchange goes; asked at each connection. */
   readonly address: () => string;
   readonly leaseMs: number;
+  /** How many partitions the cluster has; 0: it stays at its address, wherever they are led. */
+  readonly partitions: number;
   /** Replies of one message from which the engine hears it in two turns. */
   readonly repliesHalvedMin: number;
   /** A message was. */
@@ -163,6 +167,7 @@ export class SimClient {
   readonly #recorder: Recorder;
   readonly #net: Net;
   readonly #address: () => string;
+  readonly #partitions: number;
   readonly #onClosed: ClientOptions['onClosed'];
   readonly #spaces = new Map<string, SpaceReference>();
   /** Operations that can be cancelled. */
@@ -177,6 +182,7 @@ export class SimClient {
     this.#recorder = options.recorder;
     this.#net = options.net;
     this.#address = options.address;
+    this.#partitions = options.partitions;
     this.#onClosed = options.onClosed;
     const { clock } = this.process;
     const { repliesHalvedMin, onHalved } = options;
@@ -192,8 +198,9 @@ export class SimClient {
           soon: (run) => clock.soon(swept(run)),
         },
         random: options.random,
-        connect: (events) => {
-          const link = this.#net.connect(this.#address(), {
+        connect: (events, told) => {
+          const address = this.#partitions > 0 ? told : undefined;
+          const link = this.#net.connect(address ?? this.#address(), {
             message: (bytes) => {
               if (new Replies(bytes).count() >= repliesHalvedMin) onHalved();
               swept(() => events.message(bytes))();
@@ -264,12 +271,21 @@ export class SimClient {
   #space(name: string): SpaceReference {
     const known = this.#spaces.get(name);
     if (known !== undefined) return known;
+    const placement = this.#placementOf(name);
     const space: SpaceReference = {
       encoded: spaceReference({ name }),
+      partitionOf: (kind, body) => placement?.partitionOf(kind, body) ?? 0,
       refresh: (done) => done(undefined),
     };
     this.#spaces.set(name, space);
     return space;
+  }
+
+  #placementOf(name: string): Placement | undefined {
+    const space = simSpaces.find((each) => each.name === name);
+    if (space === undefined || this.#partitions === 0) return undefined;
+    const rules = space.rule === undefined ? [] : [space.rule];
+    return new Placement(new Routing(space.like ?? name, rules), this.#partitions);
   }
 
   /** Writes down which sessions were given up with receipts not confirmed: their tuples come back. */

@@ -21,6 +21,8 @@ export interface CrowdPlace {
   readonly scheduler: Scheduler;
   readonly network: SimNetwork;
   readonly record: RunRecord;
+  /** How many partitions there are. */
+  readonly partitions: number;
   /** Where clients connect to. */
   readonly addresses: readonly string[];
   /** How often the node has ended so far. */
@@ -35,6 +37,7 @@ export class Crowd {
   readonly #scheduler: Scheduler;
   readonly #network: SimNetwork;
   readonly #record: RunRecord;
+  readonly #partitions: number;
   readonly #addresses: readonly string[];
   readonly #restarts: () => number;
   readonly #closed: (session: number, sequence: number) => void;
@@ -46,6 +49,7 @@ export class Crowd {
 
   constructor(place: CrowdPlace) {
     const { settings, scheduler, network, record, addresses, restarts, closed } = place;
+    this.#partitions = place.partitions;
     this.#settings = settings;
     this.#scheduler = scheduler;
     this.#network = network;
@@ -87,6 +91,7 @@ export class Crowd {
       recorder: this.#record.recorder,
       address: () => random.pick(this.#addresses),
       leaseMs: this.#settings.leaseMs,
+      partitions: this.#partitions,
       repliesHalvedMin: random.pick([2, 3, 48]),
       onHalved: () => this.#record.count('a message was heard in two turns'),
       onClosed: (session, sequence) => this.#closed(session, sequence),

@@ -1,8 +1,10 @@
 /** One gateway of a simulated node: a router, and the Exchange and Notify handlers before it. */
 import type { PartitionId } from '../src/base/ids.ts';
+import type { ClusterView } from '../src/cluster/cluster-view.ts';
 import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
 import { InFlight } from '../src/gateway/in-flight.ts';
 import { notifyHandler } from '../src/gateway/notify-handler.ts';
+import { TopologyFeed } from '../src/gateway/topology.ts';
 import type { PartitionHost } from '../src/partition/partition-host.ts';
 import { type Partitions, Router } from '../src/router/router.ts';
 import type { SimNetwork } from './network.ts';
@@ -25,6 +27,8 @@ export interface GatewayOptions {
   readonly process: SimProcess;
   readonly network: SimNetwork;
   readonly partitions: Partitions;
+  /** What clients are told of the cluster. */
+  readonly view: ClusterView;
   /** Whose history is read for those who follow a space. */
   readonly host: PartitionHost;
   /** A promise of the code was broken. */
@@ -38,18 +42,20 @@ export class SimGateway {
   readonly #router: Router;
 
   constructor(options: GatewayOptions) {
-    const { address, id, process, network, partitions, host, onBug } = options;
+    const { address, id, process, network, partitions, host, view, onBug } = options;
     const { clock } = process;
     this.#process = process;
     this.#network = network;
     const router = new Router({ id, partitions, clock });
     this.#router = router;
     const inFlight = new InFlight(8192);
+    const topology = new TopologyFeed(view, clock);
     network.netOf(process).listen(address, (link, from) => {
       const stream = new SimStream(link, from, (run) => clock.soon(run));
       const exchange = new Exchange(stream as unknown as ExchangeStream, {
         router,
         inFlight,
+        topology,
         soon: (run) => clock.soon(run),
         failed: onBug,
         limits: exchangeLimits,

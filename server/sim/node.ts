@@ -16,6 +16,7 @@ import type { SimNetwork } from './network.ts';
 import type { Seen } from './run-record.ts';
 import { type ClockSkew, type Scheduler, SimProcess } from './scheduler.ts';
 import type { Tap } from './tap.ts';
+import { InventedLeaders } from './topology.ts';
 import { simSpaces } from './workload.ts';
 
 /** What a node is made of. */
@@ -48,6 +49,7 @@ export const gatewayAddresses = ['gateway-1', 'gateway-2'] as const;
 export class SimNode {
   readonly #options: NodeOptions;
   readonly #gateways = new Map<string, SimGateway>();
+  readonly #leaders: InventedLeaders;
   #process: SimProcess;
   #host: PartitionHost | undefined;
   #lives = 0;
@@ -55,6 +57,8 @@ export class SimNode {
 
   constructor(options: NodeOptions) {
     this.#options = options;
+    const { random, partitions } = options;
+    this.#leaders = new InventedLeaders(random.fork('leaders'), gatewayAddresses, partitions);
     this.#process = this.#newProcess('node');
     this.#process.kill();
   }
@@ -145,7 +149,8 @@ export class SimNode {
     const id = ++this.#routers;
     const process = this.#newProcess(`${address}/${id}`);
     const partitions = busFor(process, host, random.fork(`bus/${id}`), bus, watch);
-    const options = { address, id, process, network, partitions, host, onBug };
+    const view = this.#leaders.viewOf(host.map.cluster.clusterId, address, process);
+    const options = { address, id, process, network, partitions, view, host, onBug };
     this.#gateways.set(address, new SimGateway(options));
   }
 

@@ -71,6 +71,7 @@ export class World {
       scheduler: this.#scheduler,
       network: this.#network,
       record: this.#record,
+      partitions,
       addresses: gatewayAddresses,
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),

@@ -1,10 +1,12 @@
 /** The composition root of one node: the only file that knows everyone. */
 import { type Logger, pino } from 'pino';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
+import type { NodeId } from './base/ids.ts';
 import { closeMsMax, drainMs, logSegmentBytes } from './base/limits.ts';
+import type { ClusterView } from './cluster/cluster-view.ts';
 import { partitionIds } from './cluster/slots.ts';
 import { type FoundersOptions, type NodeMesh, nodeMesh } from './founders.ts';
-import { defaultListen } from './gateway/address.ts';
+import { advertisedAddress, defaultListen } from './gateway/address.ts';
 import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
 import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
@@ -23,6 +25,11 @@ export interface NodeOptions {
   readonly disk?: Disk;
   /** `host:port`; port 0 takes a free one. Default: `127.0.0.1:7447`. */
   readonly listen?: string;
+  /**
+   * `host:port` at which clients reach this node, for those that were given the addresses of others.
+   * Default: where it listens, unless that is every address of the machine.
+   */
+  readonly advertise?: string;
   /** Partitions of a new cluster, 1 to 256; of an existing one it must be what it has. Default: 16. */
   readonly partitions?: number;
   /** The nodes that found a cluster together; undefined: this one is alone. */
@@ -100,9 +107,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         }),
   });
   await joined(host, mesh);
+  const sent = mesh?.mesh.sent ?? { here: 0, elsewhere: 0 };
   const router = new Router({
     id: routerId(random, options.founders?.node ?? 0),
-    partitions: mesh === undefined ? partitionsOf(host) : mesh.mesh.partitions(),
+    partitions: mesh === undefined ? partitionsOf(host, sent) : mesh.mesh.partitions(),
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
   });
@@ -110,12 +118,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const gateway = await Gateway.open({
       router,
       histories: historiesOf(host, clock),
-      admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, clock, startedMs }),
+      admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, sent, clock, startedMs }),
+      view: mesh?.mesh.view() ?? loneView(host),
       clock,
       listen: options.listen ?? defaultListen,
       failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
       ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),
     });
+    if (mesh !== undefined) advertise(mesh, options.advertise, { gateway, logger });
     const { clusterId, partitions } = host.map.cluster;
     logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
     const { closeMs = closeMsMax } = options;
@@ -203,10 +213,40 @@ async function within(
   }
 }
 
-function partitionsOf(host: PartitionHost): ConstructorParameters<typeof Router>[0]['partitions'] {
+/** Tells the others, and through them clients, where this node is. */
+function advertise(
+  { mesh }: NodeMesh,
+  wanted: string | undefined,
+  { gateway, logger }: { readonly gateway: Gateway; readonly logger: Logger },
+): void {
+  const address = wanted ?? advertisedAddress(gateway.address);
+  if (address === undefined) {
+    logger.warn(`listening at ${gateway.address}: clients hear of no address of this node`);
+  } else mesh.advertise(address);
+}
+
+/** A cluster of one: there is nothing to choose among. */
+function loneView({ map: { cluster } }: PartitionHost): ClusterView {
+  return {
+    clusterId: cluster.clusterId,
+    self: 1 as NodeId,
+    partitions: cluster.partitions,
+    nodes: () => [],
+    leaderOf: () => undefined,
+    onChange: () => () => undefined,
+  };
+}
+
+function partitionsOf(
+  host: PartitionHost,
+  sent: { here: number },
+): ConstructorParameters<typeof Router>[0]['partitions'] {
   return {
     map: host.map.cluster,
-    send: (to, from, message) => host.send(to, from, message),
+    send: (to, from, message) => {
+      sent.here += 1;
+      host.send(to, from, message);
+    },
     epochOf: (partition) => host.epochOf(partition),
     ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
@@ -226,16 +266,18 @@ function historiesOf(host: PartitionHost, clock: Clock): Histories {
 function adminOf(parts: {
   readonly host: PartitionHost;
   readonly map: Pick<MapPort, 'cluster' | 'createSpace' | 'dropSpace'>;
+  readonly sent: { readonly here: number; readonly elsewhere: number };
   readonly clock: Clock;
   readonly startedMs: number;
 }): Parameters<typeof Gateway.open>[0]['admin'] {
-  const { host, map, clock, startedMs } = parts;
+  const { host, map, sent, clock, startedMs } = parts;
   return {
     map: map.cluster,
     version,
     uptimeMs: () => clock.monotonicMs() - startedMs,
     createSpace: (name, settings, answer) => map.createSpace(name, settings, answer),
     dropSpace: (name, answer) => map.dropSpace(name, answer),
+    sent: () => sent,
     partitionStates: () =>
       partitionIds(map.cluster.partitions).map((partition) => {
         const { ready, handed } = host.spaceOf(partition).counts();

@@ -47,12 +47,17 @@ export interface ChannelEvents {
   closed(error: TupletError): void;
 }
 
-/** Opens a channel. Messages may be sent at once; failing to connect comes as `closed`. */
-export type ConnectChannel = (events: ChannelEvents) => Channel;
+/**
+ * Opens a channel to the node at `address`, without one to any server of the cluster. Messages may be sent
+ * at once; failing to connect comes as `closed`.
+ */
+export type ConnectChannel = (events: ChannelEvents, address?: string) => Channel;
 
 /** All doors. */
 export interface EngineDoors {
   readonly clock: EngineClock;
   readonly random: EngineRandom;
   readonly connect: ConnectChannel;
+  /** These nodes can be reached, as the cluster says: other servers to connect to. May come at any time. */
+  readonly learned?: (addresses: readonly string[]) => void;
 }

@@ -91,6 +91,24 @@ test('4,096 operations are open at most, the others wait, and beyond the bound n
   t.is(world.run(writing(['a', 1])).told.kind, 'written', 'parked takes do not hold a write');
 });
 
+test('an epoch that is old is learnt anew and asked with at once, the next times after a while', (t) => {
+  const world = makeWorld();
+  world.run(writing(['warm', 0]));
+  let stale = 6;
+  world.server.instead = (call) => {
+    stale -= call.name === 'write' ? 1 : 0;
+    return call.name === 'write' && stale >= 0
+      ? reply(call.callId, 2, status(9, 'STALE_MAP'))
+      : undefined;
+  };
+  const before = world.server.named('write').length;
+  const write = world.run(writing(['a', 1]));
+  t.is(world.server.named('write').length - before, 2);
+  t.is(write.told.kind, 'waiting');
+  world.clock.advance(5_000);
+  t.is(write.told.kind, 'written');
+});
+
 test('a request that no message can hold is refused whole [1.20]', (t) => {
   const world = makeWorld();
   const bytes = new Uint8Array(3_670_016);

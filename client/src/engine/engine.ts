@@ -5,7 +5,8 @@ import type { EngineDoors } from './doors.ts';
 import { envelopeBytesMax } from './envelope.ts';
 import { bodyBytes, Lanes } from './lanes.ts';
 import { clientLimits } from './limits.ts';
-import { Link, type LinkOwner } from './link.ts';
+import type { LinkOwner } from './link.ts';
+import { Links } from './links.ts';
 import type { Operation } from './operation.ts';
 import { Outcomes } from './outcomes.ts';
 import * as reasons from './reasons.ts';
@@ -25,13 +26,13 @@ export interface EngineOptions {
 }
 
 /**
- * One client of one server: see DESIGN.md. Synchronous; `start`, `cancel` and `close` may be called
+ * One client of one cluster: see DESIGN.md. Synchronous; `start`, `cancel` and `close` may be called
  * from anywhere, `succeed` and `fail` of an operation too.
  */
 export class Engine {
   readonly #doors: EngineDoors;
   readonly #lanes: Lanes;
-  readonly #link: Link;
+  readonly #links: Links;
   readonly #sessions: Sessions;
   readonly #alarm: Alarm;
   readonly #sender: Sender;
@@ -53,13 +54,18 @@ export class Engine {
       answered: (operation, reply, bytes, nowMs) =>
         this.#outcomes.answered(operation, reply, bytes, nowMs),
       lost: (operation, error) => this.#outcomes.lost(operation, error),
-      broken: (error, nowMs) => this.#broken(error, nowMs),
+      topology: (_link, _message, nowMs) => {
+        // Somebody may be suspected by now.
+        this.#alarm.by(this.#links.nextWatchMs(), nowMs);
+        wantFlush();
+      },
+      broken: (_link, error, nowMs) => this.#broken(error, nowMs),
       writable: wantFlush,
     };
     const halvedMin = options.repliesHalvedMin ?? clientLimits.repliesHalvedMin;
-    this.#link = new Link(doors, linkOwner, halvedMin);
+    this.#links = new Links(doors, linkOwner, halvedMin);
     this.#sessions = new Sessions(
-      this.#link,
+      this.#links,
       random,
       { leaseMs, name },
       {
@@ -74,7 +80,7 @@ export class Engine {
       clock,
       random,
       lanes: this.#lanes,
-      link: this.#link,
+      links: this.#links,
       sessions: this.#sessions,
       alarm: this.#alarm,
       wantFlush,
@@ -160,14 +166,14 @@ export class Engine {
     this.#flushAsked = false;
     this.#flush(this.#doors.clock.nowMs());
     // Not even a batch of nothing hurries twice after one message: sockets would not be read meanwhile.
-    this.#link.batchDone();
+    this.#links.batchDone();
   };
 
   /**
    * What comes while the server is still silent on the last batch waits for the end of the turn: many
    * events of one turn that each start a call make one batch, or two.
    */
-  readonly #mayHurry = (): boolean => this.#link.isHeard;
+  readonly #mayHurry = (): boolean => this.#links.isHeard;
 
   #flush(nowMs: number): void {
     if (this.#state === 'closed') return;
@@ -183,12 +189,11 @@ export class Engine {
   }
 
   #broken(error: TupletError, nowMs: number): void {
-    this.#sender.broken();
     this.#sessions.broken(nowMs);
-    if (!error.retryable) {
+    if (!error.retryable && !this.#links.isUp) {
       for (const lane of this.#lanes.all) this.#outcomes.refuse(lane, error);
     }
-    if (this.#sessions.size > 0) this.#alarm.by(this.#link.retryAtMs, nowMs);
+    if (this.#sessions.size > 0) this.#alarm.by(this.#links.retryAtMs, nowMs);
     this.#wantFlush();
   }
 
@@ -202,7 +207,7 @@ export class Engine {
       for (const operation of [...lane.queue]) this.#look(operation, nowMs);
       for (const operation of lane.open.values()) this.#look(operation, nowMs);
     }
-    this.#dropIfSilent(nowMs);
+    this.#links.watch(nowMs);
     this.#flush(nowMs);
     if (this.#state === 'closed') return;
     this.#alarm.by(this.#nextAtMs(nowMs), nowMs);
@@ -216,26 +221,11 @@ export class Engine {
     }
   }
 
-  /**
-   * A keep-alive was sent, its third of the lease is over, and nothing at all has come since: the
-   * connection is broken, whatever the network says.
-   */
-  #dropIfSilent(nowMs: number): void {
-    if (!this.#link.isUp) return;
-    for (const session of this.#sessions) {
-      const sentAtMs = session.keepSentAtMs;
-      if (sentAtMs === undefined || session.keepDueMs > nowMs) continue;
-      if (this.#link.heardAtMs < sentAtMs) {
-        this.#link.drop(reasons.silent());
-        return;
-      }
-    }
-  }
-
   #nextAtMs(nowMs: number): number {
-    let atMs = Math.min(this.#sessions.nextAtMs(nowMs), this.#closeByMs);
-    if (!this.#link.isUp && this.#link.retryAtMs > nowMs && this.#sender.wantsToSend(nowMs)) {
-      atMs = Math.min(atMs, this.#link.retryAtMs);
+    const links = this.#links;
+    let atMs = Math.min(this.#sessions.nextAtMs(nowMs), this.#closeByMs, links.nextWatchMs());
+    if (!links.isUp && links.retryAtMs > nowMs && this.#sender.wantsToSend(nowMs)) {
+      atMs = Math.min(atMs, links.retryAtMs);
     }
     for (const lane of this.#lanes.all) {
       if (lane.queue.size > 0 && lane.openAtMs > nowMs) atMs = Math.min(atMs, lane.openAtMs);
@@ -266,7 +256,7 @@ export class Engine {
     }
     this.#state = 'closed';
     this.#alarm.stop();
-    this.#link.close();
+    this.#links.close();
     const closed = this.#closed;
     this.#closed = [];
     for (const done of closed) done();

@@ -9,6 +9,8 @@ import type { Receipt } from './receipts.ts';
 import type { Session } from './session.ts';
 
 const CALLS = 0x0a; // ExchangeRequest.calls, and Call's like in ExchangeResponse
+const TOPOLOGY_WANTED = 0x10; // ExchangeRequest.topology
+const TOPOLOGY = 0x12; // ExchangeResponse.topology
 const VARINT_1 = 0x08;
 const VARINT_2 = 0x10;
 const VARINT_3 = 0x18;
@@ -132,6 +134,12 @@ export function writeCancelTake(writer: Writer, operation: Operation, session: S
   copy(writer, body.bytes, body.start, body.templateEnd);
 }
 
+/** Adds to a batch that it asks for the topology. */
+export function writeTopologyWanted(writer: Writer): void {
+  writer.byte(TOPOLOGY_WANTED);
+  writer.byte(1);
+}
+
 /** Opens a Call: its number, and the field of its request, of `size` bytes, which the caller writes. */
 function writeHead(writer: Writer, callId: number, field: number, size: number): void {
   const tag = (field << 3) | 2;
@@ -231,12 +239,25 @@ export class Replies {
     this.#reader = new Reader(bytes);
   }
 
+  /** Where the topology lies, if it is there; known once they are counted. */
+  topology: { readonly start: number; readonly end: number } | undefined;
+
   /** How many there are; of a damaged message those before the damage. */
   count(): number {
     const reader = new Reader(this.bytes);
     let count = 0;
     try {
-      for (; reader.position < reader.end; count += 1) reader.skip(reader.tag());
+      while (reader.position < reader.end) {
+        const tag = reader.tag();
+        if (tag === TOPOLOGY) {
+          const size = reader.length();
+          const start = reader.advance(size);
+          this.topology = { start, end: start + size };
+        } else {
+          reader.skip(tag);
+          count += 1;
+        }
+      }
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
     }

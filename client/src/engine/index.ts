@@ -1,4 +1,5 @@
 export { type Code, codeOf, TupletError, type TupletErrorFacts } from '../error.ts';
+export { Placement } from '../placement.ts';
 export { type CallKind, callKinds, type OperationName } from './calls.ts';
 export type {
   Cancel,

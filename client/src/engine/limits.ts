@@ -35,6 +35,20 @@ export const clientLimits = {
   leaseDefaultMs: 10_000,
   /** Milliseconds until a keep-alive that was answered with an error is sent again, at least. */
   keepRetryMs: 250,
+  /** Milliseconds of silence after which a server that owes prompt answers is asked whether it is there. */
+  probeMs: 1_000,
+  /** The same for one that owes answers to calls that wait: many clients do nothing else. */
+  probeWaitingMs: 5_000,
+  /** Milliseconds that it has to answer: above what a garbage collection or a slow disk takes. */
+  silentMs: 2_000,
+  /** The same where others say that it has lost a leadership: what it holds is known to be late. */
+  suspectMs: 500,
+  /** Milliseconds by which this process may be late to look; beyond, it was away itself. */
+  lateMs: 250,
+  /** Milliseconds until a new connection has to be heard: a handshake over a slow network. */
+  openMs: 5_000,
+  /** Milliseconds after the last call until the stream to a node is closed. */
+  idleMs: 60_000,
   /** Keep-alives a lease: two may be lost. */
   keepsPerLease: 3,
   /** Milliseconds that closing waits for open takes, receipts and sessions. */

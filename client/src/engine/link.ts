@@ -1,10 +1,13 @@
 import { DecodeError, NumberMap } from '@tuplet/proto';
+import { Topology as TopologyMessage } from '@tuplet/proto/contract';
 import type { TupletError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
-import type { Channel, EngineDoors } from './doors.ts';
+import type { Channel, ChannelEvents, EngineClock, EngineRandom } from './doors.ts';
 import { Replies, type ReplyRun } from './envelope.ts';
+import { clientLimits } from './limits.ts';
 import { Operation } from './operation.ts';
-import { answerUnreadable } from './reasons.ts';
+import { Outbox } from './outbox.ts';
+import { answerUnreadable, silent } from './reasons.ts';
 
 /** A call that the engine makes for itself. */
 export interface ControlCall {
@@ -14,52 +17,67 @@ export interface ControlCall {
   lost(nowMs: number): void;
 }
 
-/** What the link tells the engine. */
+/** What a link tells of itself. */
 export interface LinkOwner {
   /** Before the replies of a message are looked at. */
   arriving(nowMs: number): void;
+  /** The server tells of its cluster; before the replies of the message. */
+  topology(link: Link, message: TopologyMessage, nowMs: number): void;
   /** The reply to an operation's newest call. */
   answered(operation: Operation, reply: ReplyRun, bytes: Uint8Array, nowMs: number): void;
   /** The connection that carried the operation's newest call is gone. */
   lost(operation: Operation, error: TupletError): void;
   /** The connection is gone; called after `lost` of everything on it. */
-  broken(error: TupletError, nowMs: number): void;
+  broken(link: Link, error: TupletError, nowMs: number): void;
   /** There may be room to send again. */
   writable(): void;
 }
 
+/** What a link is made with. */
+export interface LinkParts {
+  readonly clock: EngineClock;
+  readonly random: EngineRandom;
+  readonly owner: LinkOwner;
+  /** Replies of one message from which it is heard in two turns. */
+  readonly halvedMin: number;
+  /** The number of the next call; all links of an engine count together (K2). */
+  readonly numbers: { next: number };
+  connect(events: ChannelEvents): Channel;
+}
+
 /**
- * The engine's one connection at a time: opened when there is something to send, again after a
- * back-off; numbers the calls on it and finds them again by their replies. What a former channel
- * still says is not heard.
+ * One connection at a time to one server: opened when there is something to send, again after a
+ * back-off; finds calls again by their replies. What a former channel still says is not heard.
  */
 export class Link {
-  readonly #doors: EngineDoors;
-  readonly #owner: LinkOwner;
-  readonly #halvedMin: number;
+  /** What goes with the next message. Written to where the link `isWritable`. */
+  readonly outbox: Outbox;
+  /** The node on the other side, as it says itself; 0 before that. */
+  node = 0;
+  /** Calls to be ended on the present connection. */
+  endCalls: number[] = [];
+  readonly #parts: LinkParts;
   #calls = new NumberMap<Operation | ControlCall>();
+  /** How many of these are to be answered soon. */
+  #prompt = 0;
   #channel: Channel | undefined;
   /** Counts the channels; what an older one says is dropped. */
   #generation = 0;
   #paused = false;
-  #nextCall = 1;
   #failures = 0;
   #retryAtMs = 0;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
+  #usedAtMs = 0;
+  /** When the channel was opened, or something was heard last. */
+  #heardAtMs = 0;
+  /** When it is given up, unless something is heard before: it was asked. Infinity while it was not. */
+  #dropAtMs = Number.POSITIVE_INFINITY;
   #isHeard = false;
   /** What of the last message is not heard yet. */
   #unheard: Replies | undefined;
 
-  /** `halvedMin`: replies of one message from which it is heard in two turns. */
-  constructor(doors: EngineDoors, owner: LinkOwner, halvedMin: number) {
-    this.#doors = doors;
-    this.#owner = owner;
-    this.#halvedMin = halvedMin;
-  }
-
-  /** When the last message came. */
-  get heardAtMs(): number {
-    return this.#heardAtMs;
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
+    this.outbox = new Outbox((bytes) => this.#send(bytes), clientLimits.messageBytesMax);
   }
 
   /** Whether a message has come since the last batch was due. */
@@ -82,6 +100,21 @@ export class Link {
     return this.#channel !== undefined;
   }
 
+  /** Whether there is a channel, which wants more. */
+  get isWritable(): boolean {
+    return this.#channel !== undefined && !this.#paused;
+  }
+
+  /** Whether calls wait for their answers here. */
+  get isBusy(): boolean {
+    return this.#calls.size > 0;
+  }
+
+  /** When the last call was made here. */
+  get usedAtMs(): number {
+    return this.#usedAtMs;
+  }
+
   /** Whether something can be sent now; opens a channel where none is and the back-off is over. */
   ready(nowMs: number): boolean {
     if (this.#channel !== undefined) return !this.#paused;
@@ -92,12 +125,12 @@ export class Link {
     const heard = (run: () => void): void => {
       if (generation === this.#generation) run();
     };
-    const channel = this.#doors.connect({
+    const channel = this.#parts.connect({
       message: (bytes) => heard(() => this.#message(bytes)),
       drained: () =>
         heard(() => {
           this.#paused = false;
-          this.#owner.writable();
+          this.#parts.owner.writable();
         }),
       closed: (error) =>
         heard(() => {
@@ -108,35 +141,73 @@ export class Link {
     // A channel that closed while it was being opened has moved the generation on.
     if (generation !== this.#generation) return false;
     this.#channel = channel;
+    this.#heardAtMs = nowMs;
+    this.#usedAtMs = nowMs;
+    this.#ask(nowMs, clientLimits.openMs);
     return true;
   }
 
   /** The number for a call that is about to be sent. */
-  register(callee: Operation | ControlCall): number {
-    const callId = this.#nextCall;
-    this.#nextCall += 1;
+  register(callee: Operation | ControlCall, nowMs: number): number {
+    const callId = this.silentCall();
+    this.#usedAtMs = nowMs;
     this.#calls.set(callId, callee);
+    if (isPrompt(callee)) this.#prompt += 1;
     return callId;
   }
 
   /** A number for a call that nothing answers. */
   silentCall(): number {
-    this.#nextCall += 1;
-    return this.#nextCall - 1;
+    const { numbers } = this.#parts;
+    numbers.next += 1;
+    return numbers.next - 1;
   }
 
   /** Forgets a call: its reply is not heard. */
   forget(callId: number): void {
-    this.#calls.delete(callId);
+    const callee = this.#calls.get(callId);
+    if (callee !== undefined) this.#remove(callId, callee);
   }
 
-  /** Sends a batch. Returns false where no more may follow now. */
-  send(bytes: Uint8Array): boolean {
-    if (this.#channel === undefined) return false;
-    this.#isHeard = false;
-    if (!this.#channel.send(bytes)) this.#paused = true;
-    return !this.#paused;
+  #remove(callId: number, callee: Operation | ControlCall): void {
+    this.#calls.delete(callId);
+    if (isPrompt(callee)) this.#prompt -= 1;
   }
+
+  // Whether the server is still there
+
+  /** Asks a server that owes answers and is silent; breaks off with one that stays silent. */
+  watch(nowMs: number): void {
+    if (this.#channel === undefined || this.nextWatchMs() > nowMs) return;
+    if (this.#dropAtMs === Number.POSITIVE_INFINITY) this.#ask(nowMs, clientLimits.silentMs);
+    else if (nowMs - this.#dropAtMs <= clientLimits.lateMs) this.drop(silent());
+    // This process stood still itself: what came meanwhile is not heard yet.
+    else this.#dropAtMs = nowMs + clientLimits.suspectMs;
+  }
+
+  /** When `watch` has something to do. */
+  nextWatchMs(): number {
+    if (this.#channel === undefined) return Number.POSITIVE_INFINITY;
+    // Nothing depends on what nobody has asked for; but who was never heard shall be.
+    if (this.#calls.size === 0 && this.node !== 0) return Number.POSITIVE_INFINITY;
+    const { probeMs, probeWaitingMs } = clientLimits;
+    const askAtMs = this.#heardAtMs + (this.#prompt > 0 ? probeMs : probeWaitingMs);
+    return this.#dropAtMs === Number.POSITIVE_INFINITY ? askAtMs : this.#dropAtMs;
+  }
+
+  /** Others say that this server has lost something: it may be dead, and is asked at once. */
+  suspect(nowMs: number): void {
+    if (this.#channel === undefined || this.#calls.size === 0) return;
+    if (this.#dropAtMs === Number.POSITIVE_INFINITY) this.#ask(nowMs, clientLimits.suspectMs);
+    else this.#dropAtMs = Math.min(this.#dropAtMs, nowMs + clientLimits.suspectMs);
+  }
+
+  #ask(nowMs: number, withinMs: number): void {
+    this.outbox.wantTopology();
+    this.#dropAtMs = nowMs + withinMs;
+  }
+
+  // Its end
 
   /** Breaks the connection off, as if it had broken by itself. */
   drop(error: TupletError): void {
@@ -151,10 +222,21 @@ export class Link {
     this.#generation += 1;
     this.#unheard = undefined;
     this.#calls.clear();
+    this.node = 0;
     this.#channel?.close();
     this.#channel = undefined;
     this.#retryAtMs = Number.POSITIVE_INFINITY;
   }
+
+  /** Sends a batch. Returns false where no more may follow now. */
+  #send(bytes: Uint8Array): boolean {
+    if (this.#channel === undefined) return false;
+    this.#isHeard = false;
+    if (!this.#channel.send(bytes)) this.#paused = true;
+    return !this.#paused;
+  }
+
+  // What comes
 
   /**
    * Of many replies the first half is heard now, the other in a turn of its own: the server works on
@@ -164,16 +246,34 @@ export class Link {
     this.#hearRest();
     // Damage in the rest of the last message has ended the connection.
     if (this.#channel === undefined) return;
-    this.#heardAtMs = this.#doors.clock.nowMs();
+    const nowMs = this.#parts.clock.nowMs();
+    this.#heardAtMs = nowMs;
+    this.#dropAtMs = Number.POSITIVE_INFINITY;
     this.#failures = 0;
     const replies = new Replies(bytes);
-    this.#unheard = replies;
     const count = replies.count();
-    if (count < this.#halvedMin) this.#hearRest();
+    if (!this.#hearTopology(replies, nowMs)) return;
+    this.#unheard = replies;
+    if (count < this.#parts.halvedMin) this.#hearRest();
     else {
       this.#hear(replies, Math.ceil(count / 2));
-      this.#doors.clock.soon(this.#hearRest);
+      this.#parts.clock.soon(this.#hearRest);
     }
+  }
+
+  /** False where that has ended the connection. */
+  #hearTopology({ bytes, topology }: Replies, nowMs: number): boolean {
+    if (topology === undefined) return true;
+    const { owner } = this.#parts;
+    const generation = this.#generation;
+    try {
+      const message = TopologyMessage.decodeRun(bytes, topology.start, topology.end);
+      owner.topology(this, message, nowMs);
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      this.drop(answerUnreadable(error));
+    }
+    return generation === this.#generation;
   }
 
   readonly #hearRest = (): void => {
@@ -182,9 +282,10 @@ export class Link {
 
   /** Hears so many replies; fewer where they end, or what they set off ends the connection. */
   #hear(replies: Replies, countMax: number): void {
-    const nowMs = this.#doors.clock.nowMs();
+    const { clock, owner } = this.#parts;
+    const nowMs = clock.nowMs();
     this.#isHeard = true;
-    this.#owner.arriving(nowMs);
+    owner.arriving(nowMs);
     try {
       for (let count = 0; count < countMax && replies === this.#unheard; count += 1) {
         const reply = replies.next();
@@ -200,27 +301,40 @@ export class Link {
   #answer(reply: ReplyRun, bytes: Uint8Array, nowMs: number): void {
     const callee = this.#calls.get(reply.callId);
     if (callee === undefined) return;
-    this.#calls.delete(reply.callId);
+    this.#remove(reply.callId, callee);
     if (!(callee instanceof Operation)) callee.answered(reply, bytes, nowMs);
     // K2: an answer counts if its call is the operation's newest sending, and no other.
-    else if (callee.callId === reply.callId) this.#owner.answered(callee, reply, bytes, nowMs);
+    else if (callee.callId === reply.callId) {
+      this.#parts.owner.answered(callee, reply, bytes, nowMs);
+    }
   }
 
   #closed(error: TupletError): void {
-    const nowMs = this.#doors.clock.nowMs();
+    const { clock, owner, random } = this.#parts;
+    const nowMs = clock.nowMs();
     this.#generation += 1;
     this.#unheard = undefined;
     this.#channel = undefined;
+    this.#dropAtMs = Number.POSITIVE_INFINITY;
+    this.endCalls = [];
+    this.outbox.clear();
     this.#failures += 1;
-    this.#retryAtMs = nowMs + backOffMs(this.#failures, this.#doors.random);
+    this.#retryAtMs = nowMs + backOffMs(this.#failures, random);
     const calls = this.#calls;
     this.#calls = new NumberMap();
+    this.#prompt = 0;
     for (const callId of calls.keys()) {
       const callee = calls.get(callId);
       if (callee === undefined) continue;
       if (!(callee instanceof Operation)) callee.lost(nowMs);
-      else if (callee.callId === callId) this.#owner.lost(callee, error);
+      else if (callee.callId === callId) owner.lost(callee, error);
     }
-    this.#owner.broken(error, nowMs);
+    owner.broken(this, error, nowMs);
+    this.node = 0;
   }
+}
+
+/** Whether an answer is owed soon: a call that waits for a match may stay silent for ever. */
+function isPrompt(callee: Operation | ControlCall): boolean {
+  return !(callee instanceof Operation) || callee.waitMs === 0;
 }

@@ -1,6 +1,7 @@
 import type { TupletError } from '../error.ts';
 import type { CallKind } from './calls.ts';
 import type { Lane } from './lane.ts';
+import type { Link } from './link.ts';
 import type { Session } from './session.ts';
 
 /** Which space an operation is for. One object for each space, shared by its operations. */
@@ -12,6 +13,11 @@ export interface SpaceReference {
    * call `done`, once; with an error if the space is gone. The operation waits meanwhile.
    */
   refresh(done: (error: TupletError | undefined) => void): void;
+  /**
+   * The partition that a request goes to, 0 where it may be several or is not known. Where it is wrong,
+   * the call takes a way more. Asked only where a cluster has several nodes.
+   */
+  partitionOf(kind: CallKind, body: Body): number;
 }
 
 /** A request without space, identity and wait: `start` to `end` of `bytes`, which nobody changes. */
@@ -82,6 +88,10 @@ export abstract class Operation {
   attempt = 0;
   /** The call that carries the newest attempt; 0 while none does (K2). */
   callId = 0;
+  /** The link that it went over. */
+  link: Link | undefined;
+  /** The partition that it is for, 0 where that is not one; undefined until it is asked for. */
+  partition: number | undefined;
   waitEndMs: number = Number.POSITIVE_INFINITY;
   deadlineMs: number = Number.POSITIVE_INFINITY;
   retryAtMs = 0;

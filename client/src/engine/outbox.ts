@@ -1,23 +1,28 @@
 import { Writer } from '@tuplet/proto';
-import { envelopeBytesMax } from './envelope.ts';
-import type { Link } from './link.ts';
+import { envelopeBytesMax, writeTopologyWanted } from './envelope.ts';
 
 /** Gathers the calls of one turn into as few messages as their bound allows, and sends them. */
 export class Outbox {
   /** Where calls are written, after `room` was asked for. */
   readonly writer: Writer = new Writer(16_384);
-  readonly #link: Link;
+  readonly #send: (bytes: Uint8Array) => boolean;
   readonly #messageBytesMax: number;
-  #full = false;
+  #isTopologyWanted = false;
 
-  constructor(link: Link, messageBytesMax: number) {
-    this.#link = link;
+  /** `send` takes a message, and returns false where no more may follow now. */
+  constructor(send: (bytes: Uint8Array) => boolean, messageBytesMax: number) {
+    this.#send = send;
     this.#messageBytesMax = messageBytesMax;
   }
 
-  /** Starts a turn. */
-  begin(): void {
-    this.#full = false;
+  /** Whether something is gathered. */
+  get isDue(): boolean {
+    return this.#isTopologyWanted || this.writer.position > 0;
+  }
+
+  /** The next message asks for the topology. */
+  wantTopology(): void {
+    this.#isTopologyWanted = true;
   }
 
   /**
@@ -25,17 +30,24 @@ export class Outbox {
    * both together would be too large. False: the channel wants no more.
    */
   room(bodyBytes: number): boolean {
-    if (this.#full) return false;
     const size = this.writer.position;
-    if (size > 0 && size + bodyBytes + envelopeBytesMax > this.#messageBytesMax) this.finish();
-    return !this.#full;
+    if (size === 0 || size + bodyBytes + envelopeBytesMax <= this.#messageBytesMax) return true;
+    return this.finish();
   }
 
-  /** Sends what is gathered. */
-  finish(): void {
-    if (this.writer.position === 0) return;
+  /** Sends what is gathered; false where no more may follow now. */
+  finish(): boolean {
+    if (!this.isDue) return true;
+    if (this.#isTopologyWanted) writeTopologyWanted(this.writer);
+    this.#isTopologyWanted = false;
     const message = this.writer.finish();
     this.writer.reset();
-    if (!this.#link.send(message)) this.#full = true;
+    return this.#send(message);
+  }
+
+  /** Drops what is gathered. */
+  clear(): void {
+    this.writer.reset();
+    this.#isTopologyWanted = false;
   }
 }

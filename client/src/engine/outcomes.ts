@@ -9,7 +9,6 @@ import type { ReplyRun } from './envelope.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import { clientLimits } from './limits.ts';
-import type { Link } from './link.ts';
 import type { Decoded, Operation } from './operation.ts';
 import * as reasons from './reasons.ts';
 import type { Sender } from './sender.ts';
@@ -24,7 +23,6 @@ export interface OutcomesParts {
   readonly clock: EngineClock;
   readonly random: EngineRandom;
   readonly lanes: Lanes;
-  readonly link: Link;
   readonly sessions: Sessions;
   readonly alarm: Alarm;
   readonly sender: Sender;
@@ -113,7 +111,7 @@ export class Outcomes {
     if (session !== undefined && isSessionOver(error)) {
       this.#parts.sessions.giveUp(session, nowMs, error);
       if (operation.stage === 'backing-off') this.fail(operation, error);
-    } else if (error.reason === staleReason) this.#refresh(operation);
+    } else if (error.reason === staleReason) this.#refresh(operation, error);
     else if (error.retryable) this.#backOff(operation, error, nowMs);
     else this.#giveUp(operation, error);
   }
@@ -150,13 +148,26 @@ export class Outcomes {
     this.#parts.alarm.by(operation.retryAtMs, nowMs);
   }
 
-  #refresh(operation: Operation): void {
+  /** One node may know an epoch that another has not applied yet: after the first time it has a while. */
+  #refresh(operation: Operation, stale: TupletError): void {
     operation.stage = 'refreshing';
     operation.space.refresh((error) => {
       if (operation.stage !== 'refreshing') return;
-      if (error === undefined) this.#parts.sender.again(operation);
-      else this.#giveUp(operation, error);
+      // Another space may have the name by now.
+      operation.partition = undefined;
+      const isFirst = operation.failures === 0;
+      if (error !== undefined) this.#giveUp(operation, error);
+      else if (isFirst) this.#sendRefreshed(operation);
+      else {
+        operation.stage = 'backing-off';
+        this.#backOff(operation, stale, this.#parts.clock.nowMs());
+      }
     });
+  }
+
+  #sendRefreshed(operation: Operation): void {
+    operation.failures += 1;
+    this.#parts.sender.again(operation);
   }
 
   /** The connection that carried the newest attempt is gone. */
@@ -204,7 +215,7 @@ export class Outcomes {
 
   /** As if it had never been sent, but for its time, which goes on, and what is known of its past. */
   #leaveSession(operation: Operation, cause: TupletError | undefined): void {
-    if (operation.callId !== 0) this.#parts.link.forget(operation.callId);
+    if (operation.callId !== 0) operation.link?.forget(operation.callId);
     if (mayAct(operation)) operation.actedBefore = true;
     operation.lane?.open.delete(operation.number);
     operation.session?.leave(operation.sequence);
@@ -270,12 +281,12 @@ export class Outcomes {
 
   /** Closes the operation: its sequence may be passed by the floor. */
   settle(operation: Operation): void {
-    const { lanes, link } = this.#parts;
+    const { lanes } = this.#parts;
     if (operation.stage === 'queued') lanes.dequeued(operation);
     operation.stage = 'settled';
     const { lane, session } = operation;
     lane?.open.delete(operation.number);
-    if (operation.callId !== 0) link.forget(operation.callId);
+    if (operation.callId !== 0) operation.link?.forget(operation.callId);
     operation.callId = 0;
     session?.leave(operation.sequence);
     const hasRoomForOthers = (lane?.queue.size ?? 0) > 0;

@@ -79,8 +79,14 @@ export function answerUnreadable(cause: unknown): TupletError {
   });
 }
 
+/** A server that was met beside others belongs to another cluster. */
+export function otherCluster(): TupletError {
+  const message = 'the server belongs to another cluster than the others';
+  return make('CONNECTION_LOST', 'UNAVAILABLE', message, { definite: false, retryable: true });
+}
+
 /** The connection says nothing although it was asked. */
 export function silent(): TupletError {
-  const message = 'the server has not answered for a third of the lease';
+  const message = 'the server does not answer';
   return make('CONNECTION_LOST', 'UNAVAILABLE', message, { definite: false, retryable: true });
 }

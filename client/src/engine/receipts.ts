@@ -31,12 +31,22 @@ export class Receipts {
     return this.#pending.length > 0;
   }
 
-  /** Up to 1,000 to be sent now, of those that still matter; undefined if there are none. */
-  send(nowMs: number, matters: (receipt: Receipt) => boolean): ReceiptBatch | undefined {
-    const pending = this.#pending.filter(matters);
-    this.#pending = pending.splice(clientLimits.receiptsPerCallMax);
-    if (pending.length === 0) return undefined;
-    const batch = { receipts: pending, sentAtMs: nowMs };
+  /** The first to be sent now of those that still matter, after dropping the others. */
+  first(matters: (receipt: Receipt) => boolean): Receipt | undefined {
+    this.#pending = this.#pending.filter(matters);
+    return this.#pending[0];
+  }
+
+  /** Up to 1,000 to be sent now, of those that go the same way. */
+  send(nowMs: number, goes: (receipt: Receipt) => boolean): ReceiptBatch {
+    const receipts: Receipt[] = [];
+    const rest: Receipt[] = [];
+    for (const receipt of this.#pending) {
+      const hasPlace = receipts.length < clientLimits.receiptsPerCallMax;
+      (hasPlace && goes(receipt) ? receipts : rest).push(receipt);
+    }
+    this.#pending = rest;
+    const batch = { receipts, sentAtMs: nowMs };
     this.#inFlight.push(batch);
     return batch;
   }

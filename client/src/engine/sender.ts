@@ -4,52 +4,45 @@ import type { Lane } from './lane.ts';
 import { bodyBytes, type Lanes } from './lanes.ts';
 import { clientLimits } from './limits.ts';
 import type { Link } from './link.ts';
+import type { Links } from './links.ts';
 import type { Operation } from './operation.ts';
-import { Outbox } from './outbox.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What a sender works with. */
 export interface SenderParts {
   readonly lanes: Lanes;
-  readonly link: Link;
+  readonly links: Links;
   readonly sessions: Sessions;
   readonly alarm: Alarm;
   /** Asks for a `flush` soon. */
   wantFlush(): void;
 }
 
-/** Brings operations from their lanes onto the link: each sending is a new attempt of a new call (K1). */
+/** Brings operations from their lanes onto the links: each sending is a new attempt of a new call (K1). */
 export class Sender {
   readonly #parts: SenderParts;
-  readonly #outbox: Outbox;
-  /** Calls to be ended on the present connection. */
-  #endCalls: number[] = [];
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
-    this.#outbox = new Outbox(parts.link, clientLimits.messageBytesMax);
   }
 
   /** Whether something is to be sent now. */
   wantsToSend(nowMs: number): boolean {
-    const { lanes, sessions } = this.#parts;
-    if (this.#endCalls.length > 0 || sessions.wantsToSend(nowMs)) return true;
+    const { lanes, links, sessions } = this.#parts;
+    if (links.wantsToSend || sessions.wantsToSend(nowMs)) return true;
     return lanes.all.some((lane) => lane.wantsToSend());
   }
 
   /** Sends all that can be sent. */
   flush(nowMs: number): void {
     if (!this.wantsToSend(nowMs)) return;
-    const { lanes, link, sessions, alarm } = this.#parts;
-    if (!link.ready(nowMs)) {
-      if (!link.isUp) alarm.by(link.retryAtMs, nowMs);
-      return;
-    }
-    this.#outbox.begin();
+    const { lanes, links, sessions, alarm } = this.#parts;
     this.#sendEndCalls();
-    sessions.send(this.#outbox, nowMs);
+    sessions.send(nowMs);
     for (const lane of lanes.all) this.#sendLane(lane, nowMs);
-    this.#outbox.finish();
+    links.finish();
+    if (links.isUp) alarm.by(nowMs + clientLimits.probeMs, nowMs);
+    else if (links.retryAtMs > nowMs) alarm.by(links.retryAtMs, nowMs);
   }
 
   /** Sends the operation once more, under a new attempt. */
@@ -61,20 +54,15 @@ export class Sender {
 
   /** Ends the call that carries the operation's newest attempt; it is answered all the same. */
   endCall(operation: Operation): void {
-    this.#endCalls.push(operation.callId);
+    operation.link?.endCalls.push(operation.callId);
     this.#parts.wantFlush();
   }
 
-  /** The connection broke: its calls need no end. */
-  broken(): void {
-    this.#endCalls = [];
-  }
-
   #sendEndCalls(): void {
-    while (this.#endCalls.length > 0 && this.#outbox.room(0)) {
-      const callId = this.#endCalls.shift();
-      if (callId !== undefined) {
-        writeEndCall(this.#outbox.writer, this.#parts.link.silentCall(), callId);
+    for (const link of this.#parts.links) {
+      while (link.endCalls.length > 0 && link.isWritable && link.outbox.room(0)) {
+        const callId = link.endCalls.shift();
+        if (callId !== undefined) writeEndCall(link.outbox.writer, link.silentCall(), callId);
       }
     }
   }
@@ -100,16 +88,17 @@ export class Sender {
     const { sessions } = this.#parts;
     if (session?.isSpent && !session.retiring) sessions.retire(session);
     if (session === undefined || session.retiring || session.isOver(nowMs)) {
-      sessions.open(lane, this.#outbox, nowMs);
+      sessions.open(lane, nowMs);
       return false;
     }
-    return this.#outbox.room(bodyBytes(operation));
+    return true;
   }
 
   /** Sends the operation under a new attempt and call number (K1); false where there is no room. */
   #send(operation: Operation, nowMs: number): boolean {
     const { lane, kind } = operation;
-    if (!this.#outbox.room(bodyBytes(operation))) return false;
+    const link = this.#linkFor(operation, nowMs);
+    if (link === undefined) return false;
     if (operation.stage === 'queued') {
       this.#parts.lanes.dequeued(operation);
       lane?.open.set(operation.number, operation);
@@ -117,11 +106,20 @@ export class Sender {
     }
     operation.stage = 'sent';
     operation.attempt += 1;
-    operation.callId = this.#parts.link.register(operation);
+    operation.link = link;
+    operation.callId = link.register(operation, nowMs);
     const { session } = operation;
     if (operation.cancelError !== undefined && session !== undefined) {
-      writeCancelTake(this.#outbox.writer, operation, session);
-    } else writeCall(this.#outbox.writer, operation, nowMs);
+      writeCancelTake(link.outbox.writer, operation, session);
+    } else writeCall(link.outbox.writer, operation, nowMs);
     return true;
+  }
+
+  #linkFor(operation: Operation, nowMs: number): Link | undefined {
+    const { links } = this.#parts;
+    if (links.isSpread) {
+      operation.partition ??= operation.space.partitionOf(operation.kind, operation.body);
+    }
+    return links.room(operation.partition ?? 0, bodyBytes(operation), nowMs);
   }
 }

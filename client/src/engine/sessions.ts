@@ -1,3 +1,4 @@
+import { partitionOfId } from '@tuplet/proto';
 import type { TupletError } from '../error.ts';
 import { backOffMs } from './back-off.ts';
 import { controlCalls, errorReply } from './calls.ts';
@@ -13,9 +14,9 @@ import {
 } from './envelope.ts';
 import type { Lane } from './lane.ts';
 import { clientLimits } from './limits.ts';
-import type { Link } from './link.ts';
+import type { ControlCall, Link } from './link.ts';
+import type { Links } from './links.ts';
 import type { Operation } from './operation.ts';
-import type { Outbox } from './outbox.ts';
 import type { Receipt, ReceiptBatch } from './receipts.ts';
 import { Session } from './session.ts';
 import { errorIn } from './status.ts';
@@ -55,13 +56,13 @@ export function isSessionOver(error: TupletError): boolean {
 export class Sessions {
   /** With the lanes they were opened for. */
   readonly #all = new Map<Session, Lane>();
-  readonly #link: Link;
+  readonly #links: Links;
   readonly #random: EngineRandom;
   readonly #options: SessionOptions;
   readonly #owner: SessionsOwner;
 
-  constructor(link: Link, random: EngineRandom, options: SessionOptions, owner: SessionsOwner) {
-    this.#link = link;
+  constructor(links: Links, random: EngineRandom, options: SessionOptions, owner: SessionsOwner) {
+    this.#links = links;
     this.#random = random;
     this.#options = options;
     this.#owner = owner;
@@ -134,13 +135,14 @@ export class Sessions {
   }
 
   /** Asks for a session for the lane, unless one is being asked for. */
-  open(lane: Lane, outbox: Outbox, nowMs: number): void {
+  open(lane: Lane, nowMs: number): void {
     if (lane.opening) return;
     if (nowMs < lane.openAtMs) {
       this.#owner.wakeBy(lane.openAtMs);
       return;
     }
-    if (!outbox.room(this.#options.name.length * 3)) return;
+    const link = this.#links.room(0, this.#options.name.length * 3, nowMs);
+    if (link === undefined) return;
     lane.opening = true;
     const failed = (error: TupletError, atMs: number): void => {
       lane.opening = false;
@@ -150,7 +152,7 @@ export class Sessions {
       if (!error.retryable) this.#owner.refused(lane, error);
       this.#owner.wakeBy(lane.openAtMs);
     };
-    const callId = this.#link.register({
+    const call: ControlCall = {
       answered: (reply, bytes, atMs) => {
         if (reply.field === errorReply) failed(errorIn(bytes, reply.start, reply.end), atMs);
         else this.#opened(lane, nowMs, reply, bytes, atMs);
@@ -158,8 +160,8 @@ export class Sessions {
       lost: () => {
         lane.opening = false;
       },
-    });
-    writeOpenSession(outbox.writer, callId, this.#options);
+    };
+    writeOpenSession(link.outbox.writer, link.register(call, nowMs), this.#options);
   }
 
   #opened(lane: Lane, sentAtMs: number, reply: ReplyRun, bytes: Uint8Array, nowMs: number): void {
@@ -178,21 +180,28 @@ export class Sessions {
   }
 
   /** Sends keep-alives, receipts and closings that are due. */
-  send(outbox: Outbox, nowMs: number): void {
+  send(nowMs: number): void {
     for (const session of this.#all.keys()) {
-      if (session.keepDueMs <= nowMs && outbox.room(0)) this.#keep(session, outbox, nowMs);
-      this.#acknowledge(session, outbox, nowMs);
-      if (session.retiring && session.open.size === 0 && !session.closing && outbox.room(0)) {
-        this.#close(session, outbox);
+      if (session.keepDueMs <= nowMs) this.#keep(session, nowMs);
+      this.#acknowledge(session, nowMs);
+      if (session.retiring && session.open.size === 0 && !session.closing) {
+        this.#close(session, nowMs);
       }
     }
   }
 
-  #keep(session: Session, outbox: Outbox, nowMs: number): void {
+  /** A link for a call to the session's home. */
+  #linkHome({ id }: Session, nowMs: number): Link | undefined {
+    return this.#links.room(partitionOfId(id), 0, nowMs);
+  }
+
+  #keep(session: Session, nowMs: number): void {
+    const link = this.#linkHome(session, nowMs);
+    if (link === undefined) return;
     session.keepSentAtMs = nowMs;
     session.keepDueMs = nowMs + session.leaseMs / clientLimits.keepsPerLease;
     this.#owner.wakeBy(session.keepDueMs);
-    const callId = this.#link.register({
+    const call: ControlCall = {
       answered: (reply, bytes, atMs) => {
         if (!this.#all.has(session)) return;
         if (reply.field !== errorReply) {
@@ -209,22 +218,32 @@ export class Sessions {
         }
       },
       lost: () => {},
-    });
-    writeSessionCall(outbox.writer, callId, 'keepSession', session);
+    };
+    writeSessionCall(link.outbox.writer, link.register(call, nowMs), 'keepSession', session);
   }
 
-  #acknowledge(session: Session, outbox: Outbox, nowMs: number): void {
+  /** Each to the node that leads the partition which gave the tuple. */
+  #acknowledge(session: Session, nowMs: number): void {
     const matters = (receipt: Receipt): boolean => isUnconfirmed(session, receipt);
-    while (session.receipts.isDue) {
-      if (!outbox.room(clientLimits.receiptsPerCallMax * receiptBytesMax)) return;
-      const batch = session.receipts.send(nowMs, matters);
-      if (batch === undefined) return;
+    const { receipts } = session;
+    const links = this.#links;
+    while (receipts.isDue) {
+      const first = receipts.first(matters);
+      if (first === undefined) return;
+      const node = links.leaderOf(partitionOfId(first.tupleId));
+      const bytes = clientLimits.receiptsPerCallMax * receiptBytesMax;
+      const link = links.room(partitionOfId(first.tupleId), bytes, nowMs);
+      if (link === undefined) return;
+      const goes = ({ tupleId }: Receipt): boolean =>
+        links.leaderOf(partitionOfId(tupleId)) === node;
+      const batch = receipts.send(nowMs, goes);
       this.#owner.wakeBy(nowMs + clientLimits.receiptRepeatMs);
-      const callId = this.#link.register({
-        answered: (reply, bytes, atMs) => this.#received(session, batch, reply, bytes, atMs),
-        lost: () => session.receipts.lost(batch),
-      });
-      writeAcknowledge(outbox.writer, callId, session, batch.receipts);
+      const call: ControlCall = {
+        answered: (reply, answer, atMs) => this.#received(session, batch, reply, answer, atMs),
+        lost: () => receipts.lost(batch),
+      };
+      const callId = link.register(call, nowMs);
+      writeAcknowledge(link.outbox.writer, callId, session, batch.receipts);
     }
   }
 
@@ -254,9 +273,11 @@ export class Sessions {
     this.#owner.wakeBy(nowMs + clientLimits.receiptRepeatMs);
   }
 
-  #close(session: Session, outbox: Outbox): void {
+  #close(session: Session, nowMs: number): void {
+    const link = this.#linkHome(session, nowMs);
+    if (link === undefined) return;
     session.closing = true;
-    const callId = this.#link.register({
+    const call: ControlCall = {
       answered: (reply, bytes) => {
         if (reply.field === errorReply) {
           const error = errorIn(bytes, reply.start, reply.end);
@@ -269,8 +290,8 @@ export class Sessions {
       lost: () => {
         session.closing = false;
       },
-    });
-    writeSessionCall(outbox.writer, callId, 'closeSession', session);
+    };
+    writeSessionCall(link.outbox.writer, link.register(call, nowMs), 'closeSession', session);
   }
 }
 

@@ -40,10 +40,13 @@ const dialMs = 1_000;
 
 /**
  * One HTTP/2 connection to one of some servers, which grpc-js makes and makes again; where it is lost, the
- * next server is tried, round and round.
+ * next server is tried, round and round: those that were named, then those that the cluster has told of.
+ * Streams to certain nodes have connections of their own.
  */
 export class Connection {
-  readonly #addresses: readonly string[];
+  readonly #seeds: readonly string[];
+  /** Where to connect to: the seeds, and the nodes that are none of them. */
+  #addresses: readonly string[];
   readonly #credentials: ChannelCredentials;
   readonly #random: EngineRandom;
   #at = 0;
@@ -52,22 +55,29 @@ export class Connection {
 
   /** At least one address; the first is tried first. */
   constructor(addresses: readonly string[], credentials: ChannelCredentials, random: EngineRandom) {
+    this.#seeds = addresses;
     this.#addresses = addresses;
     this.#credentials = credentials;
     this.#random = random;
-    this.#client = this.#dial();
+    this.#client = this.#dial(this.#addresses[this.#at] ?? '');
   }
 
-  #dial(): GrpcClient {
-    const address = this.#addresses[this.#at] ?? '';
+  #dial(address: string): GrpcClient {
     return new GrpcClient(address, this.#credentials, channelOptions);
   }
+
+  /** These nodes can be reached as well, should the present server be lost. */
+  readonly learned = (addresses: readonly string[]): void => {
+    // In the same order, so that the present one keeps its place: the seeds are never left out.
+    this.#addresses = [...new Set([...this.#seeds, ...addresses])];
+    this.#at %= this.#addresses.length;
+  };
 
   /** A client has lost its server: the next one is for whoever comes. */
   #lost(client: GrpcClient): void {
     if (client !== this.#client || this.#isClosed || this.#addresses.length === 1) return;
     this.#at = (this.#at + 1) % this.#addresses.length;
-    this.#client = this.#dial();
+    this.#client = this.#dial(this.#addresses[this.#at] ?? '');
     client.close();
   }
 
@@ -94,8 +104,30 @@ export class Connection {
     }
   }
 
-  /** Opens the Exchange stream: the engine's channel. */
-  readonly exchange = (events: ChannelEvents): Channel => {
+  /** Opens an Exchange stream: the engine's channel to any server, or to the one at an address. */
+  readonly exchange = (events: ChannelEvents, address?: string): Channel =>
+    address === undefined ? this.#exchange(events) : this.#exchangeWith(address, events);
+
+  /** A connection of its own for a stream to one node; it ends with the stream. */
+  #exchangeWith(address: string, events: ChannelEvents): Channel {
+    const client = this.#dial(address);
+    const stream = openExchange(client.getChannel(), {
+      ...events,
+      closed: (error) => {
+        client.close();
+        events.closed(error);
+      },
+    });
+    return {
+      send: (bytes) => stream.send(bytes),
+      close: () => {
+        stream.close();
+        client.close();
+      },
+    };
+  }
+
+  #exchange(events: ChannelEvents): Channel {
     const client = this.#client;
     const stream = openExchange(client.getChannel(), {
       ...events,
@@ -112,7 +144,7 @@ export class Connection {
         this.#lost(client);
       },
     };
-  };
+  }
 
   /** One unary call; retried while an error is retryable and `timeoutMs` is not over. */
   async unary(

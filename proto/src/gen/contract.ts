@@ -704,6 +704,10 @@ export interface DescribeNodeResponse {
   readonly uptime: DurationMessage | null;
   /** Its partitions. */
   readonly partitions: readonly PartitionStatus[];
+  /** What it has sent to leaders on itself for the calls of its clients, since it serves. */
+  readonly sentHere: number;
+  /** What it has sent to leaders on other nodes: little where clients know who leads. */
+  readonly sentElsewhere: number;
 }
 /** What DescribeNodeResponse is built of; what is left out has its default. */
 export interface DescribeNodeResponseInit {
@@ -711,6 +715,8 @@ export interface DescribeNodeResponseInit {
   readonly clusterId?: string | undefined;
   readonly uptime?: DurationMessageInit | null | undefined;
   readonly partitions?: readonly PartitionStatusInit[] | undefined;
+  readonly sentHere?: number | undefined;
+  readonly sentElsewhere?: number | undefined;
 }
 function writeDescribeNodeResponse(writer: Writer, message: DescribeNodeResponseInit): void {
   const version = message.version;
@@ -743,12 +749,24 @@ function writeDescribeNodeResponse(writer: Writer, message: DescribeNodeResponse
       }
     }
   }
+  const sentHere = message.sentHere;
+  if (sentHere !== undefined && sentHere !== 0) {
+    writer.byte(40);
+    writer.uint64(sentHere);
+  }
+  const sentElsewhere = message.sentElsewhere;
+  if (sentElsewhere !== undefined && sentElsewhere !== 0) {
+    writer.byte(48);
+    writer.uint64(sentElsewhere);
+  }
 }
 function readDescribeNodeResponse(reader: Reader): DescribeNodeResponse {
   let version: string = '';
   let clusterId: string = '';
   let uptime: DurationMessage | null = null;
   const partitions: PartitionStatus[] = [];
+  let sentHere: number = 0;
+  let sentElsewhere: number = 0;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
@@ -764,11 +782,17 @@ function readDescribeNodeResponse(reader: Reader): DescribeNodeResponse {
       case 34:
         partitions.push(nested(reader, readPartitionStatus));
         break;
+      case 40:
+        sentHere = reader.uint64();
+        break;
+      case 48:
+        sentElsewhere = reader.uint64();
+        break;
       default:
         reader.unknown(tag);
     }
   }
-  return { version, clusterId, uptime, partitions };
+  return { version, clusterId, uptime, partitions, sentHere, sentElsewhere };
 }
 /** Encodes and decodes `tuplet.v1.DescribeNodeResponse`. */
 export const DescribeNodeResponse: Codec<DescribeNodeResponse, DescribeNodeResponseInit> = codec(
@@ -4128,10 +4152,16 @@ export const CloseSessionResponse: Codec<CloseSessionResponse, CloseSessionRespo
 export interface ExchangeRequest {
   /** The calls, in order. */
   readonly calls: readonly Call[];
+  /**
+   * The topology is asked for: it comes with the next answer, also where there are no calls, and on
+   * this stream again after changes, at most every 100 ms. A client that does not ask never sees it.
+   */
+  readonly topology: boolean;
 }
 /** What ExchangeRequest is built of; what is left out has its default. */
 export interface ExchangeRequestInit {
   readonly calls?: readonly CallInit[] | undefined;
+  readonly topology?: boolean | undefined;
 }
 function writeExchangeRequest(writer: Writer, message: ExchangeRequestInit): void {
   const calls = message.calls;
@@ -4145,20 +4175,29 @@ function writeExchangeRequest(writer: Writer, message: ExchangeRequestInit): voi
       }
     }
   }
+  const topology = message.topology;
+  if (topology === true) {
+    writer.byte(16);
+    writer.byte(topology ? 1 : 0);
+  }
 }
 function readExchangeRequest(reader: Reader): ExchangeRequest {
   const calls: Call[] = [];
+  let topology: boolean = false;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
         calls.push(nested(reader, readCall));
         break;
+      case 16:
+        topology = reader.bool();
+        break;
       default:
         reader.unknown(tag);
     }
   }
-  return { calls };
+  return { calls, topology };
 }
 /** Encodes and decodes `tuplet.v1.ExchangeRequest`. */
 export const ExchangeRequest: Codec<ExchangeRequest, ExchangeRequestInit> = codec(
@@ -4488,10 +4527,13 @@ export const EndCall: Codec<EndCall, EndCallInit> = codec(
 export interface ExchangeResponse {
   /** The replies, in any order. */
   readonly replies: readonly Reply[];
+  /** Where partitions are led; on streams that have asked for it. */
+  readonly topology: Topology | null;
 }
 /** What ExchangeResponse is built of; what is left out has its default. */
 export interface ExchangeResponseInit {
   readonly replies?: readonly ReplyInit[] | undefined;
+  readonly topology?: TopologyInit | null | undefined;
 }
 function writeExchangeResponse(writer: Writer, message: ExchangeResponseInit): void {
   const replies = message.replies;
@@ -4505,26 +4547,238 @@ function writeExchangeResponse(writer: Writer, message: ExchangeResponseInit): v
       }
     }
   }
+  const topology = message.topology;
+  if (topology !== undefined && topology !== null) {
+    writer.byte(18);
+    {
+      const mark = writer.open();
+      writeTopology(writer, topology);
+      writer.close(mark);
+    }
+  }
 }
 function readExchangeResponse(reader: Reader): ExchangeResponse {
   const replies: Reply[] = [];
+  let topology: Topology | null = null;
   while (reader.position < reader.end) {
     const tag = reader.tag();
     switch (tag) {
       case 10:
         replies.push(nested(reader, readReply));
         break;
+      case 18:
+        topology = nested(reader, readTopology);
+        break;
       default:
         reader.unknown(tag);
     }
   }
-  return { replies };
+  return { replies, topology };
 }
 /** Encodes and decodes `tuplet.v1.ExchangeResponse`. */
 export const ExchangeResponse: Codec<ExchangeResponse, ExchangeResponseInit> = codec(
   'tuplet.v1.ExchangeResponse',
   writeExchangeResponse,
   readExchangeResponse,
+);
+
+/**
+ * Which nodes there are and where partitions are led, as far as the node that answers has heard. With
+ * it a client sends each call to the node that leads its partition. It is a hint, and may be old: every
+ * node answers for all partitions.
+ */
+export interface Topology {
+  /** The cluster's id. */
+  readonly clusterId: string;
+  /** The node that answers. */
+  readonly node: number;
+  /** The nodes that clients can reach, the one that answers too if it is one of them. */
+  readonly nodes: readonly NodeAddress[];
+  /** The leaderships that are known, by partition. */
+  readonly leaders: readonly PartitionLeader[];
+}
+/** What Topology is built of; what is left out has its default. */
+export interface TopologyInit {
+  readonly clusterId?: string | undefined;
+  readonly node?: number | undefined;
+  readonly nodes?: readonly NodeAddressInit[] | undefined;
+  readonly leaders?: readonly PartitionLeaderInit[] | undefined;
+}
+function writeTopology(writer: Writer, message: TopologyInit): void {
+  const clusterId = message.clusterId;
+  if (clusterId !== undefined && clusterId !== '') {
+    writer.byte(10);
+    writer.string(clusterId);
+  }
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(16);
+    writer.uint32(node);
+  }
+  const nodes = message.nodes;
+  if (nodes !== undefined) {
+    for (const each of nodes) {
+      writer.byte(26);
+      {
+        const mark = writer.open();
+        writeNodeAddress(writer, each);
+        writer.close(mark);
+      }
+    }
+  }
+  const leaders = message.leaders;
+  if (leaders !== undefined) {
+    for (const each of leaders) {
+      writer.byte(34);
+      {
+        const mark = writer.open();
+        writePartitionLeader(writer, each);
+        writer.close(mark);
+      }
+    }
+  }
+}
+function readTopology(reader: Reader): Topology {
+  let clusterId: string = '';
+  let node: number = 0;
+  const nodes: NodeAddress[] = [];
+  const leaders: PartitionLeader[] = [];
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        clusterId = reader.string();
+        break;
+      case 16:
+        node = reader.uint32();
+        break;
+      case 26:
+        nodes.push(nested(reader, readNodeAddress));
+        break;
+      case 34:
+        leaders.push(nested(reader, readPartitionLeader));
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { clusterId, node, nodes, leaders };
+}
+/** Encodes and decodes `tuplet.v1.Topology`. */
+export const Topology: Codec<Topology, TopologyInit> = codec(
+  'tuplet.v1.Topology',
+  writeTopology,
+  readTopology,
+);
+
+/** Where clients reach a node. */
+export interface NodeAddress {
+  /** The node, from 1. */
+  readonly node: number;
+  /** `host:port`. */
+  readonly address: string;
+}
+/** What NodeAddress is built of; what is left out has its default. */
+export interface NodeAddressInit {
+  readonly node?: number | undefined;
+  readonly address?: string | undefined;
+}
+function writeNodeAddress(writer: Writer, message: NodeAddressInit): void {
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(8);
+    writer.uint32(node);
+  }
+  const address = message.address;
+  if (address !== undefined && address !== '') {
+    writer.byte(18);
+    writer.string(address);
+  }
+}
+function readNodeAddress(reader: Reader): NodeAddress {
+  let node: number = 0;
+  let address: string = '';
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        node = reader.uint32();
+        break;
+      case 18:
+        address = reader.string();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { node, address };
+}
+/** Encodes and decodes `tuplet.v1.NodeAddress`. */
+export const NodeAddress: Codec<NodeAddress, NodeAddressInit> = codec(
+  'tuplet.v1.NodeAddress',
+  writeNodeAddress,
+  readNodeAddress,
+);
+
+/** Who leads a partition. */
+export interface PartitionLeader {
+  /** The partition, from 1. */
+  readonly partition: number;
+  /** The node that leads it. */
+  readonly node: number;
+  /** The number of the leadership: a higher one of the same partition is newer. */
+  readonly epoch: number;
+}
+/** What PartitionLeader is built of; what is left out has its default. */
+export interface PartitionLeaderInit {
+  readonly partition?: number | undefined;
+  readonly node?: number | undefined;
+  readonly epoch?: number | undefined;
+}
+function writePartitionLeader(writer: Writer, message: PartitionLeaderInit): void {
+  const partition = message.partition;
+  if (partition !== undefined && partition !== 0) {
+    writer.byte(8);
+    writer.uint32(partition);
+  }
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(16);
+    writer.uint32(node);
+  }
+  const epoch = message.epoch;
+  if (epoch !== undefined && epoch !== 0) {
+    writer.byte(24);
+    writer.uint64(epoch);
+  }
+}
+function readPartitionLeader(reader: Reader): PartitionLeader {
+  let partition: number = 0;
+  let node: number = 0;
+  let epoch: number = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        partition = reader.uint32();
+        break;
+      case 16:
+        node = reader.uint32();
+        break;
+      case 24:
+        epoch = reader.uint64();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { partition, node, epoch };
+}
+/** Encodes and decodes `tuplet.v1.PartitionLeader`. */
+export const PartitionLeader: Codec<PartitionLeader, PartitionLeaderInit> = codec(
+  'tuplet.v1.PartitionLeader',
+  writePartitionLeader,
+  readPartitionLeader,
 );
 
 /** How it went. */

@@ -235,7 +235,7 @@ const sessionEnds: readonly Mutant[] = [
   one(
     'client hands out after giving up',
     'client/dist/src/engine/link.js',
-    'this.#owner.arriving(nowMs);',
+    'owner.arriving(nowMs);',
     '',
     'sessions',
   ),

@@ -1,11 +1,17 @@
 /** The gateways of a simulated cluster, one a node. */
 
+import { present } from '../../src/base/assert.ts';
+import type { NodeId, Term } from '../../src/base/ids.ts';
+import type { ClusterView } from '../../src/cluster/cluster-view.ts';
 import { SimGateway } from '../gateway.ts';
 import type { SimNetwork } from '../network.ts';
 import type { RunRecord } from '../run-record.ts';
 import { type Scheduler, SimProcess } from '../scheduler.ts';
 import type { Cluster } from './cluster.ts';
 import type { ClusterNode } from './cluster-node.ts';
+
+/** Milliseconds between two looks at who leads. */
+const lateMs = 500;
 
 /** See the top of the file. */
 export class Gateways {
@@ -46,10 +52,40 @@ export class Gateways {
       process,
       network: this.#network,
       partitions,
+      view: this.#viewOf(node, process),
       host,
       onBug: (error) => this.#record.bug(error),
     });
     this.#open.set(node, gateway);
+  }
+
+  /** What clients hear: who leads in truth, up to half a second late. */
+  #viewOf(node: ClusterNode, process: SimProcess): ClusterView {
+    const cluster = this.#cluster;
+    const { clusterId, partitions } = present(node.host, 'the node serves').map.cluster;
+    return {
+      clusterId,
+      self: node.id as number as NodeId,
+      partitions,
+      nodes: () =>
+        cluster.nodes.map(({ id, address }) => ({
+          id: id as number as NodeId,
+          clientAddress: address,
+        })),
+      leaderOf: (partition) => {
+        const leader = cluster.leaderOf(partition);
+        const epoch = cluster.epochs.get(partition);
+        if (leader === undefined || epoch === undefined) return undefined;
+        return { node: leader.id as number as NodeId, epoch: epoch as Term };
+      },
+      onChange: (run) => {
+        const again = (): void => {
+          run();
+          process.clock.after(lateMs, again);
+        };
+        return process.clock.after(lateMs, again);
+      },
+    };
   }
 
   /** It ends, with everything its router knew; false: there is none. */

@@ -74,6 +74,7 @@ export class Onlookers {
       recorder: record.recorder,
       address: () => address,
       leaseMs: settings.leaseMs,
+      partitions: 0,
       repliesHalvedMin: 48,
       onHalved: () => undefined,
       onClosed: closed,

@@ -115,6 +115,7 @@ export class ClusterWorld {
       scheduler: this.#scheduler,
       network: this.network,
       record,
+      partitions: settings.partitions,
       addresses: this.cluster.nodes.map(({ address }) => address),
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),

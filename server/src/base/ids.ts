@@ -2,6 +2,7 @@
  * The numbers that name things, branded so that the compiler refuses a swap. All are safe integers.
  * Ids of tuples and sessions name their partition and are never reused.
  */
+import { partitionOfId } from '@tuplet/proto';
 import { assert } from './assert.ts';
 import type { Brand } from './brand.ts';
 
@@ -41,5 +42,5 @@ export function idIn(partition: PartitionId, counter: number): number {
 
 /** The partition that an id names. */
 export function partitionOf(id: TupleId | SessionId): PartitionId {
-  return Math.floor(id / countersPerPartition) as PartitionId;
+  return partitionOfId(id) as PartitionId;
 }

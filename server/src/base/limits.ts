@@ -221,6 +221,9 @@ assert(logSegmentBytesMin > groupMax * 88 * 2, 'a head fits the smallest segment
 
 // Transport.
 
+/** Characters of a node's `host:port`: a DNS name has 253 (RFC 1035 §2.3.4), a port five. */
+export const addressCharactersMax = 261;
+
 /** Raft messages of one batch between two nodes: some 16 of each of 257 groups, more than a turn makes. */
 export const raftBatchMessagesMax = 4_096;
 /**
@@ -470,6 +473,9 @@ assert(
 );
 
 // Gateway.
+
+/** Milliseconds between two messages about changes of leaders on one stream: an election changes many. */
+export const topologyMs = 100;
 
 /** Calls in flight of one connection; 16 connections carry 100,000 blocked takes. */
 export const callsPerConnectionMax = 16_384;

@@ -12,6 +12,7 @@ import { explainStart } from './start-failure.ts';
 interface ServeOptions {
   readonly data: string;
   readonly listen: string;
+  readonly advertise?: string;
   readonly partitions?: number;
   readonly historyBytes?: number;
   readonly historyAge?: number;
@@ -38,6 +39,11 @@ export function addServe(program: Command): void {
     .description('serve a tuple space from a data folder')
     .option('-d, --data <folder>', 'where the data lies; made where there is none', './tuplet-data')
     .option('-l, --listen <host:port>', 'address to listen at', listenArgument, defaultListen)
+    .option(
+      '--advertise <host:port>',
+      'where clients reach this node, if not at --listen: other nodes tell them',
+      listenArgument,
+    )
     .option('--partitions <count>', 'partitions of a new cluster, 1 to 256', countArgument)
     .option(
       '--history-bytes <count>',
@@ -71,7 +77,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const dataDir = resolve(options.data);
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
-  const { listen, partitions, historyBytes, historyAge } = options;
+  const { listen, advertise, partitions, historyBytes, historyAge } = options;
   const founders = foundersOf(options);
   if (typeof founders === 'string') {
     process.stderr.write(`tuplet: cannot serve: ${founders}\n`);
@@ -84,6 +90,7 @@ async function serve(options: ServeOptions): Promise<void> {
       dataDir,
       listen,
       logger,
+      ...(advertise === undefined ? {} : { advertise }),
       ...(partitions === undefined ? {} : { partitions }),
       ...(historyBytes === undefined ? {} : { historyBytesMax: historyBytes }),
       ...(historyAge === undefined ? {} : { historyMs: historyAge }),

@@ -11,3 +11,9 @@ export function addressOf(listen: string): { readonly host: string; readonly por
   if (host !== undefined && port <= 65_535) return { host, port };
   throw new Error(`${listen} is no address: expected host:port`);
 }
+
+/** Where clients can reach who listens there; undefined where that is every address of a machine. */
+export function advertisedAddress(listen: string): string | undefined {
+  const { host } = addressOf(listen);
+  return host === '0.0.0.0' || /^[0:]+$/.test(host) ? undefined : listen;
+}

@@ -30,6 +30,8 @@ export interface AdminPorts {
   createSpace(name: string, settings: SpaceSettings, answer: (outcome: MapOutcome) => void): void;
   dropSpace(name: string, answer: (outcome: MapOutcome) => void): void;
   partitionStates(): readonly PartitionState[];
+  /** What calls of this node's clients have sent to leaders: here, and on other nodes. */
+  sent(): { readonly here: number; readonly elsewhere: number };
   readonly version: string;
   uptimeMs(): number;
   /** A mistake of ours, to be logged. */
@@ -53,12 +55,15 @@ export function adminHandlers(ports: AdminPorts): Record<string, Handler> {
     describeSpace: handler(ports, (bytes, respond) => describeSpace(ports, bytes, respond)),
     describeNode: handler(ports, (bytes, respond) => {
       contract.DescribeNodeRequest.decode(bytes, 'refuse');
+      const { here, elsewhere } = ports.sent();
       respond(
         contract.DescribeNodeResponse.encode({
           version: ports.version,
           clusterId: ports.map.clusterId,
           uptime: durationOfMs(ports.uptimeMs()),
           partitions: ports.partitionStates(),
+          sentHere: here,
+          sentElsewhere: elsewhere,
         }),
       );
     }),

@@ -1,5 +1,6 @@
 import { NumberMap } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
+import type { Cancel } from '../base/doors.ts';
 import { holdLookMs } from '../base/limits.ts';
 import type { CallId } from '../coordination/messages.ts';
 import type { Failure } from '../router/failure.ts';
@@ -19,6 +20,7 @@ import {
 } from './reply-budget.ts';
 import { isStale } from './stale.ts';
 import { failureOf, grpcErrorOf, isRefusal, statusOf } from './status.ts';
+import type { TopologyFeed } from './topology.ts';
 
 /** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
 export interface ExchangeLimits {
@@ -34,6 +36,8 @@ export interface ExchangeLimits {
 export interface ExchangePorts {
   readonly router: Router;
   readonly inFlight: InFlight;
+  /** What streams that ask for it are told of the cluster. */
+  readonly topology: Pick<TopologyFeed, 'message' | 'follow'>;
   /** Calls `run` at the end of the turn. */
   soon(run: () => void): void;
   /** A mistake of ours, to be logged. */
@@ -106,6 +110,9 @@ export class Exchange {
   /** The clock at the present message, or as queued calls are begun. */
   #nowMs = 0;
   #flushDue = false;
+  /** Ends the hearing of changes of the topology, once that was asked for. */
+  #unfollow: Cancel | undefined;
+  #topologyDue = false;
   #halfClosed = false;
   #gone = false;
 
@@ -150,7 +157,8 @@ export class Exchange {
     this.#nowMs = performance.now();
     checkSize(bytes);
     checkCalls(bytes);
-    const { calls } = contract.ExchangeRequest.decode(plainBytes(bytes), 'refuse');
+    const { calls, topology } = contract.ExchangeRequest.decode(plainBytes(bytes), 'refuse');
+    if (topology) this.#followTopology();
     for (const { callId, request } of calls) {
       if (this.#gone) return;
       if (request?.kind === 'endCall') this.#endCall(request.value.callId);
@@ -163,6 +171,17 @@ export class Exchange {
     }
     this.#beginQueued();
     this.#pauseOrResume();
+  }
+
+  /** The topology goes out now, and again after changes. */
+  #followTopology(): void {
+    this.#unfollow ??= this.#ports.topology.follow(() => this.#sendTopology());
+    this.#sendTopology();
+  }
+
+  #sendTopology(): void {
+    this.#topologyDue = true;
+    this.#flushLater();
   }
 
   /** Whether a call may begin now; where time alone will tell, it is looked at again. */
@@ -302,6 +321,10 @@ export class Exchange {
       this.#fail(slowConsumer);
       return;
     }
+    this.#flushLater();
+  }
+
+  #flushLater(): void {
     if (this.#flushDue) return;
     this.#flushDue = true;
     this.#ports.soon(() => {
@@ -316,9 +339,11 @@ export class Exchange {
 
   /** Writes what waits, as long as the connection takes it. */
   #flush(): void {
-    while (this.#replies.length > 0 && this.#writing.length < writesMax) {
+    while ((this.#replies.length > 0 || this.#topologyDue) && this.#writing.length < writesMax) {
       const replies = this.#nextBatch();
-      const encoded = contract.ExchangeResponse.encode({ replies });
+      const topology = this.#topologyDue ? this.#ports.topology.message() : undefined;
+      this.#topologyDue = false;
+      const encoded = contract.ExchangeResponse.encode({ replies, topology });
       const message = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
       const batch = writtenBatch(replies);
       this.#writing.push(batch);
@@ -385,6 +410,7 @@ export class Exchange {
   #end(): void {
     if (this.#gone || this.#writing.length > 0) return;
     this.#gone = true;
+    this.#unfollow?.();
     this.#stream.end();
   }
 
@@ -399,6 +425,7 @@ export class Exchange {
   #lose(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#unfollow?.();
     for (const number of this.#open.values()) {
       this.#ports.router.abandon(number);
       this.#ports.inFlight.end(this.#peer);

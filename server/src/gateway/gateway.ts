@@ -18,6 +18,7 @@ import {
   replyMessageBytes,
   streamsPerConnectionMax,
 } from '../base/limits.ts';
+import type { ClusterView } from '../cluster/cluster-view.ts';
 import type { Histories } from '../router/notify.ts';
 import type { Router } from '../router/router.ts';
 import { addressOf } from './address.ts';
@@ -25,6 +26,7 @@ import type { AdminPorts } from './admin.ts';
 import type { ExchangeLimits } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
 import { addServices, interceptors } from './service.ts';
+import { TopologyFeed } from './topology.ts';
 
 /** Bounds that tests make smaller; `base/limits.ts` has the real ones. */
 export interface GatewayLimits extends ExchangeLimits {
@@ -37,6 +39,8 @@ export interface GatewayOptions {
   readonly router: Router;
   readonly histories: Histories;
   readonly admin: Omit<AdminPorts, 'failed'>;
+  /** What clients that ask for it are told of the cluster. */
+  readonly view: ClusterView;
   readonly clock: Clock;
   /** `host:port`; port 0: any free one. */
   readonly listen: string;
@@ -61,9 +65,10 @@ export class Gateway {
 
   private constructor(options: GatewayOptions) {
     const bounds: GatewayLimits = { ...defaultLimits, ...options.limits };
-    const { router, failed } = options;
+    const { router, failed, view, clock } = options;
+    const topology = new TopologyFeed(view, clock);
     const inFlight = new InFlight(bounds.callsPerConnectionMax);
-    const exchange = { router, inFlight, failed, limits: bounds, soon: afterTurn };
+    const exchange = { router, inFlight, topology, failed, limits: bounds, soon: afterTurn };
     this.#server = new Server({
       interceptors: interceptors(exchange),
       // Counters that nobody reads.

@@ -5,7 +5,7 @@ import type { GroupId, PartitionId, Slot, SpaceId, Term } from '../base/ids.ts';
 import type { CoordinatorId, FromLeader, ToLeader } from '../coordination/messages.ts';
 import { Message, MessageKind } from '../raft/message.ts';
 import { Lane } from '../transport/lane.ts';
-import { Bench } from './testing-mesh.ts';
+import { Bench, one, two } from './testing-mesh.ts';
 
 const p1 = 1 as PartitionId;
 const p2 = 2 as PartitionId;
@@ -147,4 +147,58 @@ test('a replica is heard from the node alone where it lives', (t) => {
   bench.turns();
   t.deepEqual(bench.b.host.raft, []);
   t.regex(present(bench.b.warnings[0], 'it is told'), /node 1 speaks for replica 3 of group 4/);
+});
+
+test('nodes tell each other where clients reach them, when a link comes up and when they learn it', (t) => {
+  const bench = new Bench();
+  bench.a.mesh.advertise('a:7447');
+  bench.turns();
+  const told = bench.b.mesh.view();
+  t.deepEqual(told.nodes(), [{ id: one, clientAddress: 'a:7447' }]);
+  bench.break();
+  t.is(told.nodes().length, 1, 'it may come back');
+  bench.b.mesh.advertise('b:7447');
+  bench.link();
+  for (const { mesh } of [bench.a, bench.b]) {
+    t.deepEqual(mesh.view().nodes(), [
+      { id: one, clientAddress: 'a:7447' },
+      { id: two, clientAddress: 'b:7447' },
+    ]);
+  }
+});
+
+test('a view has the leaders that can be reached, and says when they change', (t) => {
+  const bench = new Bench();
+  const view = bench.a.mesh.view();
+  bench.a.mesh.partitions().attach(new FakeRouter(11));
+  bench.turns();
+  let changes = 0;
+  const stop = view.onChange(() => {
+    changes += 1;
+  });
+  bench.leadsAtB(p1, 3);
+  t.deepEqual(view.leaderOf(p1), { node: two, epoch: 3 as Term });
+  t.is(changes, 1);
+  bench.leadsAtB(p1, 3);
+  t.is(changes, 1, 'that is no news');
+  bench.break();
+  t.is(view.leaderOf(p1), undefined);
+  t.is(changes, 2);
+  stop();
+  bench.link();
+  bench.leadsAtB(p1, 4);
+  t.is(changes, 2);
+});
+
+test('what routers say is counted by where it goes', (t) => {
+  const bench = new Bench();
+  const partitions = bench.a.mesh.partitions();
+  partitions.attach(new FakeRouter(11));
+  bench.turns();
+  bench.leadsAtB(p1, 3);
+  partitions.send(p1, 11, write(5));
+  partitions.send(p1, 11, write(6));
+  bench.a.host.attached.get(11)?.leadership(p2, 5 as Term);
+  partitions.send(p2, 11, write(7));
+  t.deepEqual({ ...bench.a.mesh.sent }, { here: 1, elsewhere: 2 });
 });

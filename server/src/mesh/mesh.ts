@@ -1,6 +1,7 @@
 import { assert, present, unreachable } from '../base/assert.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { GroupId, NodeId, PartitionId, Term } from '../base/ids.ts';
+import type { ClusterView } from '../cluster/cluster-view.ts';
 import type {
   BetweenLeaders,
   CoordinatorId,
@@ -20,6 +21,7 @@ import { Leaders } from './leaders.ts';
 import { MapCalls } from './map-calls.ts';
 import { Outbox, type OutboxLinks } from './outbox.ts';
 import { framedChunks, readChunks } from './snapshot-stream.ts';
+import { MeshView } from './view.ts';
 
 /** What the mesh needs of this node's host. */
 export type MeshHost = Pick<
@@ -49,6 +51,8 @@ type RouterPort = Parameters<Partitions['attach']>[0];
 export class Mesh implements Peers {
   readonly #options: MeshOptions;
   readonly #leaders = new Leaders();
+  /** What routers here have said to leaders: here, and on other nodes. */
+  readonly #sent = { here: 0, elsewhere: 0 };
   readonly #routers = new Map<CoordinatorId, RouterPort>();
   /** By node: its routers that are attached to the host here. */
   readonly #remote = new Map<NodeId, Map<CoordinatorId, Cancel>>();
@@ -58,6 +62,7 @@ export class Mesh implements Peers {
   #links: MeshLinks | undefined;
   #outbox: Outbox | undefined;
   #mapCalls: MapCalls | undefined;
+  #view: MeshView | undefined;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -71,6 +76,7 @@ export class Mesh implements Peers {
     const { self, clock } = this.#options;
     this.#outbox = new Outbox(self, clock, links);
     const say = (to: NodeId, item: CoordinationItem): void => this.#say(to, item);
+    this.#view = new MeshView(self, this.#leaders, host.map.cluster);
     this.#mapCalls = new MapCalls({ self, clock, map: host.map, say });
   }
 
@@ -124,11 +130,29 @@ export class Mesh implements Peers {
     return present(this.#mapCalls, 'the mesh is open');
   }
 
+  /** The cluster, as clients are told of it. */
+  view(): ClusterView {
+    return present(this.#view, 'the mesh is open');
+  }
+
+  /** Clients reach this node there; `host:port`. */
+  advertise(address: string): void {
+    this.#view?.heard(this.#options.self, address);
+    for (const peer of this.#remote.keys()) this.#say(peer, { kind: 'client-address', address });
+  }
+
+  /** What routers of this node have said to leaders: here, and on other nodes. */
+  get sent(): { here: number; readonly elsewhere: number } {
+    return this.#sent;
+  }
+
   // What the links say.
 
   connected(peer: NodeId): void {
     this.#remote.set(peer, new Map());
     for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
+    const address = this.#view?.addressOf(this.#options.self);
+    if (address !== undefined) this.#say(peer, { kind: 'client-address', address });
     this.#mapCalls?.connected(peer);
   }
 
@@ -136,9 +160,11 @@ export class Mesh implements Peers {
     this.#outbox?.drop(peer);
     for (const detach of this.#remote.get(peer)?.values() ?? []) detach();
     this.#remote.delete(peer);
-    for (const partition of this.#leaders.lost(peer)) {
+    const lost = this.#leaders.lost(peer);
+    for (const partition of lost) {
       for (const router of this.#routers.values()) router.linkBroken(partition);
     }
+    if (lost.length > 0) this.#view?.changed();
     this.#mapCalls?.broken(peer);
   }
 
@@ -209,6 +235,9 @@ export class Mesh implements Peers {
       case 'leadership':
         this.#leads(item.partition, peer, item.epoch);
         return;
+      case 'client-address':
+        this.#view?.heard(peer, item.address);
+        return;
       case 'map-leadership':
         this.#mapCalls?.leads(peer, item.epoch);
         return;
@@ -258,14 +287,20 @@ export class Mesh implements Peers {
   #leads(partition: PartitionId, node: NodeId, epoch: Term): void {
     if (!this.#leaders.heard(partition, { node, epoch })) return;
     for (const router of this.#routers.values()) router.leadership(partition, epoch);
+    this.#view?.changed();
   }
 
   #sendToLeader(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
     const leader = this.#leaders.of(to);
     // Whoever calls is told when one is known.
     if (leader === undefined) return;
-    if (leader.node === this.#options.self) this.#host?.send(to, from, message);
-    else this.#say(leader.node, { kind: 'to-leader', partition: to, router: from, message });
+    if (leader.node === this.#options.self) {
+      this.#sent.here += 1;
+      this.#host?.send(to, from, message);
+    } else {
+      this.#sent.elsewhere += 1;
+      this.#say(leader.node, { kind: 'to-leader', partition: to, router: from, message });
+    }
   }
 
   #say(to: NodeId, item: CoordinationItem): void {

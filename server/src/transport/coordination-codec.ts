@@ -10,6 +10,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { FormatError } from '../base/format-error.ts';
 import type { NodeId, PartitionId, Term } from '../base/ids.ts';
 import {
+  addressCharactersMax,
   coordinationBatchBytesMax,
   coordinationBatchItemsMax,
   coordinationBufferBytesMax,
@@ -61,6 +62,8 @@ export type CoordinationItem =
   | { readonly kind: 'leadership'; readonly partition: PartitionId; readonly epoch: Term }
   /** The sender leads group 0, the cluster map. */
   | { readonly kind: 'map-leadership'; readonly epoch: Term }
+  /** Where clients reach the sender: `host:port`. */
+  | { readonly kind: 'client-address'; readonly address: string }
   | MapCallItem
   | MapAnswerItem;
 
@@ -90,6 +93,7 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'map-leadership': 7,
   'map-call': 8,
   'map-answer': 9,
+  'client-address': 10,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -214,6 +218,10 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
     case 'map-leadership':
       writeNumber(writer, 1, item.epoch);
       return;
+    case 'client-address':
+      writer.uint32(lengthTag(1));
+      writer.string(item.address);
+      return;
     case 'map-call':
       writeMapCall(writer, item);
       return;
@@ -252,6 +260,8 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return readLeadership(reader);
     case 'map-leadership':
       return { kind, epoch: readOne(reader) as Term };
+    case 'client-address':
+      return { kind, address: readAddress(reader) };
     case 'map-call':
       return readMapCall(reader);
     case 'map-answer':
@@ -270,6 +280,19 @@ function readOne(reader: Reader): number {
     else throw unknownField();
   }
   return positive(value);
+}
+
+function readAddress(reader: Reader): string {
+  let address = '';
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTag(reader, tag);
+    if (tag === lengthTag(1)) address = reader.string();
+    else throw unknownField();
+  }
+  if (address === '' || address.length > addressCharactersMax) {
+    throw malformed('an address has 1 to 261 characters');
+  }
+  return address;
 }
 
 function readLeadership(reader: Reader): CoordinationItem {

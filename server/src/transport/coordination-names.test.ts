@@ -312,6 +312,9 @@ test('each field of what leaders and links say has the name that coordination.pr
   t.deepEqual(said({ kind: 'leadership', partition, epoch }), {
     leadership: { partition: 1, epoch: 33 },
   });
+  t.deepEqual(said({ kind: 'client-address', address: 'a:1' }), {
+    clientAddress: { address: 'a:1' },
+  });
   for (const kind of ['router-attached', 'router-detached'] as const) {
     t.deepEqual(said({ kind, router: 2 }), { [camel(kind)]: { router: 2 } });
   }

@@ -510,6 +510,10 @@ export const items: {
   'router-detached': (prng) => ({ kind: 'router-detached', router: wide(prng) }),
   leadership: (prng) => ({ kind: 'leadership', partition: partition(prng), epoch: epoch(prng) }),
   'map-leadership': (prng) => ({ kind: 'map-leadership', epoch: epoch(prng) }),
+  'client-address': (prng) => ({
+    kind: 'client-address',
+    address: prng.pick(['127.0.0.1:7447', '[::1]:80', 'node-1.tuplet.example:7447']),
+  }),
   'map-call': (prng) => ({
     kind: 'map-call',
     call: call(prng),
