@@ -51,6 +51,15 @@ export const leaveMsMax = 2_000;
 export const foundedLookMs = 20;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
+/**
+ * Milliseconds between the turns in which those who lost a leader ask to follow it: what an election takes
+ * on a busy machine, so that the next one mostly finds it decided.
+ */
+export const successionStepMs = 60;
+/** Milliseconds within which a turn begins, at random: two ticks of a node at work. */
+export const successionJitterMs = 20;
+/** Times that a replica asks so; then the election timeout, which has gone on, is not far. */
+export const successionTriesMax = 5;
 /** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
 export const handOverWaitMs = 200;
 /** Milliseconds after which a snapshot that was sent, and not acknowledged, counts as lost. */

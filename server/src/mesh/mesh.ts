@@ -24,7 +24,14 @@ import { framedChunks, readChunks } from './snapshot-stream.ts';
 /** What the mesh needs of this node's host. */
 export type MeshHost = Pick<
   PartitionHost,
-  'attach' | 'send' | 'ready' | 'map' | 'receiveRaft' | 'receiveSnapshot' | 'receiveLeader'
+  | 'attach'
+  | 'send'
+  | 'ready'
+  | 'map'
+  | 'receiveRaft'
+  | 'receiveSnapshot'
+  | 'receiveLeader'
+  | 'nodeLost'
 >;
 
 /** What the mesh needs of the links. */
@@ -140,6 +147,8 @@ export class Mesh implements Peers {
       for (const router of this.#routers.values()) router.linkBroken(partition);
     }
     this.#mapCalls?.broken(peer);
+    const { nodeOf } = this.#options;
+    this.#host?.nodeLost((group, replica) => nodeOf(group, replica) === peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */

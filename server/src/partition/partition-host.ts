@@ -188,6 +188,7 @@ export class PartitionHost {
     });
     this.#loop = new TurnLoop({
       clock: options.clock,
+      random: options.random,
       log: parts.storage.log,
       payloads,
       routers: this.#routers,
@@ -475,6 +476,15 @@ export class PartitionHost {
   /** Whether entries from leaders are passed over: they send them again, when this node has written more. */
   get #isDiskBehind(): boolean {
     return this.#storage.log.pendingBytes() >= followerPendingBytesMax;
+  }
+
+  /** A node can be reached no more: groups led there look for another leader at once. */
+  nodeLost(livesThere: (group: GroupId, replica: number) => boolean): void {
+    if (!this.#runs) return;
+    for (const group of [this.#mapGroup, ...this.#partitionList]) {
+      const { lead } = group.replica;
+      if (livesThere(group.id, lead)) this.#loop.leaderLost(group, lead);
+    }
   }
 
   /** A message that brings a snapshot of a group, with its content. */

@@ -118,6 +118,11 @@ export class Replica {
     return this.#raft.role === Role.leader;
   }
 
+  /** Who leads, as far as it knows; 0: nobody. */
+  get lead(): number {
+    return this.#raft.lead;
+  }
+
   /** Whether a proposal is logged: it leads, and is not about to hand over or to leave. */
   get admitsProposals(): boolean {
     return this.#raft.admitsProposals;
@@ -173,10 +178,16 @@ export class Replica {
     this.#raft.resign();
   }
 
-  /** Begins an election at once; for a replica that knows that it is alone. */
+  /** Begins an election at once: of one that is alone, or whose leader is lost. */
   campaign(): void {
     this.#ports.stirred();
     this.#raft.campaign();
+  }
+
+  /** See `RaftNode.leaderLost`. */
+  leaderLost(id: number): boolean {
+    this.#ports.stirred();
+    return this.#raft.leaderLost(id);
   }
 
   /** A tick's time has passed. One that leads alone needs none. */

@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '../base/doors.ts';
+import type { Cancel, Clock, Random } from '../base/doors.ts';
 import {
   commitWriteMs,
   groupShareMax,
@@ -16,6 +16,7 @@ import type { Payloads } from './payloads.ts';
 import type { TurnBatch } from './replica.ts';
 import type { Routers } from './routers.ts';
 import { Slice } from './slice.ts';
+import { Successions } from './successions.ts';
 
 /** What the loop needs of the write-ahead log. */
 export interface TurnLog {
@@ -60,6 +61,7 @@ export class TurnLoop {
   readonly #partitions: PartitionGroup[] = [];
   /** Groups whose replica may want something done. */
   readonly #stirred: Set<AnyGroup> = new Set();
+  readonly #successions: Successions;
   #map: MapGroup | undefined;
   #raftTickAtMs: number;
   #commitWriteAtMs: number;
@@ -74,6 +76,7 @@ export class TurnLoop {
 
   constructor(options: {
     clock: Clock;
+    random: Random;
     log: TurnLog;
     payloads: Payloads;
     routers: Routers;
@@ -89,6 +92,7 @@ export class TurnLoop {
     this.#onTick = options.onTick;
     this.#onInstallation = options.onInstallation;
     this.#slice = new Slice(options.clock);
+    this.#successions = new Successions(options.random);
     this.#raftTickAtMs = this.#slice.nowMs + raftTickMs;
     this.#commitWriteAtMs = this.#slice.nowMs + commitWriteMs;
   }
@@ -131,6 +135,13 @@ export class TurnLoop {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
     this.#clock.soon(() => this.#turn());
+  }
+
+  /** The connection to the node of a group's leader broke; nothing where that is not its leader, or may not be. */
+  leaderLost(group: AnyGroup, leader: number): void {
+    if (!group.replica.leaderLost(leader)) return;
+    this.#successions.begin(group, leader, this.nowMs);
+    this.#hurryTick();
   }
 
   /** Ticks begin. */
@@ -288,15 +299,24 @@ export class TurnLoop {
   /** Often while something was done or an offer runs out soon; rarely on an idle node. */
   #armTick(): void {
     let busy = this.#busySinceTick;
+    if (this.#successions.size > 0) busy = true;
     for (const group of this.#partitions) if (group.leader?.hasOffers === true) busy = true;
     this.#busySinceTick = false;
     this.#cancelTick = this.#clock.after(busy ? tickMs : idleTickMs, () => this.#tick());
+  }
+
+  /** The next tick is that of a node at work. */
+  #hurryTick(): void {
+    if (this.#cancelTick === undefined) return;
+    this.#cancelTick();
+    this.#cancelTick = this.#clock.after(tickMs, () => this.#tick());
   }
 
   #tick(): void {
     if (this.#stopped) return;
     const nowMs = this.#clock.monotonicMs();
     this.#tickReplicas(nowMs);
+    this.#successions.tick(nowMs);
     // A tick, or what came since the last turn, may have ended a leadership.
     this.#settleRoles(nowMs);
     if (this.#drained === undefined) {
