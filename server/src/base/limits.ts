@@ -62,6 +62,11 @@ export const successionJitterMs = 20;
 export const successionTriesMax = 5;
 /** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
 export const handOverWaitMs = 200;
+/**
+ * Milliseconds that a write of the log may take before the node's leaderships go to others: as long as
+ * those wait for a leader that is silent. A disk that is only slow stays far below.
+ */
+export const diskHungMs = 1_000;
 /** Milliseconds after which a snapshot that was sent, and not acknowledged, counts as lost. */
 export const snapshotLostMs = 10_000;
 /** Milliseconds after which a commit index that nobody waits for is written by itself. */

@@ -148,3 +148,10 @@ test('a replica is heard from the node alone where it lives', (t) => {
   t.deepEqual(bench.b.host.raft, []);
   t.regex(present(bench.b.warnings[0], 'it is told'), /node 1 speaks for replica 3 of group 4/);
 });
+
+test('the host is told which replicas a node had whose link broke', (t) => {
+  const bench = new Bench();
+  bench.break();
+  t.deepEqual(bench.a.host.lost, [[2]]);
+  t.deepEqual(bench.b.host.lost, [[1]]);
+});

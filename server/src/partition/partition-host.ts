@@ -3,6 +3,7 @@ import { assert, present } from '../base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from '../base/doors.ts';
 import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
 import {
+  diskHungMs,
   followerPendingBytesMax,
   inboxBytesMax,
   inboxMessagesMax,
@@ -193,6 +194,12 @@ export class PartitionHost {
       payloads,
       routers: this.#routers,
       onTick: (nowMs) => this.#tick(nowMs),
+      onDiskHung: (isHung) =>
+        options.onWarning?.(
+          isHung
+            ? `the disk has not answered for ${diskHungMs} ms: other nodes lead meanwhile`
+            : 'the disk answers again',
+        ),
       onInstallation: (group) => this.#installer.install(group as MapGroup | PartitionGroup),
     });
     this.#mapGroup = this.#makeMapGroup();

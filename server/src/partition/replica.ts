@@ -172,6 +172,20 @@ export class Replica {
     return this.#raft.transferLeader(target);
   }
 
+  /** Leader: the voter who has most of its log, and of those one that was heard; undefined: there is none. */
+  bestSuccessor(): number | undefined {
+    let best: { readonly id: number; readonly match: number; readonly active: boolean } | undefined;
+    for (const { id, match, active, learner } of this.#raft.status().members) {
+      if (id === this.id || learner) continue;
+      const isBetter =
+        best === undefined ||
+        match > best.match ||
+        (match === best.match && active && !best.active);
+      if (isBetter) best = { id, match, active };
+    }
+    return best?.id;
+  }
+
   /** See `RaftNode.resign`. */
   resign(): void {
     this.#ports.stirred();
