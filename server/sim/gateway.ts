@@ -45,11 +45,13 @@ export class SimGateway {
     const router = new Router({ id, partitions, clock });
     this.#router = router;
     const inFlight = new InFlight(8192);
+    const streams = new Set<Exchange>();
     network.netOf(process).listen(address, (link, from) => {
       const stream = new SimStream(link, from, (run) => clock.soon(run));
       const exchange = new Exchange(stream as unknown as ExchangeStream, {
         router,
         inFlight,
+        streams,
         soon: (run) => clock.soon(run),
         failed: onBug,
         limits: exchangeLimits,

@@ -112,6 +112,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       histories: historiesOf(host, clock),
       admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, clock, startedMs }),
       clock,
+      ...(mesh === undefined ? {} : { isApart: () => mesh.isApart() }),
       listen: options.listen ?? defaultListen,
       failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
       ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),

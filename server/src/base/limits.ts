@@ -508,6 +508,8 @@ export const deadlineMarginMs = 100;
 export const keepaliveMs = 10_000;
 /** Milliseconds within which it has to answer. */
 export const keepaliveTimeoutMs = 5_000;
+/** Milliseconds between two looks whether a node is apart from the others: a third of a cut's time is left. */
+export const apartLookMs = 250;
 /** Milliseconds that a stopping node gives its calls. */
 export const drainMs = 2_000;
 /** Milliseconds that it gives its disk after that: a disk that hangs must not keep a process for ever. */

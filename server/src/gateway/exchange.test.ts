@@ -55,6 +55,7 @@ test('replies that wait for a slow reader hold no memory of others', (t) => {
   const exchange = new Exchange(stream, {
     router: router as unknown as Router,
     inFlight: new InFlight(100),
+    streams: new Set(),
     soon: (run) => run(),
     failed: (error) => t.fail(String(error)),
     limits: { replyBytesPause: 1e6, replyBytesMax: 1e6, replyMessageBytes: 1e6 },

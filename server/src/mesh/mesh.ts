@@ -131,6 +131,11 @@ export class Mesh implements Peers {
     return present(this.#mapCalls, 'the mesh is open');
   }
 
+  /** Whether this node and those that it is linked to are no majority of so many nodes. */
+  isApart(nodes: number): boolean {
+    return (this.#remote.size + 1) * 2 <= nodes;
+  }
+
   // What the links say.
 
   connected(peer: NodeId): void {
