@@ -155,3 +155,14 @@ test('the host is told which replicas a node had whose link broke', (t) => {
   t.deepEqual(bench.a.host.lost, [[2]]);
   t.deepEqual(bench.b.host.lost, [[1]]);
 });
+
+test('a node is apart that is not linked to a majority', (t) => {
+  const bench = new Bench();
+  const isApart = [1, 2, 3, 4].map((nodes) => bench.a.mesh.isApart(nodes));
+  t.deepEqual(isApart, [false, false, false, true], 'two of them are linked');
+  bench.break();
+  t.deepEqual(
+    [1, 2, 3].map((nodes) => bench.a.mesh.isApart(nodes)),
+    [false, true, true],
+  );
+});
