@@ -10,8 +10,8 @@ export const failoverKinds = { kill: 500, cut: 2_000, planned: 100 } as const;
 export type FailoverKind = keyof typeof failoverKinds;
 
 /** Milliseconds of writing until a client is warm, then for what is usual, and after the fault is over. */
-const warmMs = 700;
-const usualMs = 500;
+const warmMs = 500;
+const usualMs = 400;
 const afterMs = 200;
 /** Milliseconds after which a fail-over is given up. */
 const giveUpMs = 20_000;
@@ -136,7 +136,7 @@ class FailoverRun {
     if (kind === 'cut') this.#nodes.heal(victim);
     else await this.#nodes.start(victim);
     // It takes part again before the next one goes.
-    await later(1_500);
+    await later(800);
   }
 }
 
