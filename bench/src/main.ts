@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { compare } from './comparison.ts';
+import { type FailoverKind, failover, failoverKinds } from './failover.ts';
 import { memory } from './memory.ts';
 import { raftCore } from './raft-core.ts';
 import { calibrated, machine } from './report.ts';
@@ -27,6 +28,8 @@ interface Options {
   readonly waiters: number;
   readonly wakes: number;
   readonly races: number;
+  readonly nodes: number;
+  readonly faults: FailoverKind[];
   readonly json?: string;
 }
 
@@ -59,6 +62,11 @@ const inspections: readonly Inspection[] = [
     run: (folder, options) => waiters(folder, options),
   },
   {
+    name: 'failover',
+    says: 'how long a partition is not served when its leader is killed, cut off or stopped',
+    run: (folder, { nodes, times, faults }) => failover(folder, { nodes, times, kinds: faults }),
+  },
+  {
     name: 'raft-core',
     says: 'CPU of a proposal in a Raft group of three, and of an idle tick of 256 groups; no server',
     run: (_folder, { rounds }) => Promise.resolve(raftCore(rounds)),
@@ -86,6 +94,7 @@ Examples:
   $ npm run bench -- unary-echo                        # the unary door beside a bare echo
   $ npm run bench -- memory --tuples 100000
   $ npm run bench -- raft-core
+  $ npm run bench -- failover --nodes 3 --times 50
   $ npm run bench -- --json bench/results/today.json`;
 
 const program = new Command('bench')
@@ -104,7 +113,13 @@ const program = new Command('bench')
   .option('--before <path>', 'also the server of another checkout, built, with this client')
   .option('--rate <count>', 'open loop: operations a second', positive)
   .option('--tuples <count>', 'tuples of memory, restart and turns', positive, 1_000_000)
-  .option('--times <count>', 'restarts', positive, 5)
+  .option('--times <count>', 'restarts, or faults of each kind', positive, 5)
+  .option('--nodes <count>', 'nodes of failover', positive, 3)
+  .addOption(
+    new Option('--faults <kinds...>', 'of failover')
+      .choices(Object.keys(failoverKinds))
+      .default(Object.keys(failoverKinds)),
+  )
   .option('--waiters <count>', 'blocked takes of waiters', positive, 100_000)
   .option('--wakes <count>', 'writes that wake one of them, for each kind', positive, 1_000)
   .option('--races <count>', 'races of cancel, deadline and write', positive, 10_000)

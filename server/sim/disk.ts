@@ -83,6 +83,8 @@ export class SimDisk implements Disk {
   #life = 0;
   #locked = false;
   /** Errors that the next calls of a kind meet, in order. */
+  /** What a disk that hangs has been asked, and would have done by now. */
+  #hung: (() => void)[] | undefined;
   readonly #planned: { call: 'read' | 'write' | 'sync'; kind: 'io' | 'full' }[] = [];
 
   constructor(options: SimDiskOptions) {
@@ -94,6 +96,18 @@ export class SimDisk implements Disk {
   /** The next call of this kind fails so, in this life of the process. */
   failNext(call: 'read' | 'write' | 'sync', kind: 'io' | 'full'): void {
     this.#planned.push({ call, kind });
+  }
+
+  /** Calls do not end any more, until `answer`. */
+  hang(): void {
+    this.#hung ??= [];
+  }
+
+  /** It does not hang any more: what was called meanwhile ends now, in order. */
+  answer(): void {
+    const ends = this.#hung ?? [];
+    this.#hung = undefined;
+    for (const end of ends) end();
   }
 
   /** The process dies, the machine lives: what was written stays, synced or not. */
@@ -358,13 +372,17 @@ export class SimDisk implements Disk {
   #call<T>(delayMs: number, run: () => T): Promise<T> {
     const life = this.#life;
     return new Promise((resolve, reject) => {
-      this.#options.schedule(delayMs, () => {
+      const end = (): void => {
         if (life !== this.#life) return;
         try {
           resolve(run());
         } catch (error) {
           reject(error);
         }
+      };
+      this.#options.schedule(delayMs, () => {
+        if (this.#hung === undefined) end();
+        else this.#hung.push(end);
       });
     });
   }

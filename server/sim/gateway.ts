@@ -50,12 +50,14 @@ export class SimGateway {
     this.#router = router;
     const inFlight = new InFlight(8192);
     const topology = new TopologyFeed(view, clock);
+    const streams = new Set<Exchange>();
     network.netOf(process).listen(address, (link, from) => {
       const stream = new SimStream(link, from, (run) => clock.soon(run));
       const exchange = new Exchange(stream as unknown as ExchangeStream, {
         router,
         inFlight,
         topology,
+        streams,
         soon: (run) => clock.soon(run),
         failed: onBug,
         limits: exchangeLimits,

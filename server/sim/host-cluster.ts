@@ -151,6 +151,15 @@ export class HostCluster {
     }
   }
 
+  /** The links from some nodes to another one break, as these notice. */
+  lose(lost: ClusterNode, among: readonly ClusterNode[]): void {
+    for (const node of among) {
+      this.host(node).nodeLost(
+        (group, replica) => this.#places.get(`${group}/${replica}`) === lost,
+      );
+    }
+  }
+
   /** All cuts are healed. */
   heal(): void {
     this.wires.calm();

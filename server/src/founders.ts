@@ -39,6 +39,8 @@ export interface NodeMesh {
   readonly founding: Founding;
   /** Connects the host to the others; resolves when the cluster is founded and its partitions are here. */
   open(host: PartitionHost): Promise<void>;
+  /** Whether no majority of the nodes can be reached. */
+  isApart(): boolean;
   /** Hands all leaderships to others that can be reached, as far as there is time; then waits for no leader. */
   leave(): Promise<void>;
   close(): Promise<void>;
@@ -77,6 +79,7 @@ export function nodeMesh(
       await founded(host, clock);
       if (links.clusterId === '') links.joinCluster(host.map.cluster.clusterId);
     },
+    isApart: () => mesh.isApart(ids.length),
     leave: async () => {
       const others = ids.filter((id) => links?.isConnected(id) === true);
       if (opened !== undefined && others.length > 0) await handOverAll(opened, others, clock);

@@ -121,6 +121,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, sent, clock, startedMs }),
       view: mesh?.mesh.view() ?? loneView(host),
       clock,
+      ...(mesh === undefined ? {} : { isApart: () => mesh.isApart() }),
       listen: options.listen ?? defaultListen,
       failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
       ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),

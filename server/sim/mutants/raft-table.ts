@@ -90,6 +90,19 @@ const elections: readonly Mutant[] = [
     'membership',
   ),
   one(
+    'who lost its leader forgets its vote',
+    node,
+    'this.#raft.lead = noReplica;',
+    'this.#raft.lead = noReplica;\n        this.#raft.vote = noReplica;',
+    'crashes',
+  ),
+  one(
+    'nobody keeps to a leader that another one lost',
+    election,
+    'raft.options.checkQuorum &&',
+    'false &&',
+  ),
+  one(
     'an election in a joint configuration counts one half',
     tracker,
     'return jointVote(voteOf(this.#incoming), voteOf(this.#outgoing));',
@@ -357,6 +370,23 @@ const readers: readonly Mutant[] = [
     lease,
     'this.#promisedUntilMs = nowMs + electionMs;',
     'this.#promisedUntilMs = nowMs;',
+    'leases',
+  ),
+  several(
+    'a connection that broke ends a promise',
+    [
+      {
+        file: lease,
+        find: 'isPromised() {',
+        replace:
+          'unsay() {\n        this.#promisedUntilMs = this.#nowMs;\n    }\n    isPromised() {',
+      },
+      {
+        file: node,
+        find: 'this.#raft.lease !== null)\n            return;',
+        replace: 'false)\n            return;\n        this.#raft.lease?.unsay();',
+      },
+    ],
     'leases',
   ),
   one(

@@ -181,10 +181,26 @@ export class Cluster {
       remote.detach.delete(node);
       this.#breakLink(remote, node, () => undefined);
     }
+    // Mostly a dead process closes its connections; a machine without power does not.
+    for (const at of this.nodes) if (this.#random.chance(2, 3)) this.#loseNode(at, node);
+  }
+
+  /** A host hears soon that its link to a node broke; by then that one may be back. */
+  #loseNode(at: ClusterNode, node: ClusterNode): void {
+    if (at === node) return;
+    this.#wires.hear(at, this.#random.below(breakHeardUsMax), () => {
+      at.host?.nodeLost((group, replica) => {
+        const livesThere = this.nodeOf(group, replica) === node;
+        if (livesThere) this.#record.count('a leader was lost with its connection');
+        return livesThere;
+      });
+    });
   }
 
   /** The links of a node's routers to another node break; both ends see that, and they connect again. */
   breakLinks(at: ClusterNode, node: ClusterNode, againUs: number): void {
+    this.#loseNode(at, node);
+    this.#loseNode(node, at);
     for (const remote of this.#routers.values()) {
       const detach = remote.detach.get(node);
       if (remote.at !== at || detach === undefined) continue;

@@ -44,6 +44,7 @@ const paths = [
   'a replica was buried',
   'a partition came back to a node that had buried one',
   'a link broke under a leadership that went on',
+  'a leader was lost with its connection',
   'an acceptance of an old epoch',
   'an acceptance came again in a later epoch',
   'an offer was declined',

@@ -19,6 +19,8 @@ const faultNames = [
   'leader cut off',
   'an election nobody waited for',
   'a voter restarted under a candidate',
+  'a leader that crashed was lost',
+  'a leader that lives was called lost',
   'a leader crashed as another heard that it had left',
   'message lost',
   'message repeated',
@@ -61,6 +63,7 @@ const pathNames = [
   'a snapshot installed during a joint change',
   'a snapshot lost on its way',
   'a start from a snapshot',
+  'a steady leader that a follower called lost',
   'a steady leader with a slow disk',
   'a steady leader whose follower stood still',
 ] as const;

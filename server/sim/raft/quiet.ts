@@ -107,10 +107,28 @@ export class Quiet {
       group.count('a steady leader whose follower stood still');
       this.#steady(leader, term, [250, 250, 250, 250, pauseMs]);
     }
+    this.#callLost(leader, term);
     // Nothing but heartbeats tells of a leader that waits for its disk.
     leader.stallMs = pauseMs;
     group.count('a steady leader with a slow disk');
     this.#steady(leader, term, [pauseMs, lookMs]);
+  }
+
+  /** A follower loses the connection to a leader that all the others hear, and campaigns. */
+  #callLost(leader: RaftReplica, term: number): void {
+    const { preVote, checkQuorum } = this.#group.settings.options;
+    // Without these anybody deposes anybody.
+    if (!preVote || !checkQuorum) return;
+    const { voters } = leader.configuration;
+    const followers = voters.filter((id) => id !== leader.id);
+    const follower = this.#group.find(this.#random.pick([...followers, leader.id]));
+    if (follower === undefined || follower === leader || follower.isPaused) return;
+    this.#group.count('a steady leader that a follower called lost');
+    follower.now((node) => {
+      node.leaderLost(leader.id);
+      node.campaign();
+    });
+    this.#steady(leader, term, [lookMs, lookMs]);
   }
 
   #steady(leader: RaftReplica, term: number, pauses: readonly number[]): void {

@@ -183,6 +183,9 @@ export class Schedule {
       case 'campaign':
         this.#campaign(group.pick(random));
         return;
+      case 'leader-lost':
+        this.#loseLeader(leader);
+        return;
       case 'restart-voter':
         this.#restartVoter(leader);
         return;
@@ -247,6 +250,32 @@ export class Schedule {
       });
     }
     if (this.#random.chance(1, 2)) this.#after(electionMs / 6, () => this.#campaign(replica));
+  }
+
+  /** Each of the others may be told, at once or soon; the leader crashes, or lives on. */
+  #loseLeader(leader: RaftReplica | undefined): void {
+    if (leader === undefined) return;
+    const random = this.#random;
+    const group = this.#group;
+    const isDead = random.chance(1, 2);
+    if (isDead) this.#crash(leader);
+    group.count(isDead ? 'a leader that crashed was lost' : 'a leader that lives was called lost');
+    for (const other of group.replicas) {
+      if (other === leader || random.chance(1, 4)) continue;
+      this.#after(group.settings.delayMs, () => this.#hearLost(other, leader.id));
+    }
+  }
+
+  #hearLost(replica: RaftReplica, leader: number): void {
+    if (!replica.alive || replica.isPaused) return;
+    let isLost = false;
+    replica.now((node) => {
+      isLost = node.leaderLost(leader);
+    });
+    if (!isLost) return;
+    this.#after(electionMs / 10, () => {
+      if (replica.alive && !replica.isPaused) replica.now((node) => node.campaign());
+    });
   }
 
   /** A leader and a follower lose each other; when it campaigns, one whose vote it needs has just begun anew. */

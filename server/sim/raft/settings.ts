@@ -41,6 +41,8 @@ export interface RaftFaultWeights {
   readonly 'restart-voter': number;
   /** An election that nobody waits a timeout for: safety never rests on them. */
   readonly campaign: number;
+  /** Some are told that the connection to their leader broke, rightly or not, and campaign soon. */
+  readonly 'leader-lost': number;
 }
 
 /** What a run is made with. Delays in milliseconds; `oneIn`: every so-manieth time. */
@@ -104,6 +106,7 @@ function mixed(seed: number): RaftSettings {
       'remove-leader': 3,
       'restart-voter': 1,
       campaign: 1,
+      'leader-lost': 3,
     },
     voters: prng.pick([1, 2, 3, 3, 3, 4, 5, 5, 6, 7]),
     learners: prng.pick([0, 0, 1, 2]),
@@ -174,7 +177,14 @@ const shapes: Readonly<Record<RaftProfile, Shape>> = {
     voters: prng.pick([3, 3, 4, 5]),
     options: { ...base.options, checkQuorum: true, preVote: prng.chance(1, 2) },
     work: { ...base.work, propose: prng.pick([1, 25]), read: 45, change: 1, transfer: 5 },
-    faults: { ...base.faults, crash: 8, 'one-way': 6, campaign: 6, 'restart-voter': 10 },
+    faults: {
+      ...base.faults,
+      crash: 8,
+      'one-way': 6,
+      campaign: 6,
+      'restart-voter': 10,
+      'leader-lost': 8,
+    },
     faultEveryMs: prng.pick([150, 400]),
     lateOneIn: prng.pick([3, 10, 40]),
     syncMs: prng.pick([1, 5, 30]),

@@ -61,8 +61,22 @@ export const leaveMsMax = 2_000;
 export const foundedLookMs = 20;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
+/**
+ * Milliseconds between the turns in which those who lost a leader ask to follow it: what an election takes
+ * on a busy machine, so that the next one mostly finds it decided.
+ */
+export const successionStepMs = 60;
+/** Milliseconds within which a turn begins, at random: two ticks of a node at work. */
+export const successionJitterMs = 20;
+/** Times that a replica asks so; then the election timeout, which has gone on, is not far. */
+export const successionTriesMax = 5;
 /** Milliseconds that a leader waits for what is in flight before it hands over: some turns of a busy disk. */
 export const handOverWaitMs = 200;
+/**
+ * Milliseconds that a write of the log may take before the node's leaderships go to others: as long as
+ * those wait for a leader that is silent. A disk that is only slow stays far below.
+ */
+export const diskHungMs = 1_000;
 /** Milliseconds after which a snapshot that was sent, and not acknowledged, counts as lost. */
 export const snapshotLostMs = 10_000;
 /** Milliseconds after which a commit index that nobody waits for is written by itself. */
@@ -510,6 +524,8 @@ export const deadlineMarginMs = 100;
 export const keepaliveMs = 10_000;
 /** Milliseconds within which it has to answer. */
 export const keepaliveTimeoutMs = 5_000;
+/** Milliseconds between two looks whether a node is apart from the others: a third of a cut's time is left. */
+export const apartLookMs = 250;
 /** Milliseconds that a stopping node gives its calls. */
 export const drainMs = 2_000;
 /** Milliseconds that it gives its disk after that: a disk that hangs must not keep a process for ever. */

@@ -89,6 +89,7 @@ test('an Exchange is read no further while a partition has more than it wants, a
     router: bench.router,
     inFlight: new InFlight(100),
     topology: { message: () => ({}), follow: () => () => undefined },
+    streams: new Set(),
     soon: (run) => bench.clock.soon(run),
     failed: (error) => t.fail(String(error)),
     limits: { replyBytesPause: 1e6, replyBytesMax: 1e6, replyMessageBytes: 1e6 },

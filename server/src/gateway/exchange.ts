@@ -1,3 +1,4 @@
+import { status as grpcStatus } from '@grpc/grpc-js';
 import { NumberMap } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
 import type { Cancel } from '../base/doors.ts';
@@ -42,6 +43,8 @@ export interface ExchangePorts {
   soon(run: () => void): void;
   /** A mistake of ours, to be logged. */
   failed(error: unknown): void;
+  /** All streams of the gateway that are open. */
+  readonly streams: Set<Exchange>;
   readonly limits: ExchangeLimits;
 }
 
@@ -114,6 +117,7 @@ export class Exchange {
   #unfollow: Cancel | undefined;
   #topologyDue = false;
   #halfClosed = false;
+  #isLeaving = false;
   #gone = false;
 
   constructor(stream: ExchangeStream, ports: ExchangePorts) {
@@ -126,6 +130,7 @@ export class Exchange {
 
   /** Listens; everything else follows from events. */
   start(): void {
+    this.#ports.streams.add(this);
     this.#stream.on('data', (bytes: Buffer) => this.#guard(() => this.#message(bytes)));
     this.#stream.on('end', () => this.#guard(() => this.#halfClose()));
     this.#stream.on('cancelled', () => this.#lose());
@@ -136,6 +141,23 @@ export class Exchange {
   /** Calls open on this stream. */
   get openCalls(): number {
     return this.#open.size;
+  }
+
+  /** The node stops: nothing more is begun, and the stream ends when all that was begun is answered. */
+  leave(): void {
+    this.#guard(() => {
+      this.#isLeaving = true;
+      this.#queue.clear();
+      this.#flush();
+    });
+  }
+
+  /** Calls wait here for what another node may have: their caller is to go there. */
+  sendAway(): void {
+    if (this.#open.size === 0 || this.#gone) return;
+    this.#lose();
+    // Whether they have acted is not known here, so no reason of ours says so.
+    this.#stream.emit('error', apart());
   }
 
   /** Bytes of replies that wait for the reader. */
@@ -154,6 +176,8 @@ export class Exchange {
   }
 
   #message(bytes: Buffer): void {
+    // Whoever sent it hears that the stream has ended, and asks elsewhere.
+    if (this.#isLeaving) return;
     this.#nowMs = performance.now();
     checkSize(bytes);
     checkCalls(bytes);
@@ -351,7 +375,7 @@ export class Exchange {
         this.#written(batch, error === null || error === undefined),
       );
     }
-    if (this.#halfClosed && this.#isIdle) this.#end();
+    if ((this.#halfClosed || this.#isLeaving) && this.#isIdle) this.#end();
   }
 
   #nextBatch(): readonly WaitingReply[] {
@@ -411,6 +435,7 @@ export class Exchange {
     if (this.#gone || this.#writing.length > 0) return;
     this.#gone = true;
     this.#unfollow?.();
+    this.#ports.streams.delete(this);
     this.#stream.end();
   }
 
@@ -426,6 +451,7 @@ export class Exchange {
     if (this.#gone) return;
     this.#gone = true;
     this.#unfollow?.();
+    this.#ports.streams.delete(this);
     for (const number of this.#open.values()) {
       this.#ports.router.abandon(number);
       this.#ports.inFlight.end(this.#peer);
@@ -440,6 +466,14 @@ export class Exchange {
     this.#writing.length = 0;
     this.#replyBytes = 0;
   }
+}
+
+/** How a stream ends whose node cannot serve its calls: as a connection that broke. */
+function apart(): Error {
+  return Object.assign(new Error(), {
+    code: grpcStatus.UNAVAILABLE,
+    details: 'the node hears of no majority of the others: another one may',
+  });
 }
 
 function writtenBatch(replies: readonly WaitingReply[]): WrittenBatch {

@@ -5,8 +5,9 @@ import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { limits } from '@tuplet/proto';
 import { HealthImplementation } from 'grpc-health-check';
-import type { Clock } from '../base/doors.ts';
+import type { Cancel, Clock } from '../base/doors.ts';
 import {
+  apartLookMs,
   callsPerConnectionMax,
   connectionsMax,
   deadlineMarginMs,
@@ -23,7 +24,7 @@ import type { Histories } from '../router/notify.ts';
 import type { Router } from '../router/router.ts';
 import { addressOf } from './address.ts';
 import type { AdminPorts } from './admin.ts';
-import type { ExchangeLimits } from './exchange.ts';
+import type { Exchange, ExchangeLimits } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
 import { addServices, interceptors } from './service.ts';
 import { TopologyFeed } from './topology.ts';
@@ -42,6 +43,8 @@ export interface GatewayOptions {
   /** What clients that ask for it are told of the cluster. */
   readonly view: ClusterView;
   readonly clock: Clock;
+  /** Whether this node hears of no majority of the cluster's; undefined: it is alone. */
+  readonly isApart?: () => boolean;
   /** `host:port`; port 0: any free one. */
   readonly listen: string;
   /** A mistake of ours, to be logged. */
@@ -61,14 +64,18 @@ export class Gateway {
   readonly #listener: NetServer;
   readonly #sockets: Set<Socket> = new Set();
   readonly #health: HealthImplementation;
+  readonly #streams = new Set<Exchange>();
   #address = '';
+  #unwatch: Cancel | undefined;
 
   private constructor(options: GatewayOptions) {
     const bounds: GatewayLimits = { ...defaultLimits, ...options.limits };
     const { router, failed, view, clock } = options;
     const topology = new TopologyFeed(view, clock);
     const inFlight = new InFlight(bounds.callsPerConnectionMax);
-    const exchange = { router, inFlight, topology, failed, limits: bounds, soon: afterTurn };
+    const streams = this.#streams;
+    const shared = { router, inFlight, topology, streams };
+    const exchange = { ...shared, failed, limits: bounds, soon: afterTurn };
     this.#server = new Server({
       interceptors: interceptors(exchange),
       // Counters that nobody reads.
@@ -97,6 +104,8 @@ export class Gateway {
   static async open(options: GatewayOptions): Promise<Gateway> {
     const gateway = new Gateway(options);
     await gateway.#listen(options.listen);
+    const { isApart, clock } = options;
+    if (isApart !== undefined) gateway.#watch(isApart, clock);
     return gateway;
   }
 
@@ -118,6 +127,8 @@ export class Gateway {
 
   /** Ends gracefully: calls on their way are answered until `withinMs` is over; then all is cut. */
   async close(withinMs: number): Promise<void> {
+    this.#unwatch?.();
+    for (const stream of [...this.#streams]) stream.leave();
     const drained = new Promise<void>((resolve) => {
       this.#server.tryShutdown(() => resolve());
     });
@@ -139,6 +150,14 @@ export class Gateway {
       unary: { router, inFlight, failed, deadlineMarginMs },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
       admin: { ...options.admin, failed },
+    });
+  }
+
+  /** Looks from time to time whether the node is apart from the others: then callers are sent away that wait. */
+  #watch(isApart: () => boolean, clock: Clock): void {
+    this.#unwatch = clock.after(apartLookMs, () => {
+      if (isApart()) for (const stream of [...this.#streams]) stream.sendAway();
+      this.#watch(isApart, clock);
     });
   }
 

@@ -73,6 +73,7 @@ function makeBench() {
     new Exchange(stream, {
       router: { pressed: undefined } as unknown as Router,
       inFlight: new InFlight(10),
+      streams: new Set(),
       topology,
       soon: (run) => clock.soon(run),
       failed: (error) => {

@@ -202,3 +202,21 @@ test('what routers say is counted by where it goes', (t) => {
   partitions.send(p2, 11, write(7));
   t.deepEqual({ ...bench.a.mesh.sent }, { here: 1, elsewhere: 2 });
 });
+
+test('the host is told which replicas a node had whose link broke', (t) => {
+  const bench = new Bench();
+  bench.break();
+  t.deepEqual(bench.a.host.lost, [[2]]);
+  t.deepEqual(bench.b.host.lost, [[1]]);
+});
+
+test('a node is apart that is not linked to a majority', (t) => {
+  const bench = new Bench();
+  const isApart = [1, 2, 3, 4].map((nodes) => bench.a.mesh.isApart(nodes));
+  t.deepEqual(isApart, [false, false, false, true], 'two of them are linked');
+  bench.break();
+  t.deepEqual(
+    [1, 2, 3].map((nodes) => bench.a.mesh.isApart(nodes)),
+    [false, true, true],
+  );
+});

@@ -26,7 +26,14 @@ import { MeshView } from './view.ts';
 /** What the mesh needs of this node's host. */
 export type MeshHost = Pick<
   PartitionHost,
-  'attach' | 'send' | 'ready' | 'map' | 'receiveRaft' | 'receiveSnapshot' | 'receiveLeader'
+  | 'attach'
+  | 'send'
+  | 'ready'
+  | 'map'
+  | 'receiveRaft'
+  | 'receiveSnapshot'
+  | 'receiveLeader'
+  | 'nodeLost'
 >;
 
 /** What the mesh needs of the links. */
@@ -146,6 +153,11 @@ export class Mesh implements Peers {
     return this.#sent;
   }
 
+  /** Whether this node and those that it is linked to are no majority of so many nodes. */
+  isApart(nodes: number): boolean {
+    return (this.#remote.size + 1) * 2 <= nodes;
+  }
+
   // What the links say.
 
   connected(peer: NodeId): void {
@@ -166,6 +178,8 @@ export class Mesh implements Peers {
     }
     if (lost.length > 0) this.#view?.changed();
     this.#mapCalls?.broken(peer);
+    const { nodeOf } = this.#options;
+    this.#host?.nodeLost((group, replica) => nodeOf(group, replica) === peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */

@@ -100,6 +100,12 @@ export class FakeHost {
   receiveRaft(group: GroupId, message: Message): void {
     this.raft.push({ group, message });
   }
+  /** Replicas 1 and 2 of partition 5 that a lost node had, at each loss. */
+  readonly lost: number[][] = [];
+
+  nodeLost(livesThere: (group: GroupId, replica: number) => boolean): void {
+    this.lost.push([1, 2].filter((replica) => livesThere(5 as GroupId, replica)));
+  }
   receiveSnapshot(): void {}
   receiveLeader(to: PartitionId): void {
     this.between.push(to);

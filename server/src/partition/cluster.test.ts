@@ -4,9 +4,11 @@ import { HostCluster } from '../../sim/host-cluster.ts';
 import { defaultSpace, operationOf, type TestRouter, tupleOf } from '../../sim/host-world.ts';
 import type { ClusterNode } from '../../sim/partition/cluster-node.ts';
 import type { GroupId, LogIndex, PartitionId, SessionId, Term } from '../base/ids.ts';
+import { diskHungMs } from '../base/limits.ts';
 import type { CallId, FromLeader } from '../coordination/messages.ts';
 import { StepKind } from '../raft/change.ts';
 import { Message, MessageKind } from '../raft/message.ts';
+import { Role } from '../raft/state.ts';
 import type { SessionOperation } from '../space/command.ts';
 
 const p1 = 1 as PartitionId;
@@ -413,4 +415,117 @@ test('whoever leads group 0 says so, and so does the next one when it begins to 
   next.crash(true);
   await cluster.until(() => leading().length === 1, 'the map is led once more');
   t.is(heard.length, 1, 'it wants to know no more');
+});
+
+/** How long it takes from now until a partition is served by one of some nodes. */
+async function servedAfterMs(
+  cluster: HostCluster,
+  among: readonly ClusterNode[],
+  partition = p1,
+): Promise<number> {
+  const fromUs = cluster.scheduler.nowUs;
+  await cluster.leaderOf(partition, among);
+  return (cluster.scheduler.nowUs - fromUs) / 1000;
+}
+
+for (const seed of [1, 2, 3, 4, 5]) {
+  test(`a leader whose connections broke is followed long before an election timeout (${seed})`, async (t) => {
+    const cluster = await HostCluster.start({ seed });
+    await cluster.run(seed * 170);
+    const leader = await cluster.leaderOf(p1);
+    const others = cluster.others(leader);
+    leader.crash(true);
+    cluster.lose(leader, others);
+    t.true((await servedAfterMs(cluster, others)) < 200);
+  });
+}
+
+test('a connection that broke although the leader lives changes nothing', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const [other] = cluster.others(leader) as [ClusterNode];
+  const epoch = cluster.host(leader).epochOf(p1);
+  cluster.lose(leader, [other]);
+  t.is(cluster.host(other).replicaOf(p1)?.lead, 0);
+  await cluster.run(3_000);
+  t.is(cluster.host(leader).epochOf(p1), epoch);
+  t.is(cluster.host(other).replicaOf(p1)?.lead, leader.id);
+});
+
+test('groups that lose the same leader are led by those who are left in equal parts', async (t) => {
+  const cluster = await HostCluster.start({ partitions: 8, seed: 3 });
+  const [first, ...others] = cluster.nodes as [ClusterNode, ClusterNode, ClusterNode];
+  for (let id = 1; id <= 8; id += 1) {
+    const partition = id as PartitionId;
+    const leader = await cluster.leaderOf(partition);
+    if (leader !== first) leader.host?.handOver(partition, first.id);
+    await cluster.leaderOf(partition, [first]);
+  }
+  first.crash(true);
+  cluster.lose(first, others);
+  const counts = new Map<ClusterNode, number>();
+  for (let id = 1; id <= 8; id += 1) {
+    const leader = await cluster.leaderOf(id as PartitionId, others);
+    counts.set(leader, (counts.get(leader) ?? 0) + 1);
+  }
+  t.deepEqual([...counts.values()], [4, 4]);
+});
+
+test('a leader whose disk hangs hands over, leads nothing meanwhile, and takes part again', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const others = cluster.others(leader);
+  const router = cluster.router(leader);
+  await cluster.answer(router, router.write(p1, ['before']));
+  leader.disk.hang();
+  router.write(p1, ['in flight']);
+  const tookMs = await servedAfterMs(cluster, others);
+  t.true(tookMs >= diskHungMs, `${tookMs}`);
+  t.true(tookMs < diskHungMs + 200, `${tookMs}`);
+  const next = await cluster.leaderOf(p1, others);
+  const there = cluster.router(next);
+  await cluster.answer(there, there.write(p1, ['after']));
+  // For long it could campaign, and be elected by the votes of the others, which it may not.
+  const term = cluster.host(next).replicaOf(p1)?.term;
+  await cluster.run(8_000);
+  t.is(cluster.host(next).replicaOf(p1)?.term, term);
+  t.is(cluster.host(leader).epochOf(p1), undefined);
+  leader.disk.answer();
+  await cluster.until(() => shown(leader) === 3, 'it has what the others have');
+  t.is(new Set(await cluster.agree(p1)).size, 1);
+});
+
+test('a disk that hangs while nobody else can lead: the leader goes on when it answers', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const others = cluster.others(leader);
+  for (const other of others) other.crash(true);
+  leader.disk.hang();
+  const router = cluster.router(leader);
+  router.write(p1, ['a']);
+  await cluster.run(5_000);
+  leader.disk.answer();
+  await cluster.boot(...others);
+  const next = await cluster.leaderOf(p1);
+  const there = cluster.router(next);
+  await cluster.answer(there, there.write(p1, ['b']));
+  t.deepEqual(cluster.fatal, []);
+});
+
+test('who has a disk that hangs asks for nobody’s vote: it could not give its own', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const [hung, other] = cluster.others(leader) as [ClusterNode, ClusterNode];
+  hung.disk.hang();
+  const router = cluster.router(leader);
+  await cluster.answer(router, router.write(p1, ['a']));
+  await cluster.run(2 * diskHungMs);
+  leader.crash(true);
+  const replica = cluster.host(hung).replicaOf(p1);
+  for (let each = 0; each < 50; each += 1) {
+    await cluster.run(100);
+    t.is(replica?.status().role, Role.follower);
+  }
+  hung.disk.answer();
+  t.true([hung, other].includes(await cluster.leaderOf(p1, [hung, other])));
 });

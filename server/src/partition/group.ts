@@ -216,6 +216,19 @@ export abstract class Group<Command> {
     this.goOnHandingOver(nowMs);
   }
 
+  /**
+   * The disk does not answer, so nothing in flight will be applied: the leadership goes at once, to whoever
+   * has most of the log.
+   */
+  giveUpLeadership(nowMs: number): void {
+    if (!this.replica.leads || !this.replica.admitsProposals || this.replica.isAlone) return;
+    const target = this.replica.bestSuccessor();
+    this.#handOver = undefined;
+    this.touched = true;
+    if (target === undefined || this.replica.transferLeader(target) !== 'begun') return;
+    this.settleRole(nowMs);
+  }
+
   /** Asked in every turn while it hands over. */
   goOnHandingOver(nowMs: number): void {
     const handOver = this.#handOver;

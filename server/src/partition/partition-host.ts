@@ -3,6 +3,7 @@ import { assert, present } from '../base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from '../base/doors.ts';
 import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
 import {
+  diskHungMs,
   followerPendingBytesMax,
   inboxBytesMax,
   inboxMessagesMax,
@@ -191,10 +192,17 @@ export class PartitionHost {
     });
     this.#loop = new TurnLoop({
       clock: options.clock,
+      random: options.random,
       log: parts.storage.log,
       payloads,
       routers: this.#routers,
       onTick: (nowMs) => this.#tick(nowMs),
+      onDiskHung: (isHung) =>
+        options.onWarning?.(
+          isHung
+            ? `the disk has not answered for ${diskHungMs} ms: other nodes lead meanwhile`
+            : 'the disk answers again',
+        ),
       onInstallation: (group) => this.#installer.install(group as MapGroup | PartitionGroup),
     });
     this.#mapGroup = this.#makeMapGroup();
@@ -491,6 +499,15 @@ export class PartitionHost {
   /** Whether entries from leaders are passed over: they send them again, when this node has written more. */
   get #isDiskBehind(): boolean {
     return this.#storage.log.pendingBytes() >= followerPendingBytesMax;
+  }
+
+  /** A node can be reached no more: groups led there look for another leader at once. */
+  nodeLost(livesThere: (group: GroupId, replica: number) => boolean): void {
+    if (!this.#runs) return;
+    for (const group of [this.#mapGroup, ...this.#partitionList]) {
+      const { lead } = group.replica;
+      if (livesThere(group.id, lead)) this.#loop.leaderLost(group, lead);
+    }
   }
 
   /** A message that brings a snapshot of a group, with its content. */

@@ -118,6 +118,11 @@ export class Replica {
     return this.#raft.role === Role.leader;
   }
 
+  /** Who leads, as far as it knows; 0: nobody. */
+  get lead(): number {
+    return this.#raft.lead;
+  }
+
   /** Whether a proposal is logged: it leads, and is not about to hand over or to leave. */
   get admitsProposals(): boolean {
     return this.#raft.admitsProposals;
@@ -167,16 +172,36 @@ export class Replica {
     return this.#raft.transferLeader(target);
   }
 
+  /** Leader: the voter who has most of its log, and of those one that was heard; undefined: there is none. */
+  bestSuccessor(): number | undefined {
+    let best: { readonly id: number; readonly match: number; readonly active: boolean } | undefined;
+    for (const { id, match, active, learner } of this.#raft.status().members) {
+      if (id === this.id || learner) continue;
+      const isBetter =
+        best === undefined ||
+        match > best.match ||
+        (match === best.match && active && !best.active);
+      if (isBetter) best = { id, match, active };
+    }
+    return best?.id;
+  }
+
   /** See `RaftNode.resign`. */
   resign(): void {
     this.#ports.stirred();
     this.#raft.resign();
   }
 
-  /** Begins an election at once; for a replica that knows that it is alone. */
+  /** Begins an election at once: of one that is alone, or whose leader is lost. */
   campaign(): void {
     this.#ports.stirred();
     this.#raft.campaign();
+  }
+
+  /** See `RaftNode.leaderLost`. */
+  leaderLost(id: number): boolean {
+    this.#ports.stirred();
+    return this.#raft.leaderLost(id);
   }
 
   /** A tick's time has passed. One that leads alone needs none. */

@@ -1,6 +1,7 @@
-import type { Cancel, Clock } from '../base/doors.ts';
+import type { Cancel, Clock, Random } from '../base/doors.ts';
 import {
   commitWriteMs,
+  diskHungMs,
   groupShareMax,
   idleTickMs,
   inFlightBytesTotalMax,
@@ -9,6 +10,7 @@ import {
   turnSliceMs,
 } from '../base/limits.ts';
 import type { LogBatch } from '../storage/entry.ts';
+import { Fifo } from './fifo.ts';
 import type { Group } from './group.ts';
 import type { MapGroup } from './map-group.ts';
 import type { PartitionGroup } from './partition-group.ts';
@@ -16,6 +18,7 @@ import type { Payloads } from './payloads.ts';
 import type { TurnBatch } from './replica.ts';
 import type { Routers } from './routers.ts';
 import { Slice } from './slice.ts';
+import { Successions } from './successions.ts';
 
 /** What the loop needs of the write-ahead log. */
 export interface TurnLog {
@@ -55,11 +58,15 @@ export class TurnLoop {
   readonly #routers: Routers;
   readonly #slice: Slice;
   readonly #onTick: (nowMs: number) => void;
+  readonly #onDiskHung: (isHung: boolean) => void;
   readonly #onInstallation: (group: AnyGroup) => void;
   readonly #groups: AnyGroup[] = [];
   readonly #partitions: PartitionGroup[] = [];
   /** Groups whose replica may want something done. */
   readonly #stirred: Set<AnyGroup> = new Set();
+  readonly #successions: Successions;
+  /** When each batch that is not durable was given to the log, oldest first. */
+  readonly #writingSinceMs = new Fifo<number>();
   #map: MapGroup | undefined;
   #raftTickAtMs: number;
   #commitWriteAtMs: number;
@@ -69,16 +76,20 @@ export class TurnLoop {
   #running = false;
   #stopped = false;
   #busySinceTick = false;
+  #isDiskHung = false;
   #cancelTick: Cancel | undefined;
   #drained: (() => void) | undefined;
 
   constructor(options: {
     clock: Clock;
+    random: Random;
     log: TurnLog;
     payloads: Payloads;
     routers: Routers;
     /** Called at each tick, before its turn. */
     onTick: (nowMs: number) => void;
+    /** The disk has not answered for long, or does so again. */
+    onDiskHung: (isHung: boolean) => void;
     /** A group wants a snapshot installed; called again while it is. */
     onInstallation: (group: AnyGroup) => void;
   }) {
@@ -87,8 +98,10 @@ export class TurnLoop {
     this.#payloads = options.payloads;
     this.#routers = options.routers;
     this.#onTick = options.onTick;
+    this.#onDiskHung = options.onDiskHung;
     this.#onInstallation = options.onInstallation;
     this.#slice = new Slice(options.clock);
+    this.#successions = new Successions(options.random);
     this.#raftTickAtMs = this.#slice.nowMs + raftTickMs;
     this.#commitWriteAtMs = this.#slice.nowMs + commitWriteMs;
   }
@@ -131,6 +144,13 @@ export class TurnLoop {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
     this.#clock.soon(() => this.#turn());
+  }
+
+  /** The connection to the node of a group's leader broke; nothing where that is not its leader, or may not be. */
+  leaderLost(group: AnyGroup, leader: number): void {
+    if (!group.replica.leaderLost(leader)) return;
+    this.#successions.begin(group, leader, this.nowMs);
+    this.#hurryTick();
   }
 
   /** Ticks begin. */
@@ -250,11 +270,13 @@ export class TurnLoop {
   }
 
   #give({ entries, hardStates, works }: TurnBatch): void {
+    this.#writingSinceMs.push(this.nowMs);
     this.stats.batches += 1;
     this.stats.entries += entries.length;
     for (const entry of entries) this.stats.bytes += entry.payload.length;
     this.#log.append({ entries, hardStates }, () => {
       if (this.#stopped) return;
+      this.#writingSinceMs.shift();
       for (const { replica, work } of works) replica.written(work);
     });
   }
@@ -288,15 +310,28 @@ export class TurnLoop {
   /** Often while something was done or an offer runs out soon; rarely on an idle node. */
   #armTick(): void {
     let busy = this.#busySinceTick;
+    if (this.#successions.size > 0) busy = true;
     for (const group of this.#partitions) if (group.leader?.hasOffers === true) busy = true;
     this.#busySinceTick = false;
     this.#cancelTick = this.#clock.after(busy ? tickMs : idleTickMs, () => this.#tick());
   }
 
+  /** The next tick is that of a node at work. */
+  #hurryTick(): void {
+    if (this.#cancelTick === undefined) return;
+    this.#cancelTick();
+    this.#cancelTick = this.#clock.after(tickMs, () => this.#tick());
+  }
+
   #tick(): void {
     if (this.#stopped) return;
     const nowMs = this.#clock.monotonicMs();
-    this.#tickReplicas(nowMs);
+    this.#lookAtDisk(nowMs);
+    if (this.#isDiskHung) for (const group of this.#groups) group.giveUpLeadership(nowMs);
+    else {
+      this.#tickReplicas(nowMs);
+      this.#successions.tick(nowMs);
+    }
     // A tick, or what came since the last turn, may have ended a leadership.
     this.#settleRoles(nowMs);
     if (this.#drained === undefined) {
@@ -311,6 +346,17 @@ export class TurnLoop {
       this.#busySinceTick = busy;
     }
     this.#armTick();
+  }
+
+  /**
+   * Where the disk does not answer for long, time stands still for the replicas: nobody campaigns who could
+   * not vote for itself, and followers whose leader does not get rid of its leadership miss its heartbeats.
+   */
+  #lookAtDisk(nowMs: number): void {
+    const sinceMs = this.#writingSinceMs.first();
+    const isHung = sinceMs !== undefined && nowMs - sinceMs >= diskHungMs;
+    if (isHung !== this.#isDiskHung) this.#onDiskHung(isHung);
+    this.#isDiskHung = isHung;
   }
 
   /** Ticks that a stall has swallowed are not made up for: what their messages would say is still to be read. */

@@ -204,6 +204,16 @@ export class RaftNode {
     this.#raft.lead = noReplica;
   }
 
+  /**
+   * The connection to a replica broke. Whether it led this one, and is forgotten: the caller lets this
+   * replica campaign soon. It may be alive; then those who still hear it keep to it (DESIGN.md).
+   */
+  leaderLost(id: number): boolean {
+    if (this.#raft.lead !== id) return false;
+    this.forgetLeader();
+    return this.#raft.lead === noReplica;
+  }
+
   /** What was last sent to a replica has probably not arrived. */
   reportUnreachable(id: number): void {
     const progress = this.#progressOf(id);

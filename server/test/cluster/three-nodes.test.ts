@@ -195,6 +195,45 @@ test.serial(
 );
 
 test.serial(
+  'the node that a client talks to stops: it goes on with another one at once',
+  async (t) => {
+    const cluster = await ServerCluster.start(3);
+    try {
+      const slowest: number[] = [];
+      for (const [at, node] of cluster.nodes.entries()) {
+        const client = await connect(cluster.urlFrom(at));
+        const space = client.space('default');
+        let slowestMs = 0;
+        let isOver = false;
+        const written = new Progress();
+        const writing = (async () => {
+          for (let each = 0; !isOver; each += 1) {
+            const begunMs = performance.now();
+            await space.write([`tag-${each % 40}`, each]);
+            slowestMs = Math.max(slowestMs, performance.now() - begunMs);
+            written.add();
+          }
+        })();
+        await written.more(41);
+        slowestMs = 0;
+        t.is(await node.stop(), 0);
+        await written.more(41);
+        isOver = true;
+        await writing;
+        slowest.push(Math.round(slowestMs));
+        await client.close();
+        await node.restart();
+      }
+      t.log(`slowest writes ${slowest.join(', ')} ms`);
+      // A stream that is cut only when the node gives its calls up costs two seconds.
+      t.true(slowest.filter((ms) => ms < 900).length >= 2, slowest.join());
+    } finally {
+      await cluster.dispose();
+    }
+  },
+);
+
+test.serial(
   'data of another node, of other founders, or of a cluster where none is named is refused',
   async (t) => {
     const cluster = await ServerCluster.start(3);
