@@ -210,6 +210,8 @@ function partitionsOf(host: PartitionHost): ConstructorParameters<typeof Router>
     epochOf: (partition) => host.epochOf(partition),
     ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
+    // Its map is the cluster's own.
+    lookAtMap: (run) => run(true),
     attach: (router) => host.attach(router),
   };
 }

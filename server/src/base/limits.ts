@@ -23,6 +23,8 @@ export const mapCallMs = 10_000;
 export const mapAgainMs = 100;
 /** Milliseconds that a change of the map is not answered because the node that asked has not applied it yet. */
 export const mapSeenMs = 1_000;
+/** Milliseconds that a call waits for a linearizable look at the map: an election, and the links made anew. */
+export const mapLookMs = 5_000;
 /** Milliseconds between two askings of a partition that has not yet dropped a space. */
 export const dropAgainMs = 1_000;
 /**

@@ -36,7 +36,7 @@ export interface GatewayLimits extends ExchangeLimits {
 export interface GatewayOptions {
   readonly router: Router;
   readonly histories: Histories;
-  readonly admin: Omit<AdminPorts, 'failed'>;
+  readonly admin: Omit<AdminPorts, 'failed' | 'spaces'>;
   readonly clock: Clock;
   /** `host:port`; port 0: any free one. */
   readonly listen: string;
@@ -133,7 +133,7 @@ export class Gateway {
     addServices(this.#server, {
       unary: { router, inFlight, failed, deadlineMarginMs },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
-      admin: { ...options.admin, failed },
+      admin: { ...options.admin, spaces: router.spaces, failed },
     });
   }
 

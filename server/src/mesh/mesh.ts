@@ -16,15 +16,24 @@ import { Lane } from '../transport/lane.ts';
 import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
 import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
+import { IndexCalls } from './index-calls.ts';
 import { Leaders } from './leaders.ts';
 import { MapCalls } from './map-calls.ts';
+import { MapLooks } from './map-looks.ts';
 import { Outbox, type OutboxLinks } from './outbox.ts';
 import { framedChunks, readChunks } from './snapshot-stream.ts';
 
 /** What the mesh needs of this node's host. */
 export type MeshHost = Pick<
   PartitionHost,
-  'attach' | 'send' | 'ready' | 'map' | 'receiveRaft' | 'receiveSnapshot' | 'receiveLeader'
+  | 'attach'
+  | 'send'
+  | 'ready'
+  | 'map'
+  | 'readIndex'
+  | 'receiveRaft'
+  | 'receiveSnapshot'
+  | 'receiveLeader'
 >;
 
 /** What the mesh needs of the links. */
@@ -39,6 +48,8 @@ export interface MeshOptions {
   /** Sentences for the operator. */
   readonly onWarning: (message: string) => void;
 }
+
+const mapGroup = 0 as GroupId;
 
 type RouterPort = Parameters<Partitions['attach']>[0];
 
@@ -58,6 +69,8 @@ export class Mesh implements Peers {
   #links: MeshLinks | undefined;
   #outbox: Outbox | undefined;
   #mapCalls: MapCalls | undefined;
+  #mapLooks: MapLooks | undefined;
+  #indexCalls: IndexCalls | undefined;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -71,7 +84,18 @@ export class Mesh implements Peers {
     const { self, clock } = this.#options;
     this.#outbox = new Outbox(self, clock, links);
     const say = (to: NodeId, item: CoordinationItem): void => this.#say(to, item);
-    this.#mapCalls = new MapCalls({ self, clock, map: host.map, say });
+    const indexCalls = new IndexCalls({ self, host, say });
+    this.#indexCalls = indexCalls;
+    const looks = new MapLooks({
+      clock,
+      map: host.map.cluster,
+      leader: () => this.#mapCalls?.leader,
+      ask: (to, answer) => indexCalls.ask(to, mapGroup, answer),
+    });
+    this.#mapLooks = looks;
+    host.map.onChange(() => looks.changed());
+    const newLeader = (): void => looks.newLeader();
+    this.#mapCalls = new MapCalls({ self, clock, map: host.map, say, newLeader });
   }
 
   /** The node takes no more changes of the cluster map. */
@@ -112,6 +136,7 @@ export class Mesh implements Peers {
     return {
       map: host.map.cluster,
       onMapChange: (run) => host.map.onChange(run),
+      lookAtMap: (run) => present(this.#mapLooks, 'the mesh is open').look(run),
       epochOf: (partition) => this.#leaders.of(partition)?.epoch,
       ready: (partition) => this.#isElsewhere(partition) || host.ready(partition),
       send: (to, from, message) => this.#sendToLeader(to, from, message),
@@ -129,6 +154,7 @@ export class Mesh implements Peers {
   connected(peer: NodeId): void {
     this.#remote.set(peer, new Map());
     for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
+    this.#indexCalls?.connected(peer);
     this.#mapCalls?.connected(peer);
   }
 
@@ -140,6 +166,7 @@ export class Mesh implements Peers {
       for (const router of this.#routers.values()) router.linkBroken(partition);
     }
     this.#mapCalls?.broken(peer);
+    this.#indexCalls?.broken(peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
@@ -217,6 +244,12 @@ export class Mesh implements Peers {
         return;
       case 'map-answer':
         this.#mapCalls?.answered(peer, item.call, item.outcome);
+        return;
+      case 'read-index':
+        this.#indexCalls?.asked(peer, item.call, item.group);
+        return;
+      case 'index-answer':
+        this.#indexCalls?.answered(peer, item.call, item.index);
         return;
       default:
         unreachable(item);

@@ -492,6 +492,16 @@ export class PartitionHost {
     this.#loop.wake();
   }
 
+  /**
+   * Answers with an index of a group's log that covers everything answered there before this call, once it
+   * is sure that the group is led here; with nothing where it is not. Not after `close`.
+   */
+  readIndex(group: GroupId, answer: (index: LogIndex | undefined) => void): void {
+    const known = this.#state === 'serving' ? this.#groupOf(group) : undefined;
+    if (known === undefined) answer(undefined);
+    else known.readIndex(answer);
+  }
+
   /** Proposes a change of a group's configuration; undefined where the group has no replica here. */
   proposeChange(group: GroupId, change: Change): ProposeOutcome | undefined {
     return this.#groupOf(group)?.replica.proposeChange(change);

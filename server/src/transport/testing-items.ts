@@ -13,6 +13,7 @@ import {
 } from '@tuplet/proto';
 import type {
   Attempt,
+  GroupId,
   LogIndex,
   PartitionId,
   Sequence,
@@ -462,6 +463,16 @@ export const items: {
     kind: 'map-answer',
     call: call(prng),
     outcome: prng.pick(Object.values<(prng: Prng) => SpaceOutcome>(spaceOutcomes))(prng),
+  }),
+  'read-index': (prng) => ({
+    kind: 'read-index',
+    call: call(prng),
+    group: prng.between(0, 256) as GroupId,
+  }),
+  'index-answer': (prng) => ({
+    kind: 'index-answer',
+    call: call(prng),
+    index: maybe(prng, (inner) => wide<LogIndex>(inner)),
   }),
 };
 
