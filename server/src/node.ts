@@ -11,6 +11,7 @@ import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
 import { type MapPort, PartitionHost } from './partition/partition-host.ts';
+import { DroppedSpaces } from './router/dropped-spaces.ts';
 import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
 import { version } from './version.ts';
@@ -100,9 +101,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         }),
   });
   await joined(host, mesh);
+  const partitions = mesh === undefined ? partitionsOf(host) : mesh.mesh.partitions();
+  const newId = (): number => routerId(random, options.founders?.node ?? 0);
+  const droppedSpaces = new DroppedSpaces({ id: newId(), partitions, map: host.map, clock });
   const router = new Router({
-    id: routerId(random, options.founders?.node ?? 0),
-    partitions: mesh === undefined ? partitionsOf(host) : mesh.mesh.partitions(),
+    id: newId(),
+    partitions,
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
   });
@@ -116,11 +120,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       failed: (error) => logger.error({ error }, 'a call failed by a fault of the server'),
       ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),
     });
-    const { clusterId, partitions } = host.map.cluster;
-    logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
+    const { clusterId, partitions: count } = host.map.cluster;
+    const told = { address: gateway.address, clusterId, partitions: count, version };
+    logger.info(told, 'serving');
     const { closeMs = closeMsMax } = options;
-    return runningNode({ host, router, gateway, mesh, clusterId, logger, clock, closeMs });
+    const parts = { host, router, droppedSpaces, gateway, mesh, clusterId, logger, clock, closeMs };
+    return runningNode(parts);
   } catch (error) {
+    droppedSpaces.close();
     router.close();
     await mesh?.close();
     await host.close();
@@ -147,6 +154,7 @@ function routerId(random: Random, node: number): number {
 function runningNode(parts: {
   readonly host: PartitionHost;
   readonly router: Router;
+  readonly droppedSpaces: DroppedSpaces;
   readonly gateway: Gateway;
   readonly mesh: NodeMesh | undefined;
   readonly clusterId: string;
@@ -154,10 +162,11 @@ function runningNode(parts: {
   readonly clock: Clock;
   readonly closeMs: number;
 }): RunningNode {
-  const { host, router, gateway, mesh, clusterId, logger, clock, closeMs } = parts;
+  const { host, router, droppedSpaces, gateway, mesh, clusterId, logger, clock, closeMs } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     gateway.leave();
+    droppedSpaces.close();
     await mesh?.leave();
     router.drain();
     await gateway.close(drainMs);

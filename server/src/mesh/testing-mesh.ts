@@ -68,6 +68,7 @@ export class FakeMap implements MapPort {
   dropSpace(name: string, answer: MapAnswer): void {
     this.asked.push({ command: { kind: 'drop-space', name }, answer });
   }
+  forgetSpace(): void {}
   onChange(run: () => void): Cancel {
     this.#observers.add(run);
     return () => void this.#observers.delete(run);
