@@ -60,6 +60,7 @@ export function busFor(
     epochOf: (partition) => host.epochOf(partition),
     ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
+    lookAtMap: (run) => run(true),
     send: (to, from, message) => {
       const repeatable = !oncePerCall.has(message.kind) && hasIdentity(message);
       const arrive = (): void => {

@@ -22,6 +22,7 @@ import type {
 import { hostChecksum } from '../src/host/checksum.ts';
 import { type HostOptions, PartitionHost } from '../src/partition/partition-host.ts';
 import type { RouterPort } from '../src/partition/routers.ts';
+import { DroppedSpaces } from '../src/router/dropped-spaces.ts';
 import type { NewTuple, SessionOperation } from '../src/space/command.ts';
 import type { SimDiskOptions } from './disk.ts';
 import { World } from './disk-world.ts';
@@ -200,7 +201,18 @@ export class HostWorld extends World {
 
   /** Starts a host, and runs until it serves. */
   async start(more: Partial<HostOptions> = {}): Promise<PartitionHost> {
-    return await this.time.until(PartitionHost.open(this.hostOptions(more)));
+    const host = await this.time.until(PartitionHost.open(this.hostOptions(more)));
+    this.#routers += 1;
+    new DroppedSpaces({
+      id: this.#routers,
+      partitions: {
+        send: (to, from, message) => host.send(to, from, message),
+        attach: (router) => host.attach(router),
+      },
+      map: host.map,
+      clock: this.clock,
+    });
+    return host;
   }
 
   /** Attaches a router. */

@@ -13,6 +13,7 @@ import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
 import { type MapPort, PartitionHost } from './partition/partition-host.ts';
+import { DroppedSpaces } from './router/dropped-spaces.ts';
 import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
 import { version } from './version.ts';
@@ -108,9 +109,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   await joined(host, mesh);
   const sent = mesh?.mesh.sent ?? { here: 0, elsewhere: 0 };
+  const partitions = mesh === undefined ? partitionsOf(host, sent) : mesh.mesh.partitions();
+  const newId = (): number => routerId(random, options.founders?.node ?? 0);
+  const droppedSpaces = new DroppedSpaces({ id: newId(), partitions, map: host.map, clock });
   const router = new Router({
-    id: routerId(random, options.founders?.node ?? 0),
-    partitions: mesh === undefined ? partitionsOf(host, sent) : mesh.mesh.partitions(),
+    id: newId(),
+    partitions,
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
   });
@@ -127,11 +131,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       ...(options.gatewayLimits === undefined ? {} : { limits: options.gatewayLimits }),
     });
     if (mesh !== undefined) advertise(mesh, options.advertise, { gateway, logger });
-    const { clusterId, partitions } = host.map.cluster;
-    logger.info({ address: gateway.address, clusterId, partitions, version }, 'serving');
+    const { clusterId, partitions: count } = host.map.cluster;
+    const told = { address: gateway.address, clusterId, partitions: count, version };
+    logger.info(told, 'serving');
     const { closeMs = closeMsMax } = options;
-    return runningNode({ host, router, gateway, mesh, clusterId, logger, clock, closeMs });
+    const parts = { host, router, droppedSpaces, gateway, mesh, clusterId, logger, clock, closeMs };
+    return runningNode(parts);
   } catch (error) {
+    droppedSpaces.close();
     router.close();
     await mesh?.close();
     await host.close();
@@ -158,6 +165,7 @@ function routerId(random: Random, node: number): number {
 function runningNode(parts: {
   readonly host: PartitionHost;
   readonly router: Router;
+  readonly droppedSpaces: DroppedSpaces;
   readonly gateway: Gateway;
   readonly mesh: NodeMesh | undefined;
   readonly clusterId: string;
@@ -165,10 +173,11 @@ function runningNode(parts: {
   readonly clock: Clock;
   readonly closeMs: number;
 }): RunningNode {
-  const { host, router, gateway, mesh, clusterId, logger, clock, closeMs } = parts;
+  const { host, router, droppedSpaces, gateway, mesh, clusterId, logger, clock, closeMs } = parts;
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     gateway.leave();
+    droppedSpaces.close();
     await mesh?.leave();
     router.drain();
     await gateway.close(drainMs);
@@ -251,6 +260,8 @@ function partitionsOf(
     epochOf: (partition) => host.epochOf(partition),
     ready: (partition) => host.ready(partition),
     onMapChange: (run) => host.map.onChange(run),
+    // Its map is the cluster's own.
+    lookAtMap: (run) => run(true),
     attach: (router) => host.attach(router),
   };
 }

@@ -1,5 +1,5 @@
 /** The nodes of a simulated cluster, what they say to each other, and what must always hold of their groups. */
-import type { GroupId, PartitionId } from '../../src/base/ids.ts';
+import type { GroupId, NodeId, PartitionId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
 import type {
   Accept,
@@ -7,7 +7,8 @@ import type {
   Decline,
   FromLeader,
 } from '../../src/coordination/messages.ts';
-import type { Peers } from '../../src/partition/partition-host.ts';
+import { MapLooks } from '../../src/mesh/map-looks.ts';
+import type { PartitionHost, Peers } from '../../src/partition/partition-host.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
 import type { Partitions } from '../../src/router/router.ts';
 import type { RunRecord } from '../run-record.ts';
@@ -32,6 +33,10 @@ const repeatsMax = 128;
 const repeatLateUsMax = 1_500_000;
 /** How long after another offer of it was made or declined. */
 const repeatSoonUsMax = 3_000;
+
+const mapGroup = 0 as GroupId;
+/** Milliseconds after which a look at the map asks whoever leads by then. */
+const lookAgainMs = 500;
 
 type Router = Parameters<Partitions['attach']>[0];
 
@@ -139,9 +144,11 @@ export class Cluster {
     const host = at.host;
     if (host === undefined) throw new Error('a gateway opens on a node that runs');
     let own: RemoteRouter | undefined;
+    const looks = this.#looksAtMap(at, host);
     return {
       map: host.map.cluster,
       onMapChange: (run) => host.map.onChange(run),
+      lookAtMap: (run) => looks.look(run),
       ready: () => true,
       epochOf: (partition) => own?.leaders.get(partition)?.epoch as never,
       send: (to, from, message) => {
@@ -168,6 +175,30 @@ export class Cluster {
         };
       },
     };
+  }
+
+  /** A node's looks at the cluster map, which whoever leads it answers, unless it is gone by then. */
+  #looksAtMap(at: ClusterNode, host: PartitionHost): MapLooks {
+    const { clock } = at.process;
+    const nodeOfLeader = (): NodeId | undefined =>
+      this.leaderOf(mapGroup)?.id as NodeId | undefined;
+    const looks = new MapLooks({
+      clock,
+      map: host.map.cluster,
+      leader: nodeOfLeader,
+      ask: (to, answer) => {
+        clock.after(lookAgainMs, () => answer(undefined));
+        const leader = this.nodes.find(({ id }) => id === to);
+        if (leader === undefined) return;
+        this.#wires.link(at, leader, () => {
+          leader.host?.readIndex(mapGroup, (index) => {
+            this.#wires.link(leader, at, () => answer(index));
+          });
+        });
+      },
+    });
+    host.map.onChange(() => looks.changed());
+    return looks;
   }
 
   /** A node runs: the routers of all nodes connect to it. */

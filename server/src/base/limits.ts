@@ -23,8 +23,12 @@ export const mapCallMs = 10_000;
 export const mapAgainMs = 100;
 /** Milliseconds that a change of the map is not answered because the node that asked has not applied it yet. */
 export const mapSeenMs = 1_000;
+/** Milliseconds that a call waits for a linearizable look at the map: an election, and the links made anew. */
+export const mapLookMs = 5_000;
 /** Milliseconds between two askings of a partition that has not yet dropped a space. */
 export const dropAgainMs = 1_000;
+/** Milliseconds between two looks at which partitions are to be asked, while spaces are being dropped. */
+export const dropLookMs = 100;
 /**
  * By how much two clocks may differ that run without correction: 500 millionths each, what NTP takes
  * for a clock that can be disciplined (RFC 5905 §7.2). A home adds it to its sessions' leases.

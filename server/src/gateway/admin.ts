@@ -4,6 +4,7 @@ import { decodeValue, durationOfMs, encodeValue, limits, timestampOfMs } from '@
 import * as contract from '@tuplet/proto/contract';
 import type { MapOutcome, MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import { type Failure, invalid } from '../router/failure.ts';
+import type { SpaceDirectory } from '../router/routing.ts';
 import { RefusedError } from './decode.ts';
 import { failureOf, grpcStatusOf, isRefusal } from './status.ts';
 
@@ -27,6 +28,7 @@ export interface AdminPorts {
     space(name: string): SpaceRecord | undefined;
     spaces(): readonly SpaceRecord[];
   };
+  readonly spaces: Pick<SpaceDirectory, 'settle'>;
   createSpace(name: string, settings: SpaceSettings, answer: (outcome: MapOutcome) => void): void;
   dropSpace(name: string, answer: (outcome: MapOutcome) => void): void;
   partitionStates(): readonly PartitionState[];
@@ -103,8 +105,15 @@ function dropSpace(ports: AdminPorts, bytes: Buffer, respond: Respond): void {
   });
 }
 
-function describeSpace({ map }: AdminPorts, bytes: Buffer, respond: Respond): void {
+function describeSpace(ports: AdminPorts, bytes: Buffer, respond: Respond): void {
   const { name } = contract.DescribeSpaceRequest.decode(bytes, 'refuse');
+  ports.spaces.settle({ name }, (failure) => {
+    if (failure === undefined) describeKnown(ports, name, respond);
+    else respond(failure);
+  });
+}
+
+function describeKnown({ map }: AdminPorts, name: string, respond: Respond): void {
   const record = map.space(name);
   if (record === undefined) {
     const message = `no space ${name.slice(0, 128)}`;

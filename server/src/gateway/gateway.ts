@@ -39,7 +39,7 @@ export interface GatewayLimits extends ExchangeLimits {
 export interface GatewayOptions {
   readonly router: Router;
   readonly histories: Histories;
-  readonly admin: Omit<AdminPorts, 'failed'>;
+  readonly admin: Omit<AdminPorts, 'failed' | 'spaces'>;
   /** What clients that ask for it are told of the cluster. */
   readonly view: ClusterView;
   readonly clock: Clock;
@@ -149,7 +149,7 @@ export class Gateway {
     addServices(this.#server, {
       unary: { router, inFlight, failed, deadlineMarginMs },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
-      admin: { ...options.admin, failed },
+      admin: { ...options.admin, spaces: router.spaces, failed },
     });
   }
 

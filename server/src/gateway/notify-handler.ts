@@ -71,13 +71,27 @@ class Subscription {
     this.#stream.on('close', () => this.#end());
     this.#guard(() => {
       const request = contract.NotifyRequest.decode(plainBytes(this.#stream.request), 'refuse');
-      const source = openNotify(this.#ports.spaces, this.#ports.histories, requestOf(request));
-      if (isFailure(source)) return this.#fail(grpcErrorOf(source));
-      this.#source = source;
-      source.watch(() => this.#wake());
-      this.#unwatch = this.#ports.spaces.onChange(() => this.#guard(() => this.#checkSpace()));
-      this.#pump();
+      const asked = requestOf(request);
+      this.#ports.spaces.settle(asked.space, (failure) => {
+        this.#guard(() => {
+          if (failure === undefined) this.#open(asked);
+          else this.#fail(grpcErrorOf(failure));
+        });
+      });
     });
+  }
+
+  #open(request: NotifyRequest): void {
+    const { spaces, histories } = this.#ports;
+    const source = openNotify(spaces, histories, request);
+    if (isFailure(source)) {
+      this.#fail(grpcErrorOf(source));
+      return;
+    }
+    this.#source = source;
+    source.watch(() => this.#wake());
+    this.#unwatch = spaces.onChange(() => this.#guard(() => this.#checkSpace()));
+    this.#pump();
   }
 
   /** There may be more: looked for once, at the end of the turn. */

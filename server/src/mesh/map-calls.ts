@@ -19,6 +19,8 @@ export interface MapCallsOptions {
   readonly map: MapPort;
   /** To a node that is connected. */
   readonly say: (to: NodeId, item: CoordinationItem) => void;
+  /** Another node leads the map, or this one does again. */
+  readonly newLeader?: () => void;
 }
 
 /** A change that is neither made nor refused yet. */
@@ -67,6 +69,11 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
   /** The map as this node has it. */
   get cluster(): ClusterMap {
     return this.#options.map.cluster;
+  }
+
+  /** The node that leads the map, as far as this one has heard, and can reach it. */
+  get leader(): NodeId | undefined {
+    return this.#leader?.node;
   }
 
   createSpace(name: string, settings: SpaceSettings, answer: MapAnswer): void {
@@ -121,6 +128,7 @@ export class MapCalls implements Pick<MapPort, 'cluster' | 'createSpace' | 'drop
     if ((this.#leader?.epoch ?? 0) >= epoch) return;
     this.#leader = { node, epoch };
     for (const call of [...this.#waiting]) this.#try(call);
+    this.#options.newLeader?.();
   }
 
   /** A node asks for a change here. Its answer is for this connection: after it, the number is another's. */

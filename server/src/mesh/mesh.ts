@@ -17,8 +17,10 @@ import { Lane } from '../transport/lane.ts';
 import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
 import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
+import { IndexCalls } from './index-calls.ts';
 import { Leaders } from './leaders.ts';
 import { MapCalls } from './map-calls.ts';
+import { MapLooks } from './map-looks.ts';
 import { Outbox, type OutboxLinks } from './outbox.ts';
 import { framedChunks, readChunks } from './snapshot-stream.ts';
 import { MeshView } from './view.ts';
@@ -30,6 +32,7 @@ export type MeshHost = Pick<
   | 'send'
   | 'ready'
   | 'map'
+  | 'readIndex'
   | 'receiveRaft'
   | 'receiveSnapshot'
   | 'receiveLeader'
@@ -48,6 +51,8 @@ export interface MeshOptions {
   /** Sentences for the operator. */
   readonly onWarning: (message: string) => void;
 }
+
+const mapGroup = 0 as GroupId;
 
 type RouterPort = Parameters<Partitions['attach']>[0];
 
@@ -70,6 +75,8 @@ export class Mesh implements Peers {
   #outbox: Outbox | undefined;
   #mapCalls: MapCalls | undefined;
   #view: MeshView | undefined;
+  #mapLooks: MapLooks | undefined;
+  #indexCalls: IndexCalls | undefined;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -84,7 +91,18 @@ export class Mesh implements Peers {
     this.#outbox = new Outbox(self, clock, links);
     const say = (to: NodeId, item: CoordinationItem): void => this.#say(to, item);
     this.#view = new MeshView(self, this.#leaders, host.map.cluster);
-    this.#mapCalls = new MapCalls({ self, clock, map: host.map, say });
+    const indexCalls = new IndexCalls({ self, host, say });
+    this.#indexCalls = indexCalls;
+    const looks = new MapLooks({
+      clock,
+      map: host.map.cluster,
+      leader: () => this.#mapCalls?.leader,
+      ask: (to, answer) => indexCalls.ask(to, mapGroup, answer),
+    });
+    this.#mapLooks = looks;
+    host.map.onChange(() => looks.changed());
+    const newLeader = (): void => looks.newLeader();
+    this.#mapCalls = new MapCalls({ self, clock, map: host.map, say, newLeader });
   }
 
   /** The node takes no more changes of the cluster map. */
@@ -125,6 +143,7 @@ export class Mesh implements Peers {
     return {
       map: host.map.cluster,
       onMapChange: (run) => host.map.onChange(run),
+      lookAtMap: (run) => present(this.#mapLooks, 'the mesh is open').look(run),
       epochOf: (partition) => this.#leaders.of(partition)?.epoch,
       ready: (partition) => this.#isElsewhere(partition) || host.ready(partition),
       send: (to, from, message) => this.#sendToLeader(to, from, message),
@@ -165,6 +184,7 @@ export class Mesh implements Peers {
     for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
     const address = this.#view?.addressOf(this.#options.self);
     if (address !== undefined) this.#say(peer, { kind: 'client-address', address });
+    this.#indexCalls?.connected(peer);
     this.#mapCalls?.connected(peer);
   }
 
@@ -180,6 +200,7 @@ export class Mesh implements Peers {
     this.#mapCalls?.broken(peer);
     const { nodeOf } = this.#options;
     this.#host?.nodeLost((group, replica) => nodeOf(group, replica) === peer);
+    this.#indexCalls?.broken(peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
@@ -260,6 +281,12 @@ export class Mesh implements Peers {
         return;
       case 'map-answer':
         this.#mapCalls?.answered(peer, item.call, item.outcome);
+        return;
+      case 'read-index':
+        this.#indexCalls?.asked(peer, item.call, item.group);
+        return;
+      case 'index-answer':
+        this.#indexCalls?.answered(peer, item.call, item.index);
         return;
       default:
         unreachable(item);

@@ -1,7 +1,15 @@
 /** Two nodes' meshes without hosts or sockets, for tests. */
 import { HandClock } from '../../test/router/bench.ts';
 import type { Cancel } from '../base/doors.ts';
-import type { GroupId, NodeId, PartitionId, SpaceId, StampMs, Term } from '../base/ids.ts';
+import type {
+  GroupId,
+  LogIndex,
+  NodeId,
+  PartitionId,
+  SpaceId,
+  StampMs,
+  Term,
+} from '../base/ids.ts';
 import type { MapOutcome, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
 import type { PlacementCommand } from '../cluster/placement-types.ts';
 import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
@@ -11,6 +19,7 @@ import type { RouterPort } from '../partition/routers.ts';
 import type { Message } from '../raft/message.ts';
 import type { Lane } from '../transport/lane.ts';
 import type { MapCallCommand } from '../transport/map-call-codec.ts';
+import type { IndexAnswer } from './index-calls.ts';
 import { Mesh, type MeshHost, type MeshLinks } from './mesh.ts';
 
 export const one: NodeId = 1 as NodeId;
@@ -25,20 +34,31 @@ export function created(name: string, epoch: number): MapOutcome {
   return { kind: 'created', space, epoch };
 }
 
+/** The part of a cluster map that the mesh looks at. */
+function fakeCluster(map: FakeMap): MapPort['cluster'] {
+  return {
+    get epoch() {
+      return map.mapEpoch;
+    },
+    get appliedIndex() {
+      return map.appliedIndex;
+    },
+    space: (name: string): unknown => (map.names.has(name) ? { name } : undefined),
+  } as unknown as MapPort['cluster'];
+}
+
 /** A map that leaves its changes to the test, and knows what the test says. */
 export class FakeMap implements MapPort {
   /** Changes that were asked for, and how they are answered. */
   readonly asked: { readonly command: MapCallCommand; readonly answer: MapAnswer }[] = [];
   readonly names: Set<string> = new Set();
   mapEpoch = 1;
+  appliedIndex: LogIndex = 1 as LogIndex;
   led: Term | undefined;
   readonly #observers = new Set<() => void>();
   #serving: ((epoch: Term) => void) | undefined;
 
-  get cluster(): MapPort['cluster'] {
-    const space = (name: string): unknown => (this.names.has(name) ? { name } : undefined);
-    return { epoch: this.mapEpoch, space } as unknown as MapPort['cluster'];
-  }
+  readonly cluster: MapPort['cluster'] = fakeCluster(this);
   /** How many wait for changes. */
   get observers(): number {
     return this.#observers.size;
@@ -52,6 +72,7 @@ export class FakeMap implements MapPort {
   place(command: PlacementCommand, answer: MapAnswer): void {
     this.asked.push({ command, answer });
   }
+  forgetSpace(): void {}
   onChange(run: () => void): Cancel {
     this.#observers.add(run);
     return () => void this.#observers.delete(run);
@@ -71,6 +92,7 @@ export class FakeMap implements MapPort {
   /** Changes are applied. */
   apply(epoch: number, ...names: readonly string[]): void {
     this.mapEpoch = epoch;
+    this.appliedIndex = epoch as LogIndex;
     for (const name of names) this.names.add(name);
     for (const run of this.#observers) run();
   }
@@ -90,7 +112,12 @@ export class FakeHost {
   readonly attached: Map<CoordinatorId, RouterPort> = new Map();
   readonly map: FakeMap = new FakeMap();
   isReady = true;
+  /** Questions for an index, which the test answers. */
+  readonly questions: { readonly group: GroupId; readonly answer: IndexAnswer }[] = [];
 
+  readIndex(group: GroupId, answer: IndexAnswer): void {
+    this.questions.push({ group, answer });
+  }
   send(to: PartitionId, from: CoordinatorId, message: ToLeader): void {
     this.sent.push({ to, from, message });
   }

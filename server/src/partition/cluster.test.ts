@@ -105,6 +105,32 @@ test('a leader crashes before anybody has its write: sent again it happens once'
   t.is(shown(leader), 1);
 });
 
+test('an index is read where a group is led, and not by a leader that is no more', async (t) => {
+  const cluster = await HostCluster.start();
+  const old = await cluster.leaderOf(p1);
+  const told: (LogIndex | undefined)[] = [];
+  const ask = (node: ClusterNode): void =>
+    cluster.host(node).readIndex(p1, (index) => told.push(index));
+  ask(old);
+  await cluster.until(() => told.length === 1, 'the leader answers');
+  t.is(told[0], old.host?.spaceOf(p1).appliedIndex);
+  const [follower] = cluster.others(old);
+  if (follower === undefined) return t.fail();
+  ask(follower);
+  t.deepEqual(told.splice(0)[1], undefined, 'it does not lead');
+  cluster.isolate(old);
+  await cluster.run(10);
+  ask(old);
+  const next = await cluster.leaderOf(p1, cluster.others(old));
+  const newer = cluster.router(next);
+  t.is((await cluster.answer(newer, newer.write(p1, ['new']))).kind, 'result');
+  await cluster.until(() => told.length === 1, 'the old leader learns that it is none');
+  t.deepEqual(told, [undefined]);
+  ask(next);
+  await cluster.until(() => told.length === 2, 'the next leader answers');
+  t.is(told[1], next.host?.spaceOf(p1).appliedIndex);
+});
+
 test('a deposed leader answers no read, also while it does not know (L3)', async (t) => {
   const cluster = await HostCluster.start();
   const old = await cluster.leaderOf(p1);

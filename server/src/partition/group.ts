@@ -95,6 +95,8 @@ export abstract class Group<Command> {
   /** The wall clocks that came with the votes of `#votesTerm`. */
   #votesTerm = 0;
   readonly #voterClocks = new Map<number, number>();
+  /** Who has asked for an index, and is not answered. */
+  readonly #indexQuestions = new Set<(index: LogIndex | undefined) => void>();
   /** To whom the leadership is to go, once what is in flight is applied or it takes too long. */
   #handOver: { readonly target: number; readonly untilMs: number } | undefined;
 
@@ -182,6 +184,23 @@ export abstract class Group<Command> {
     this.#proposals.push({ index, stampMs, command, payloadBytes: payload.length });
     this.#proposedBytes += payload.length;
     return index;
+  }
+
+  /**
+   * Answers with an index that covers everything which any leader of the group has answered before this call,
+   * or with nothing: it does not serve here, or another may have begun to (ReadIndex, Ongaro 2014 §6.4).
+   */
+  readIndex(answer: (index: LogIndex | undefined) => void): void {
+    if (this.epoch === undefined) {
+      answer(undefined);
+      return;
+    }
+    // What a leader has answered it has applied; and what earlier ones had, before it served.
+    const index = this.appliedIndex;
+    this.#indexQuestions.add(answer);
+    this.replica.confirm(() => {
+      if (this.#indexQuestions.delete(answer)) answer(index);
+    });
   }
 
   /** A voter of this replica said yes in a term, when its wall clock said so. */
@@ -323,6 +342,9 @@ export abstract class Group<Command> {
     this.#proposals.clear();
     this.#proposedBytes = 0;
     this.replica.dropConfirmations();
+    const questions = [...this.#indexQuestions];
+    this.#indexQuestions.clear();
+    for (const answer of questions) answer(undefined);
     this.endLeading();
   }
 

@@ -1,5 +1,5 @@
 import { hash64, type Writer } from '@tuplet/proto';
-import type { LogIndex, SpaceId, StampMs, Term } from '../base/ids.ts';
+import type { LogIndex, StampMs, Term } from '../base/ids.ts';
 import { mapCallsMax } from '../base/limits.ts';
 import type { ClusterMap, ClusterMapState } from '../cluster/cluster-map.ts';
 import { decodeMapEntry, encodeMapEntry, encodeMapState } from '../cluster/map-codec.ts';
@@ -33,8 +33,6 @@ export interface MapHooks {
   serving(): void;
   /** The cluster is founded. */
   founded(): void;
-  /** A space was dropped: its tuples must go. */
-  dropped(space: SpaceId): void;
 }
 
 /** Group 0: the cluster map behind the node's log. */
@@ -130,7 +128,6 @@ export class MapGroup extends Group<MapCommand> {
     const wasFounded = this.map.founded;
     const outcome = this.map.apply(index, entry);
     if (!wasFounded && this.map.founded) this.#hooks.founded();
-    if (outcome.kind === 'dropped') this.#hooks.dropped(outcome.space.id);
     const answer = this.#calls.get(index);
     if (answer === undefined) return;
     this.#calls.delete(index);

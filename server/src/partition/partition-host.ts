@@ -49,7 +49,6 @@ import { type RouterPort, Routers } from './routers.ts';
 import { SnapshotInstaller } from './snapshot-installer.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
 import { Snapshotter } from './snapshotter.ts';
-import { SpaceDrops } from './space-drops.ts';
 import { StartError } from './start-error.ts';
 import { type AnyGroup, TurnLoop, type TurnStats } from './turn-loop.ts';
 
@@ -121,6 +120,8 @@ export interface MapPort {
   dropSpace(name: string, answer: MapAnswer): void;
   /** Changes nodes or where replicas live; answered once. */
   place(command: PlacementCommand, answer: MapAnswer): void;
+  /** Where it is led here: the map forgets a dropped space, of which no tuple is left anywhere. */
+  forgetSpace(space: SpaceId): void;
   /** Calls `run` after changes, at most once a turn. */
   onChange(run: () => void): Cancel;
   /** The leadership in which group 0 serves here; undefined: it does not. */
@@ -132,9 +133,6 @@ export interface MapPort {
 const mapGroup = 0 as GroupId;
 /** Below every leadership's. */
 const noEpoch = 0 as Term;
-
-/** The host's own calls to leaders (dropping spaces) come from this coordinator. */
-const hostCoordinator: CoordinatorId = 0;
 
 /**
  * All groups of one node behind one log. Routers send messages and get answers in batches; DESIGN.md
@@ -161,7 +159,6 @@ export class PartitionHost {
   /** The same, in the order in which they came. */
   readonly #partitionList: PartitionGroup[] = [];
   readonly #inboxTotal: InboxTotal = { bytes: 0 };
-  #drops: SpaceDrops | undefined;
   readonly #snapshotSender: SnapshotSender | undefined;
   /** Replicas whose tombstone is on its way. */
   readonly #burials = new Map<PartitionId, Promise<void>>();
@@ -196,7 +193,7 @@ export class PartitionHost {
       log: parts.storage.log,
       payloads,
       routers: this.#routers,
-      onTick: (nowMs) => this.#tick(nowMs),
+      onTick: () => this.#tick(),
       onDiskHung: (isHung) =>
         options.onWarning?.(
           isHung
@@ -295,13 +292,6 @@ export class PartitionHost {
       await this.#durable(foundingBatch(mapGroup, replica, this.#foundersOf(mapGroup)));
       this.#passFounding(this.#mapGroup);
     }
-    this.#routers.add({
-      id: hostCoordinator,
-      deliver: (messages) => {
-        for (const message of messages) this.#drops?.answered(message, this.#loop.nowMs);
-      },
-      leadership: () => undefined,
-    });
     if (this.#mapGroup.map.founded) await this.#settled((resolve) => this.#makePartitions(resolve));
     if (this.#isAlone) {
       await this.#settled((resolve) => {
@@ -336,7 +326,6 @@ export class PartitionHost {
         wake: () => this.#loop.wake(),
         serving: () => this.#mapServes(),
         founded: () => this.#makePartitions(() => this.#lookWhetherServing()),
-        dropped: (space) => this.#drops?.begin(space),
       },
     });
     return group;
@@ -367,7 +356,6 @@ export class PartitionHost {
       if (start !== undefined) this.#addPartition(start, this.#recovered.pastOf(partition));
       else if (!buried.has(partition) && this.#founds(partition)) founded.push(partition);
     }
-    this.#startDrops(partitions);
     const { replica } = this.#founding;
     const batches = founded.map((partition) =>
       foundingBatch(partition, replica, this.#foundersOf(partition)),
@@ -418,16 +406,6 @@ export class PartitionHost {
     this.#partitionList.push(group);
     this.#loop.addPartition(group);
     return group;
-  }
-
-  #startDrops(partitions: number): void {
-    const { map } = this.#mapGroup;
-    this.#drops = new SpaceDrops({
-      partitions,
-      send: (partition, message) => this.send(partition, hostCoordinator, message),
-      forget: (space) => this.#forget(space),
-    });
-    for (const space of map.dropped()) this.#drops.begin(space);
   }
 
   #mapServes(): void {
@@ -525,6 +503,16 @@ export class PartitionHost {
     this.#loop.wake();
   }
 
+  /**
+   * Answers with an index of a group's log that covers everything answered there before this call, once it
+   * is sure that the group is led here; with nothing where it is not. Not after `close`.
+   */
+  readIndex(group: GroupId, answer: (index: LogIndex | undefined) => void): void {
+    const known = this.#state === 'serving' ? this.#groupOf(group) : undefined;
+    if (known === undefined) answer(undefined);
+    else known.readIndex(answer);
+  }
+
   /** Proposes a change of a group's configuration; undefined where the group has no replica here. */
   proposeChange(group: GroupId, change: Change): ProposeOutcome | undefined {
     return this.#groupOf(group)?.replica.proposeChange(change);
@@ -613,7 +601,7 @@ export class PartitionHost {
 
   /** Attaches a router, which hears at once of every leadership here. Cancel detaches it for ever. */
   attach(router: RouterPort): Cancel {
-    assert(router.id !== hostCoordinator, 'coordinator 0 is the host itself');
+    assert(router.id > 0, 'ids of routers begin at 1');
     this.#routers.add(router);
     for (const { partition, epoch } of this.#partitionList) {
       if (epoch !== undefined) router.leadership(partition, epoch);
@@ -774,19 +762,9 @@ export class PartitionHost {
     else void this.#snapshotSender?.send(group, message);
   }
 
-  #tick(nowMs: number): void {
-    this.#drops?.tick(nowMs);
+  #tick(): void {
     this.#snapshotter.poke();
     this.#compactor.tick();
-  }
-
-  #forget(space: SpaceId): void {
-    if (this.#state !== 'serving') return;
-    const command = { kind: 'forget-space', space } as const;
-    this.#mapGroup.call(command, this.#loop.nowMs, (outcome: MapOutcome) => {
-      // Refused where too much is in flight: dropping begins anew, and finds nothing left.
-      if (outcome.kind === 'refused') this.#drops?.begin(space);
-    });
   }
 
   #mapPort(): MapPort {
@@ -810,6 +788,10 @@ export class PartitionHost {
       place: (command, answer) => {
         if (this.#state !== 'serving') answer(refused);
         else group.call(command, this.#loop.nowMs, answer);
+      },
+      forgetSpace: (space) => {
+        if (this.#state !== 'serving') return;
+        group.call({ kind: 'forget-space', space }, this.#loop.nowMs, () => undefined);
       },
       onChange: (run) => {
         const observer = (): void => run();

@@ -49,6 +49,14 @@ export function noLeader(partition: PartitionId): Failure {
   };
 }
 
+/** Whether there is such a space cannot be told: the cluster's own map could not be looked at in time. */
+export const noMapLeader: Failure = {
+  reason: 'NO_LEADER',
+  message: 'group 0, the cluster map, has no leader now that can be asked for the space',
+  retryMs: 100,
+  partition: 0 as PartitionId,
+};
+
 /** Whether it happened is not known yet; the same request fetches the outcome later. */
 export function outcomeUnknown(partition: PartitionId): Failure {
   return {

@@ -78,6 +78,99 @@ test('a space that the map does not have is not found [6.12]', (t) => {
   t.deepEqual(bench.sent(), []);
 });
 
+/** A space that the cluster has and this node does not know yet, and a call for it. */
+function behind(request: Partial<Request> = {}) {
+  const bench = new RouterBench();
+  const [known] = bench.spaces.splice(0);
+  bench.looks = [];
+  const made = bench.call({ ...write(), ...request } as Request);
+  const looked = (isSeen: boolean): void => {
+    if (known !== undefined && isSeen) bench.spaces.push(known);
+    for (const run of bench.looks?.splice(0) ?? []) run(isSeen);
+  };
+  return { bench, looked, ...made };
+}
+
+test("a space that this node does not know yet is looked for in the cluster's map [6.12]", (t) => {
+  const { bench, answers, looked } = behind();
+  t.deepEqual(answers, []);
+  t.deepEqual(bench.sent(), []);
+  looked(true);
+  const sent = bench.one('mutate');
+  bench.reply(sent, sent.to, { kind: 'result', result: written, m: 1 });
+  t.is(answers[0]?.kind, 'written');
+});
+
+test('a call that knows a newer map than this node waits for it; by an older one it is stale', (t) => {
+  const newer = behind({ space: { id: 1, mapEpoch: 2 } } as Partial<Request>);
+  t.is(newer.bench.looks?.length, 1);
+  newer.bench.epoch = 2;
+  newer.looked(true);
+  newer.bench.one('mutate');
+  const ahead = behind({ space: { id: 1, mapEpoch: 9 } } as Partial<Request>);
+  ahead.looked(true);
+  t.is(reasonOf(ahead.answers[0]), 'STALE_MAP');
+  const older = behind({ space: { id: 1, mapEpoch: 0 } } as Partial<Request>);
+  t.deepEqual(older.bench.looks, []);
+  t.is(reasonOf(older.answers[0]), 'STALE_MAP');
+});
+
+test("where the cluster's map cannot be looked at nobody is told that a space is not there", (t) => {
+  const { answers, looked } = behind();
+  looked(false);
+  t.is(reasonOf(answers[0]), 'NO_LEADER');
+  t.regex(JSON.stringify(answers[0]), /"partition":0/);
+});
+
+test('a name that no space can have is refused without a look', (t) => {
+  const { bench, answers } = behind({ space: { name: 'x'.repeat(500) } } as Partial<Request>);
+  t.deepEqual(bench.looks, []);
+  t.is(reasonOf(answers[0]), 'SPACE_NOT_FOUND');
+});
+
+test('a call that is ended while it looks has sent nothing, and hears of nothing later', (t) => {
+  const waiting = { kind: 'read', template: template('job', any), max: 1, min: 1 } as const;
+  const read = { ...waiting, states: ['ready'], waitMs: 1_000 } as const;
+  const cancelled = behind(read as Partial<Request>);
+  cancelled.bench.router.cancel(cancelled.number);
+  t.deepEqual(cancelled.answers, [{ kind: 'cancelled' }]);
+  const abandoned = behind(read as Partial<Request>);
+  abandoned.bench.router.abandon(abandoned.number);
+  const late = behind(read as Partial<Request>);
+  late.bench.clock.advance(1_050);
+  t.is(reasonOf(late.answers[0]), 'NO_LEADER');
+  for (const each of [cancelled, abandoned, late]) {
+    each.looked(true);
+    t.deepEqual(each.bench.sent(), []);
+    t.is(each.bench.router.openCalls, 0);
+  }
+});
+
+test('a wait that ends while the map is looked at is over when the call begins', (t) => {
+  const waiting = { kind: 'read', template: template('job', any), max: 1, min: 1 } as const;
+  const { bench, looked } = behind({
+    ...waiting,
+    states: ['ready'],
+    waitMs: 1_000,
+  } as Partial<Request>);
+  bench.clock.advance(1_010);
+  looked(true);
+  t.true(bench.sent().some(({ message }) => message.kind === 'read' && message.waitEnded));
+});
+
+test('a call that waits in a space which was looked for ends when that is dropped', (t) => {
+  const waiting = { kind: 'read', template: template('job', any), max: 1, min: 1 } as const;
+  const { bench, answers, looked } = behind({
+    ...waiting,
+    states: ['ready'],
+    waitMs: Number.POSITIVE_INFINITY,
+  } as Partial<Request>);
+  looked(true);
+  t.deepEqual(answers, []);
+  bench.drop('jobs');
+  t.is(reasonOf(answers[0]), 'SPACE_NOT_FOUND');
+});
+
 test('a call routed by an older epoch of the map is refused [6.7]', (t) => {
   const bench = new RouterBench();
   bench.epoch = 4;

@@ -9,6 +9,7 @@ import type { CallId, CoordinatorId, FromLeader, ToLeader } from '../coordinatio
 import type { Call } from './call.ts';
 import { type CallMaker, makeCall } from './calls.ts';
 import { type Failure, isFailure } from './failure.ts';
+import { LookingCall } from './looking-call.ts';
 import { OwnSessions } from './own-sessions.ts';
 import type { Answer, Request, SpaceRef } from './request.ts';
 import { type MapView, SpaceDirectory } from './routing.ts';
@@ -23,6 +24,11 @@ export interface Partitions {
   ready(partition: PartitionId): boolean;
   /** Calls `run` after changes of the map, at most once a turn. */
   onMapChange(run: () => void): Cancel;
+  /**
+   * Calls `run` once: with true when this node's map has become what the cluster's was at some moment of the
+   * call, with false where that cannot be found out in time.
+   */
+  lookAtMap(run: (isSeen: boolean) => void): void;
   attach(router: {
     readonly id: CoordinatorId;
     deliver(messages: readonly FromLeader[]): void;
@@ -53,8 +59,8 @@ interface OpenCall {
   readonly call: Call;
   readonly listener: AnswerListener;
   readonly tag: number;
-  /** The space that a call which waits is for. */
-  readonly space: SpaceId | undefined;
+  /** The space that a call which waits is for, once it is known. */
+  space: SpaceId | undefined;
   /** When the wait ends; undefined (which needs no box): never, or it has ended; `noWait`: there is none. */
   waitEndMs: number | undefined;
   /** Why it is being ended, where its caller did not ask for that. */
@@ -158,7 +164,7 @@ export class Router {
   #begin(request: Request, listener: AnswerListener, tag = 0): CallId {
     this.#look();
     const number = this.#newNumber();
-    const made = makeCall(this.#maker, number, request);
+    const made = this.#make(number, request);
     if (isFailure(made)) {
       listener({ kind: 'failed', failure: made }, tag);
       return number;
@@ -175,6 +181,33 @@ export class Router {
     made.start();
     this.#schedule();
     return number;
+  }
+
+  /** The call of a request; one whose space this node does not know first looks at the cluster's map. */
+  #make(number: CallId, request: Request): Call | Failure {
+    const made = makeCall(this.#maker, number, request);
+    if (!isFailure(made) || !('space' in request)) return made;
+    const { space } = request;
+    const { spaces, ports } = this.#maker;
+    if (!isFailure(spaces.resolve(space)) || !spaces.mayLag(space)) return made;
+    const waits = 'waitMs' in request && request.waitMs > 0;
+    const looking: LookingCall = new LookingCall(ports, number, {
+      waits,
+      look: (run) =>
+        spaces.settle(space, (failure) => {
+          if (!this.#calls.has(number)) return;
+          this.#look();
+          run(failure);
+          if (this.#calls.has(number)) looking.begun();
+          this.#schedule();
+        }),
+      make: () => {
+        const open = this.#calls.get(number);
+        if (waits && open !== undefined) open.space = this.#spaceOf(space);
+        return makeCall(this.#maker, number, request);
+      },
+    });
+    return looking;
   }
 
   /** An input has come: one look at the clock is enough for all that follows from it. */
@@ -246,7 +279,9 @@ export class Router {
   }
 
   #makeMaker(): CallMaker {
-    const spaces = new SpaceDirectory(this.#partitions.map);
+    const spaces = new SpaceDirectory(this.#partitions.map, (run) =>
+      this.#partitions.lookAtMap(run),
+    );
     return {
       spaces,
       sessions: this.#sessions,

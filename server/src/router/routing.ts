@@ -21,8 +21,9 @@ import type { PartitionId, Slot, SpaceId } from '../base/ids.ts';
 import { KeptBytes } from '../base/kept-bytes.ts';
 import type { SpaceRecord } from '../cluster/map-command.ts';
 import { partitionIds, partitionOfSlot } from '../cluster/slots.ts';
+import { spaceNameProblem } from '../cluster/space-checks.ts';
 import type { NewTuple } from '../space/command.ts';
-import { type Failure, invalid, isFailure } from './failure.ts';
+import { type Failure, invalid, isFailure, noMapLeader } from './failure.ts';
 import { LastingTargets } from './lasting-targets.ts';
 import type { RequestedTuple, SpaceRef } from './request.ts';
 
@@ -147,12 +148,14 @@ export class RoutedSpace {
 /** The spaces of the map, each prepared at its first use. */
 export class SpaceDirectory {
   readonly #map: MapView;
+  readonly #lookAtMap: (run: (isSeen: boolean) => void) => void;
   readonly #routed: Map<SpaceId, RoutedSpace> = new Map();
   readonly #lasting = new LastingTargets();
   readonly #observers: Set<() => void> = new Set();
 
-  constructor(map: MapView) {
+  constructor(map: MapView, lookAtMap: (run: (isSeen: boolean) => void) => void) {
     this.#map = map;
+    this.#lookAtMap = lookAtMap;
   }
 
   /** How many partitions there are. */
@@ -165,10 +168,7 @@ export class SpaceDirectory {
     return partition >= 1 && partition <= this.#map.partitions;
   }
 
-  /**
-   * The space a call is for. The map of this node is the cluster's own (group 0 is applied here
-   * before it is looked at), so that NOT_FOUND is final (SPEC §6).
-   */
+  /** The space a call is for, as this node's map has it, which may lag: see `mayLag`. */
   resolve(ref: SpaceRef): RoutedSpace | Failure {
     if ('name' in ref) {
       if (ref.name === '') return invalid('REQUEST_INVALID', 'space', 'the call names no space');
@@ -184,7 +184,25 @@ export class SpaceDirectory {
     return { reason: 'SPACE_NOT_FOUND', field: 'space.id', message: `no space with id ${ref.id}` };
   }
 
-  /** Why a space is no longer there; undefined while it is. */
+  /**
+   * Whether a newer map may have a space that `resolve` has refused: then the cluster's is looked at before
+   * its caller is told (SPEC §6).
+   */
+  mayLag(ref: SpaceRef): boolean {
+    if ('name' in ref) return spaceNameProblem(ref.name, '') === undefined;
+    return ref.mapEpoch >= this.#map.epoch;
+  }
+
+  /**
+   * Calls `run` once this node's map is able to say whether there is such a space: at once where it has it,
+   * else after a look at the cluster's. With a failure where that cannot be had.
+   */
+  settle(ref: SpaceRef, run: (failure: Failure | undefined) => void): void {
+    if (!isFailure(this.resolve(ref)) || !this.mayLag(ref)) run(undefined);
+    else this.#lookAtMap((isSeen) => run(isSeen ? undefined : noMapLeader));
+  }
+
+  /** Why a space is no longer there; undefined while it is: what was there once is gone for good. */
   dropped(id: SpaceId): Failure | undefined {
     if (this.#map.spaceById(id) !== undefined) return undefined;
     return { reason: 'SPACE_NOT_FOUND', message: `space ${id} was dropped` };

@@ -3,6 +3,7 @@ import { DecodeError, limits as shared } from '@tuplet/proto';
 import test from 'ava';
 import { InvariantError } from '../base/assert.ts';
 import type {
+  GroupId,
   LogIndex,
   PartitionId,
   SessionId,
@@ -64,6 +65,12 @@ const endedAt = (home: number, to = 1): CoordinationItem => ({
   partition: to as PartitionId,
   message: { kind: 'deliver-end', session: 1 as SessionId, home: home as PartitionId },
 });
+const asksFor = (group: number, number = 1): CoordinationItem => ({
+  kind: 'read-index',
+  call: number,
+  group: group as GroupId,
+});
+bound('a group', [asksFor(0), asksFor(256)], [asksFor(257), asksFor(0, 0)]);
 bound(
   'a partition',
   [led(1), led(256), fenceTo(256), doneBy(256), endedAt(256, 256)],

@@ -46,6 +46,14 @@ import {
   writeMapAnswer,
   writeMapCall,
 } from './map-call-codec.ts';
+import {
+  type IndexAnswerItem,
+  type ReadIndexItem,
+  readIndexAnswer,
+  readReadIndex,
+  writeIndexAnswer,
+  writeReadIndex,
+} from './read-index-codec.ts';
 import { readToLeader, type ToLeaderItem, writeToLeader } from './to-leader-codec.ts';
 
 /** The format that is written, and the only one that is read. */
@@ -65,7 +73,9 @@ export type CoordinationItem =
   /** Where clients reach the sender: `host:port`. */
   | { readonly kind: 'client-address'; readonly address: string }
   | MapCallItem
-  | MapAnswerItem;
+  | MapAnswerItem
+  | ReadIndexItem
+  | IndexAnswerItem;
 
 /** What one node has to say to another. */
 export interface CoordinationBatch {
@@ -94,6 +104,8 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'map-call': 8,
   'map-answer': 9,
   'client-address': 10,
+  'read-index': 11,
+  'index-answer': 12,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -228,6 +240,12 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
     case 'map-answer':
       writeMapAnswer(writer, item);
       return;
+    case 'read-index':
+      writeReadIndex(writer, item);
+      return;
+    case 'index-answer':
+      writeIndexAnswer(writer, item);
+      return;
     default:
       unreachable(item);
   }
@@ -266,6 +284,10 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return readMapCall(reader);
     case 'map-answer':
       return readMapAnswer(reader);
+    case 'read-index':
+      return readReadIndex(reader);
+    case 'index-answer':
+      return readIndexAnswer(reader);
     default:
       return unreachable(kind);
   }

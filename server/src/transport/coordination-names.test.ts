@@ -4,6 +4,7 @@ import { loadSync, type MessageTypeDefinition } from '@grpc/proto-loader';
 import test from 'ava';
 import type {
   Attempt,
+  GroupId,
   LogIndex,
   NodeId,
   PartitionId,
@@ -322,6 +323,12 @@ test('each field of what leaders and links say has the name that coordination.pr
 
 test('each field of what is said of the cluster map has the name that coordination.proto gives it', (t) => {
   t.deepEqual(said({ kind: 'map-leadership', epoch }), { mapLeadership: { epoch: 33 } });
+  t.deepEqual(said({ kind: 'read-index', call, group: 4 as GroupId }), {
+    readIndex: { call: 3, group: 4 },
+  });
+  t.deepEqual(said({ kind: 'index-answer', call, index: 5 as LogIndex }), {
+    indexAnswer: { call: 3, index: 5 },
+  });
   for (const [kind, [ours, theirs]] of entries(commands)) {
     const command = { kind, ...ours } as SpaceCommand;
     t.deepEqual(said({ kind: 'map-call', call, command }), {

@@ -527,6 +527,16 @@ export const items: {
     call: call(prng),
     outcome: prng.pick(Object.values<(prng: Prng) => MapOutcome>(mapOutcomes))(prng),
   }),
+  'read-index': (prng) => ({
+    kind: 'read-index',
+    call: call(prng),
+    group: prng.between(0, 256) as GroupId,
+  }),
+  'index-answer': (prng) => ({
+    kind: 'index-answer',
+    call: call(prng),
+    index: maybe(prng, (inner) => wide<LogIndex>(inner)),
+  }),
 };
 
 /** An item of any kind; messages and answers more often. */

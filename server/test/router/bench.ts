@@ -91,6 +91,8 @@ export class RouterBench {
   /** Partitions that have more than they want. */
   readonly overloaded: Set<PartitionId> = new Set();
   epoch = 1;
+  /** Looks at the cluster's map that are not answered; undefined: it has nothing that is not here. */
+  looks: ((isSeen: boolean) => void)[] | undefined;
   #sent: Sent[] = [];
   #mapObserver: (() => void) | undefined;
   #port: Parameters<Partitions['attach']>[0] | undefined;
@@ -186,6 +188,10 @@ export class RouterBench {
       onMapChange: (run) => {
         this.#mapObserver = run;
         return () => undefined;
+      },
+      lookAtMap: (run) => {
+        if (this.looks === undefined) run(true);
+        else this.looks.push(run);
       },
       attach: (port) => {
         this.#port = port;

@@ -3,11 +3,12 @@ import { dropAgainMs, dropSettleMs } from '../base/limits.ts';
 import { partitionIds } from '../cluster/slots.ts';
 import type { CallId, DropSpace, FromLeader } from '../coordination/messages.ts';
 
-/** A dropped space on its way out. Soft: a restart begins anew with what the map remembers. */
+/** A dropped space on its way out. Soft: whoever leads the map next begins anew with what that remembers. */
 interface Drop {
   /** Partitions that have not answered `done` in this pass. */
   readonly waiting: Set<PartitionId>;
-  pass: 1 | 2;
+  /** Asking for the first and the second time, then having the map forget. */
+  pass: 1 | 2 | 'forgetting';
   /** When to send to those who wait, again or for the first time in this pass. */
   dueMs: number;
 }
@@ -40,10 +41,13 @@ export class SpaceDrops {
     return this.#drops.size;
   }
 
-  /** Begins with a space that the map has dropped. */
-  begin(space: SpaceId): void {
-    if (this.#drops.has(space)) return;
-    this.#drops.set(space, { waiting: new Set(this.#partitions), pass: 1, dueMs: 0 });
+  /** These are the spaces that the map remembers as dropped: it begins with new ones, and is done with others. */
+  remembered(spaces: readonly SpaceId[]): void {
+    for (const space of this.#drops.keys()) if (!spaces.includes(space)) this.#drops.delete(space);
+    for (const space of spaces) {
+      if (this.#drops.has(space)) continue;
+      this.#drops.set(space, { waiting: new Set(this.#partitions), pass: 1, dueMs: 0 });
+    }
   }
 
   /** An answer to one of the messages. Anything but `done` is asked again in time. */
@@ -60,7 +64,8 @@ export class SpaceDrops {
       drop.dueMs = nowMs + dropSettleMs;
       for (const partition of this.#partitions) drop.waiting.add(partition);
     } else {
-      this.#drops.delete(space);
+      drop.pass = 'forgetting';
+      drop.dueMs = nowMs + dropAgainMs;
       this.#forget(space);
     }
   }
@@ -70,10 +75,14 @@ export class SpaceDrops {
     for (const [space, drop] of this.#drops) {
       if (nowMs < drop.dueMs) continue;
       drop.dueMs = nowMs + dropAgainMs;
-      for (const partition of drop.waiting) {
-        const call: CallId = (space * 2 + drop.pass - 1) * partitionsPerCall + partition;
-        this.#send(partition, { kind: 'drop-space', call, space });
-      }
+      // Refused where too much was in flight.
+      if (drop.pass === 'forgetting') this.#forget(space);
+      else for (const partition of drop.waiting) this.#ask(space, drop.pass, partition);
     }
+  }
+
+  #ask(space: SpaceId, pass: 1 | 2, partition: PartitionId): void {
+    const call: CallId = (space * 2 + pass - 1) * partitionsPerCall + partition;
+    this.#send(partition, { kind: 'drop-space', call, space });
   }
 }

@@ -30,7 +30,7 @@ class Fixture {
 
 test('every partition is asked twice, the second time after the settling time, before the map forgets', (t) => {
   const fixture = new Fixture();
-  fixture.drops.begin(space);
+  fixture.drops.remembered([space]);
   const first = fixture.tick(0);
   t.is(first.length, 256);
   t.true(first.every(([, message]) => message.space === space));
@@ -43,12 +43,17 @@ test('every partition is asked twice, the second time after the settling time, b
   t.deepEqual(fixture.forgotten, []);
   fixture.answer(second[0] ?? [1 as PartitionId, { kind: 'drop-space', call: 0, space }], 6_000);
   t.deepEqual(fixture.forgotten, [space]);
+  t.deepEqual(fixture.tick(6_000 + dropAgainMs - 1), []);
+  t.deepEqual(fixture.forgotten, [space]);
+  t.deepEqual(fixture.tick(6_000 + dropAgainMs), [], 'the map was asked in vain');
+  t.deepEqual(fixture.forgotten, [space, space]);
+  fixture.drops.remembered([]);
   t.is(fixture.drops.size, 0);
 });
 
 test('a partition that has not answered is asked again, and it alone', (t) => {
   const fixture = new Fixture();
-  fixture.drops.begin(space);
+  fixture.drops.remembered([space]);
   const [late, ...others] = fixture.tick(0);
   for (const each of others) fixture.answer(each, 10);
   t.deepEqual(fixture.tick(dropAgainMs - 1), []);
@@ -57,7 +62,7 @@ test('a partition that has not answered is asked again, and it alone', (t) => {
 
 test('an answer of the first asking that comes late does not count for the second', (t) => {
   const fixture = new Fixture();
-  fixture.drops.begin(space);
+  fixture.drops.remembered([space]);
   const first = fixture.tick(0);
   for (const each of first) fixture.answer(each, 10);
   fixture.tick(10 + dropSettleMs);
@@ -67,8 +72,8 @@ test('an answer of the first asking that comes late does not count for the secon
 
 test('a space that is being dropped already is not begun again', (t) => {
   const fixture = new Fixture();
-  fixture.drops.begin(space);
+  fixture.drops.remembered([space]);
   for (const each of fixture.tick(0)) fixture.answer(each, 0);
-  fixture.drops.begin(space);
+  fixture.drops.remembered([space]);
   t.deepEqual(fixture.tick(1), []);
 });
