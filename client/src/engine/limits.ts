@@ -36,11 +36,14 @@ export const clientLimits = {
   /** Milliseconds until a keep-alive that was answered with an error is sent again, at least. */
   keepRetryMs: 250,
   /** Milliseconds of silence after which a server that owes prompt answers is asked whether it is there. */
-  probeMs: 1_000,
+  probeMs: 400,
   /** The same for one that owes answers to calls that wait: many clients do nothing else. */
   probeWaitingMs: 5_000,
-  /** Milliseconds that it has to answer: above what a garbage collection or a slow disk takes. */
-  silentMs: 2_000,
+  /**
+   * Milliseconds that it has to answer, which it does without its disk: above what a garbage collection
+   * takes, and with `probeMs` within the two seconds in which a node that was cut off is to be left.
+   */
+  silentMs: 1_000,
   /** The same where others say that it has lost a leadership: what it holds is known to be late. */
   suspectMs: 500,
   /** Milliseconds by which this process may be late to look; beyond, it was away itself. */

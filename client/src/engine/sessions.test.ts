@@ -2,6 +2,7 @@ import test from 'ava';
 import { reply, status } from '../../test/exchange-codec.ts';
 import { asking, writing } from '../../test/operations.ts';
 import { makeWorld } from '../../test/world.ts';
+import { clientLimits } from './limits.ts';
 
 const leaseMs = 10_000;
 
@@ -227,9 +228,9 @@ test('a connection that answers nothing, asked as well, is replaced in time', (t
   world.server.topology = (connection) =>
     connection === silent ? undefined : topology(connection);
   const write = world.run(writing(['a', 2], 60_000));
-  world.clock.advance(leaseMs * 0.2);
-  t.true(silent.isOpen, 'it has been asked for a second');
-  world.clock.advance(leaseMs * 0.2);
+  world.clock.advance(clientLimits.probeMs + clientLimits.silentMs / 2);
+  t.true(silent.isOpen, 'it has been asked, and has time');
+  world.clock.advance(clientLimits.silentMs);
   t.false(silent.isOpen);
   t.is(write.told.kind, 'written');
   t.is(world.server.named('open_session').length, 1);
