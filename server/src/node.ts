@@ -110,10 +110,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await joined(host, mesh);
   const sent = mesh?.mesh.sent ?? { here: 0, elsewhere: 0 };
   const partitions = mesh === undefined ? partitionsOf(host, sent) : mesh.mesh.partitions();
-  const newId = (): number => routerId(random, options.founders?.node ?? 0);
-  const droppedSpaces = new DroppedSpaces({ id: newId(), partitions, map: host.map, clock });
+  const [id, idOfDrops] = routerIds(random, options.founders?.node ?? 0);
+  const droppedSpaces = new DroppedSpaces({ id: idOfDrops, partitions, map: host.map, clock });
   const router = new Router({
-    id: newId(),
+    id,
     partitions,
     clock,
     ...(options.routerLimits === undefined ? {} : { limits: options.routerLimits }),
@@ -157,9 +157,13 @@ async function joined(host: PartitionHost, mesh: NodeMesh | undefined): Promise<
   }
 }
 
-/** Above 0, new in each life of each node, and a small integer: every waiter has it. */
-function routerId(random: Random, node: number): number {
-  return (1 + (random.uint32() >>> 10)) * 256 + node;
+/**
+ * Two that differ, for those of this node that speak to leaders: above 0, new in each life of each node, and
+ * small integers, since every waiter has one.
+ */
+function routerIds(random: Random, node: number): readonly [number, number] {
+  const life = 1 + (random.uint32() >>> 11);
+  return [life * 512 + node, life * 512 + 256 + node];
 }
 
 function runningNode(parts: {

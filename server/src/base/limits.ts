@@ -53,8 +53,6 @@ export const nodesMax = 255;
 export const nodeTextBytesMax = 260;
 /** Replicas of a partition (SPEC has no bound): each is written and answered by all of them. */
 export const replicasMax = 7;
-/** Replicas of a partition where nobody says another number: one may be lost. */
-export const replicasDefault = 3;
 /** Moves of replicas at a time in a cluster: each sends a whole partition. */
 export const movesMax = 4;
 /** Moves of replicas to one node at a time. */

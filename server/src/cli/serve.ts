@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import type { NodeId } from '../base/ids.ts';
-import { nodesMax, replicasDefault } from '../base/limits.ts';
+import { nodesMax } from '../base/limits.ts';
 import type { FoundersOptions } from '../founders.ts';
 import { addressOf, defaultListen } from '../gateway/address.ts';
 import type { RunningNode } from '../node.ts';
@@ -126,7 +126,8 @@ function foundersOf({
     founders,
     credentials: { kind: 'insecure' },
     mayFound: found,
-    replicaCount: replicasDefault,
+    // A node answers for a partition's history from its own replica alone: so far each has all of them.
+    replicaCount: founders.size,
   };
 }
 

@@ -1,7 +1,7 @@
 import { equalBytes, keyOf, limits, type RoutingRule } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import type { GroupId, LogIndex, NodeId, SpaceId, StampMs } from '../base/ids.ts';
-import { replicasDefault, replicasMax, spacesMax } from '../base/limits.ts';
+import { replicasMax, spacesMax } from '../base/limits.ts';
 import { type FounderPlace, placeFounding } from './founding-places.ts';
 import type {
   CreateSpaceCommand,
@@ -74,7 +74,7 @@ export class ClusterMap {
   #partitions = 0;
   #epoch = 0;
   #nextSpaceId = 1 as SpaceId;
-  #replicaCount = replicasDefault;
+  #replicaCount = 0;
   #founding: FoundingRecord = { replicaCount: 0, founders: [] };
   /** Computed once it is asked for. */
   #foundingPlaces: readonly (readonly NodeId[])[] | undefined;

@@ -1,4 +1,4 @@
-import { type Client, connect, t as formal } from '@tuplet/client';
+import { type Client, connect, t as formal, type Space } from '@tuplet/client';
 import test from 'ava';
 import { present } from '../../src/base/assert.ts';
 import { ServerProcess } from '../process/server-process.ts';
@@ -52,7 +52,7 @@ test.serial(
         for (let each = 0; each < 20; each += 1) await own.write([`tag-${each}`, each]);
         const { id } = await client.admin.describeSpace(name);
         for (const other of clients) {
-          await isThere(other, name);
+          // It may not have heard of the space yet, and then looks at the cluster's map.
           t.is((await other.admin.describeSpace(name)).id, id);
           const space = other.space(name);
           for (let each = 0; each < 6; each += 1) await space.take([formal.string, formal.int]);
@@ -77,16 +77,9 @@ test.serial(
   },
 );
 
-/** Resolves when a node knows a space that another has created. */
-async function isThere({ admin }: Client, name: string): Promise<void> {
-  while (!(await admin.listSpaces()).some((space) => space.name === name)) {
-    // Each question is a way to the node and back.
-  }
-}
-
 async function isGone({ admin }: Client, name: string): Promise<void> {
   while ((await admin.listSpaces()).some((space) => space.name === name)) {
-    // As above.
+    // Each question is a way to the node and back.
   }
 }
 
@@ -158,6 +151,35 @@ test.serial('nodes die and come back: nothing acknowledged is lost or there twic
   }
 });
 
+/** Writes to forty tags in turn, one after the other, until it is ended. */
+class Writer {
+  readonly written = new Progress();
+  /** Milliseconds of the slowest write. */
+  slowestMs = 0;
+  #isOver = false;
+  readonly #writing: Promise<void>;
+
+  constructor(space: Space) {
+    this.#writing = this.#write(space);
+  }
+
+  /** Milliseconds of the slowest write. */
+  async end(): Promise<number> {
+    this.#isOver = true;
+    await this.#writing;
+    return Math.round(this.slowestMs);
+  }
+
+  async #write(space: Space): Promise<void> {
+    for (let each = 0; !this.#isOver; each += 1) {
+      const begunMs = performance.now();
+      await space.write([`tag-${each % 40}`, each]);
+      this.slowestMs = Math.max(this.slowestMs, performance.now() - begunMs);
+      this.written.add();
+    }
+  }
+}
+
 test.serial(
   'a node that is stopped hands its leaderships over first: calls hardly notice',
   async (t) => {
@@ -168,23 +190,11 @@ test.serial(
       const [, second, third] = cluster.nodes;
       const slowest: number[] = [];
       for (const node of [second, third, second]) {
-        let slowestMs = 0;
-        let isOver = false;
-        const written = new Progress();
-        const writing = (async () => {
-          for (let each = 0; !isOver; each += 1) {
-            const begunMs = performance.now();
-            await first.write([`tag-${each % 40}`, each]);
-            slowestMs = Math.max(slowestMs, performance.now() - begunMs);
-            written.add();
-          }
-        })();
+        const writer = new Writer(first);
         t.is(await node?.stop(), 0);
         // Each tag once more: all partitions are met.
-        await written.more(41);
-        isOver = true;
-        await writing;
-        slowest.push(Math.round(slowestMs));
+        await writer.written.more(41);
+        slowest.push(await writer.end());
         await node?.restart();
       }
       t.log(`slowest writes ${slowest.join(', ')} ms`);
@@ -202,25 +212,12 @@ test.serial(
       const slowest: number[] = [];
       for (const [at, node] of cluster.nodes.entries()) {
         const client = await connect(cluster.urlFrom(at));
-        const space = client.space('default');
-        let slowestMs = 0;
-        let isOver = false;
-        const written = new Progress();
-        const writing = (async () => {
-          for (let each = 0; !isOver; each += 1) {
-            const begunMs = performance.now();
-            await space.write([`tag-${each % 40}`, each]);
-            slowestMs = Math.max(slowestMs, performance.now() - begunMs);
-            written.add();
-          }
-        })();
-        await written.more(41);
-        slowestMs = 0;
+        const writer = new Writer(client.space('default'));
+        await writer.written.more(41);
+        writer.slowestMs = 0;
         t.is(await node.stop(), 0);
-        await written.more(41);
-        isOver = true;
-        await writing;
-        slowest.push(Math.round(slowestMs));
+        await writer.written.more(41);
+        slowest.push(await writer.end());
         await client.close();
         await node.restart();
       }

@@ -1,0 +1,19 @@
+import { connect, t as formal } from '@tuplet/client';
+import test from 'ava';
+import { ServerCluster } from './server-cluster.ts';
+
+test.serial('five nodes found a cluster, and each answers for all of it', async (t) => {
+  const cluster = await ServerCluster.start(5);
+  try {
+    const clients = await Promise.all(cluster.nodes.map((_, at) => connect(cluster.urlFrom(at))));
+    const spaces = clients.map((client) => client.space('default'));
+    for (let each = 0; each < 40; each += 1) await spaces[each % 5]?.write([`tag-${each}`, each]);
+    for (const space of spaces) t.is(await space.count([formal.string, formal.int]), 40);
+    for (const client of clients) {
+      t.is((await client.admin.describeNode()).partitions.length, 16);
+      await client.close();
+    }
+  } finally {
+    await cluster.dispose();
+  }
+});
