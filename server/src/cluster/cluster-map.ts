@@ -76,7 +76,7 @@ export class ClusterMap {
   #nextSpaceId = 1 as SpaceId;
   #replicaCount = 0;
   #founding: FoundingRecord = { replicaCount: 0, founders: [] };
-  /** Computed once it is asked for. */
+  /** Computed once it is asked for, and then the same for ever. */
   #foundingPlaces: readonly (readonly NodeId[])[] | undefined;
   #nodes = new Nodes();
   #placements = new Placements();
@@ -102,7 +102,6 @@ export class ClusterMap {
     for (const id of state.dropped) this.#dropped.add(id);
     this.#replicaCount = state.replicaCount;
     this.#founding = state.founding;
-    this.#foundingPlaces = undefined;
     this.#nodes = new Nodes(state.nodes);
     this.#placements = new Placements(state.placements);
     this.#placementVersion += 1;

@@ -1,13 +1,15 @@
 import test from 'ava';
+import { present } from '../base/assert.ts';
 import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';
+import { movesMax, movesToNodeMax, nodesMax, nodeTextBytesMax } from '../base/limits.ts';
 import { Prng } from '../base/prng.ts';
 import { placeFounding } from './founding-places.ts';
 import { type LedGroup, nextChange } from './next-change.ts';
-import type { GroupPlacement, ReplicaPlace, ReplicaRole } from './placement-types.ts';
-import { mapGroup, stayingOf } from './placements.ts';
+import type { GroupPlacement, NodeRecord, ReplicaPlace, ReplicaRole } from './placement-types.ts';
+import { isMoving, mapGroup, stayingOf } from './placements.ts';
 import { nextLeaderMove } from './plan-leaders.ts';
 import { nextMove } from './plan-moves.ts';
-import { PlannedCluster } from './testing-placement.ts';
+import { descriptionOf, PlannedCluster } from './testing-placement.ts';
 
 /** Replicas of partitions by node that is a member. */
 function loads(cluster: PlannedCluster): number[] {
@@ -21,6 +23,12 @@ function loads(cluster: PlannedCluster): number[] {
           .filter(({ group, replicas }) => group !== 0 && replicas.some(({ node }) => node === id))
           .length,
     );
+}
+
+/** The first two replicas of a group. */
+function placesOf({ map }: PlannedCluster, group: GroupId): [ReplicaPlace, ReplicaPlace] {
+  const [first, second] = map.placement(group)?.replicas ?? [];
+  return [present(first, 'it has one'), second ?? present(first, 'it has one')];
 }
 
 function spreadOf(counts: readonly number[]): number {
@@ -276,10 +284,11 @@ test('a leader adds, waits, hands over if it leaves itself, and changes all at o
   const placement: GroupPlacement = { group, replicas, nextReplica: 257, placedAt: 3 as LogIndex };
   const active = new Set([1, 2, 3, 256]);
   const caughtUp = new Set([1, 2, 3]);
-  const next = (self: number, learners: number[], index: number | undefined = 9): unknown => {
+  const next = (self: number, learners: number[], ...at: [number?, boolean?]): unknown => {
+    const [index, isJoint = false] = at.length === 0 ? [9] : at;
     const led: LedGroup = {
       self,
-      configuration: { voters: [1, 2, 3], learners, isJoint: false, index: index as LogIndex },
+      configuration: { voters: [1, 2, 3], learners, isJoint, index: index as LogIndex },
       isActive: (replica) => active.has(replica),
       isCaughtUp: (replica) => caughtUp.has(replica),
     };
@@ -289,8 +298,13 @@ test('a leader adds, waits, hands over if it leaves itself, and changes all at o
   t.is(next(2, [256]), undefined, 'it has not caught up');
   caughtUp.add(256);
   t.deepEqual(next(1, [256]), { kind: 'hand-over', to: 2 });
+  caughtUp.delete(2);
+  t.deepEqual(next(1, [256]), { kind: 'hand-over', to: 3 }, 'to one that has all');
+  caughtUp.add(2);
   t.deepEqual(next(2, [256]), { kind: 'change', voters: [256], learners: [], removed: [1] });
   t.is(next(2, [256, 300]), undefined, 'a newer map gave that number');
+  t.is(next(2, [256], undefined), undefined, 'the last change is not committed');
+  t.is(next(2, [256], 9, true), undefined, 'it is under way');
   active.clear();
   active.add(2);
   t.is(next(2, [256]), undefined, 'the new voters would have no majority');
@@ -314,4 +328,102 @@ test('leaderships go from who leads most to who leads least, and rest when they 
   t.true(spreadOf(counts) <= 1, `${counts}`);
   alive.delete(3 as NodeId);
   t.is(nextLeaderMove(map, leaders, alive), undefined);
+});
+
+test('no leadership moves in a group that moves; a node that is drained gives its own away', (t) => {
+  const cluster = new PlannedCluster(['', '', '', ''], 4, 3);
+  const { map, alive } = cluster;
+  const group = 1 as GroupId;
+  const [place, other] = placesOf(cluster, group);
+  const leaders = new Map([[group, place.node]]);
+  t.is(nextLeaderMove(map, leaders, alive), undefined, 'one leadership is even');
+  cluster.apply({ kind: 'set-node', node: place.node, state: 'draining' });
+  t.like(nextLeaderMove(map, leaders, alive), { group, from: place.node });
+  const away = map
+    .nodes()
+    .find(({ id }) => !voters(map.placement(group)?.replicas ?? []).includes(id));
+  cluster.apply({ kind: 'begin-move', group, add: away?.id, remove: other.replica });
+  t.is(nextLeaderMove(map, leaders, alive), undefined);
+});
+
+test('moves are few at a time, in all and to one node, and only to nodes that can be reached', (t) => {
+  const cluster = new PlannedCluster(['', '', ''], 64, 3);
+  cluster.settle();
+  const begin = (): number => {
+    for (;;) {
+      const next = nextMove(cluster.map, cluster.alive);
+      if (next === undefined) break;
+      t.is(cluster.apply(next).kind, 'done');
+    }
+    return cluster.map.placements().filter(isMoving).length;
+  };
+  const fourth = cluster.join();
+  cluster.alive.delete(fourth);
+  t.is(begin(), 0);
+  cluster.alive.add(fourth);
+  t.is(begin(), movesToNodeMax);
+  cluster.join();
+  cluster.join();
+  t.is(begin(), movesMax);
+  t.true(movesMax < 3 * movesToNodeMax);
+});
+
+test('of too many replicas the one on a node that is gone goes first', (t) => {
+  const cluster = new PlannedCluster(['', '', ''], 1, 3);
+  const node = 2 as NodeId;
+  cluster.apply({ kind: 'set-node', node, state: 'gone' });
+  cluster.apply({ kind: 'set-replicas', count: 2 });
+  t.like(nextMove(cluster.map, cluster.alive), { group: 1, add: undefined, remove: 2 });
+});
+
+test('nothing goes to a node that is drained, and no group loses its last replica', (t) => {
+  const cluster = new PlannedCluster(['', ''], 1, 1);
+  const group = 1 as GroupId;
+  const [place] = placesOf(cluster, group);
+  const node = (3 - place.node) as NodeId;
+  const remove = { kind: 'begin-move', group, add: undefined, remove: place.replica } as const;
+  t.like(cluster.apply(remove), { problem: { reason: 'MOVE_STALE', field: 'remove' } });
+  cluster.apply({ kind: 'set-node', node, state: 'draining' });
+  t.like(cluster.apply({ ...remove, add: node }), {
+    problem: { reason: 'MOVE_STALE', field: 'add' },
+  });
+});
+
+test('a node is not removed while it votes on the map, nor while it has a replica', (t) => {
+  const remove = (cluster: PlannedCluster, node: NodeId): string => {
+    const outcome = cluster.apply({ kind: 'set-node', node, state: 'removed' });
+    if (outcome.kind !== 'refused') return outcome.kind;
+    return `${outcome.problem.reason} ${outcome.problem.message}`;
+  };
+  const young = new PlannedCluster(['', '', '', ''], 1, 3);
+  const idle = [1, 2, 3, 4].find(
+    (id) => !voters(young.map.placement(1 as GroupId)?.replicas ?? []).includes(id),
+  ) as NodeId;
+  t.regex(remove(young, idle), /^NODE_NOT_EMPTY .* a vote in the cluster map:/);
+  const grown = new PlannedCluster(['', '', ''], 16, 3);
+  const fourth = grown.join();
+  grown.settle();
+  t.is(grown.map.placement(mapGroup)?.replicas.at(-1)?.role, 'learner');
+  t.regex(remove(grown, fourth), /^NODE_NOT_EMPTY .* replicas of 12 partitions:/);
+});
+
+test('a node that was removed does not join again by its key; numbers and texts are bounded', (t) => {
+  const cluster = new PlannedCluster(['', '', ''], 1, 3);
+  const fourth = cluster.join();
+  cluster.apply({ kind: 'set-node', node: fourth, state: 'removed' });
+  const { key } = cluster.map.node(fourth) as NodeRecord;
+  const add = { kind: 'add-node', key, ...descriptionOf(4) } as const;
+  t.like(cluster.apply(add), { problem: { reason: 'NODE_REMOVED' } });
+  const long = { ...add, key: 'ab'.repeat(16), name: 'n'.repeat(nodeTextBytesMax) };
+  t.is(cluster.apply(long).kind, 'node');
+  t.like(cluster.apply({ ...long, key: 'cd'.repeat(16), name: `${long.name}n` }), {
+    problem: { reason: 'NODE_DESCRIPTION', field: 'node.name', limit: nodeTextBytesMax },
+  });
+  t.like(cluster.apply({ kind: 'set-node', node: 99 as NodeId, state: 'gone' }), {
+    problem: { reason: 'NODE_NOT_FOUND' },
+  });
+  while (cluster.map.nodes().length < nodesMax) cluster.join();
+  t.like(cluster.apply({ ...add, key: 'ef'.repeat(16), name: 'more' }), {
+    problem: { reason: 'NODES_EXHAUSTED', limit: nodesMax },
+  });
 });
