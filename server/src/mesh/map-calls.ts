@@ -6,7 +6,7 @@ import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-comma
 import type { PlacementCommand } from '../cluster/placement-types.ts';
 import { spaceNameProblem, spaceSettingsProblem } from '../cluster/space-checks.ts';
 import type { MapAnswer } from '../partition/map-group.ts';
-import type { MapPort } from '../partition/partition-host.ts';
+import type { MapPort } from '../partition/map-port.ts';
 import type { CoordinationItem } from '../transport/coordination-codec.ts';
 import type { MapCallCommand } from '../transport/map-call-codec.ts';
 import type { KnownLeader } from './leaders.ts';

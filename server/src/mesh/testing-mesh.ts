@@ -14,7 +14,7 @@ import type { MapOutcome, SpaceRecord, SpaceSettings } from '../cluster/map-comm
 import type { PlacementCommand } from '../cluster/placement-types.ts';
 import type { CoordinatorId, ToLeader } from '../coordination/messages.ts';
 import type { MapAnswer } from '../partition/map-group.ts';
-import type { MapPort } from '../partition/partition-host.ts';
+import type { MapPort } from '../partition/map-port.ts';
 import type { RouterPort } from '../partition/routers.ts';
 import type { Message } from '../raft/message.ts';
 import type { Lane } from '../transport/lane.ts';

@@ -1,7 +1,7 @@
 import { limits } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from '../base/doors.ts';
-import type { GroupId, LogIndex, PartitionId, SpaceId, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, PartitionId, Term } from '../base/ids.ts';
 import {
   diskHungMs,
   followerPendingBytesMax,
@@ -13,9 +13,6 @@ import {
   logSegmentBytes,
   snapshotReserveBytesMin,
 } from '../base/limits.ts';
-import type { ClusterMap } from '../cluster/cluster-map.ts';
-import type { MapOutcome, MapProblem, SpaceSettings } from '../cluster/map-command.ts';
-import type { PlacementCommand } from '../cluster/placement-types.ts';
 import { partitionIds } from '../cluster/slots.ts';
 import type { LeaderStats } from '../coordination/leader.ts';
 import type { BetweenLeaders, CoordinatorId, ToLeader } from '../coordination/messages.ts';
@@ -40,7 +37,8 @@ import {
 } from './founding.ts';
 import type { GroupPast, GroupSurroundings } from './group.ts';
 import { beginsWork, type InboxTotal } from './inbox.ts';
-import { type MapAnswer, MapGroup } from './map-group.ts';
+import { MapGroup } from './map-group.ts';
+import { HostMapPort, type MapPort } from './map-port.ts';
 import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { openData, type RecoveredState } from './recovery.ts';
@@ -110,26 +108,6 @@ export interface HostStats extends TurnStats {
   readonly disk: 'ok' | 'reserve';
 }
 
-/** The cluster map as the rest of the node uses it. */
-export interface MapPort {
-  /** Read only. */
-  readonly cluster: ClusterMap;
-  /** Creates a space; answered once, when it is durable or refused. */
-  createSpace(name: string, settings: SpaceSettings, answer: MapAnswer): void;
-  /** Drops a space; answered once, when that is durable or refused. Its tuples go in time. */
-  dropSpace(name: string, answer: MapAnswer): void;
-  /** Changes nodes or where replicas live; answered once. */
-  place(command: PlacementCommand, answer: MapAnswer): void;
-  /** Where it is led here: the map forgets a dropped space, of which no tuple is left anywhere. */
-  forgetSpace(space: SpaceId): void;
-  /** Calls `run` after changes, at most once a turn. */
-  onChange(run: () => void): Cancel;
-  /** The leadership in which group 0 serves here; undefined: it does not. */
-  epoch(): Term | undefined;
-  /** Calls `run` whenever a leadership of group 0 begins to serve here. */
-  onServing(run: (epoch: Term) => void): Cancel;
-}
-
 const mapGroup = 0 as GroupId;
 /** Below every leadership's. */
 const noEpoch = 0 as Term;
@@ -141,6 +119,7 @@ const noEpoch = 0 as Term;
 export class PartitionHost {
   /** Group 0. */
   readonly map: MapPort;
+  readonly #mapPort: HostMapPort;
   readonly #options: HostOptions;
   readonly #unlock: Cancel;
   readonly #storage: Storage;
@@ -153,8 +132,6 @@ export class PartitionHost {
   readonly #recovered: RecoveredState;
   readonly #founding: Founding;
   readonly #mapGroup: MapGroup;
-  /** Who wants to know of leaderships of group 0 here. */
-  readonly #mapServing = new Set<(epoch: Term) => void>();
   readonly #partitions = new Map<PartitionId, PartitionGroup>();
   /** The same, in the order in which they came. */
   readonly #partitionList: PartitionGroup[] = [];
@@ -222,7 +199,11 @@ export class PartitionHost {
             peers: options.peers,
             isServing: () => this.#state === 'serving',
           });
-    this.map = this.#mapPort();
+    this.#mapPort = new HostMapPort(this.#mapGroup, {
+      isServing: () => this.#state === 'serving',
+      nowMs: () => this.#loop.nowMs,
+    });
+    this.map = this.#mapPort;
   }
 
   /**
@@ -411,8 +392,7 @@ export class PartitionHost {
   #mapServes(): void {
     if (this.#mapGroup.map.founded) this.#lookWhetherServing();
     else this.#found();
-    const epoch = present(this.#mapGroup.epoch, 'group 0 serves');
-    for (const run of this.#mapServing) run(epoch);
+    this.#mapPort.serves();
   }
 
   #found(): void {
@@ -765,46 +745,6 @@ export class PartitionHost {
   #tick(): void {
     this.#snapshotter.poke();
     this.#compactor.tick();
-  }
-
-  #mapPort(): MapPort {
-    const group = this.#mapGroup;
-    const problem: MapProblem = {
-      reason: 'SHUTTING_DOWN',
-      field: '',
-      message: 'the node is not serving',
-    };
-    const refused: MapOutcome = { kind: 'refused', problem };
-    return {
-      cluster: group.map,
-      createSpace: (name, settings, answer) => {
-        if (this.#state !== 'serving') answer(refused);
-        else group.createSpace(name, settings, this.#loop.nowMs, answer);
-      },
-      dropSpace: (name, answer) => {
-        if (this.#state !== 'serving') answer(refused);
-        else group.dropSpace(name, this.#loop.nowMs, answer);
-      },
-      place: (command, answer) => {
-        if (this.#state !== 'serving') answer(refused);
-        else group.call(command, this.#loop.nowMs, answer);
-      },
-      forgetSpace: (space) => {
-        if (this.#state !== 'serving') return;
-        group.call({ kind: 'forget-space', space }, this.#loop.nowMs, () => undefined);
-      },
-      onChange: (run) => {
-        const observer = (): void => run();
-        group.observers.add(observer);
-        return () => void group.observers.delete(observer);
-      },
-      epoch: () => group.epoch,
-      onServing: (run) => {
-        const observer = (epoch: Term): void => run(epoch);
-        this.#mapServing.add(observer);
-        return () => void this.#mapServing.delete(observer);
-      },
-    };
   }
 }
 
