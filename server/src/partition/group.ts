@@ -240,11 +240,13 @@ export abstract class Group<Command> {
    * has most of the log.
    */
   giveUpLeadership(nowMs: number): void {
-    if (!this.replica.leads || !this.replica.admitsProposals || this.replica.isAlone) return;
+    if (!this.replica.leads || !this.replica.admitsProposals) return;
     const target = this.replica.bestSuccessor();
+    // Alone there is nobody.
+    if (target === undefined) return;
     this.#handOver = undefined;
     this.touched = true;
-    if (target === undefined || this.replica.transferLeader(target) !== 'begun') return;
+    if (this.replica.transferLeader(target) !== 'begun') return;
     this.settleRole(nowMs);
   }
 

@@ -171,12 +171,11 @@ export class PartitionHost {
       payloads,
       routers: this.#routers,
       onTick: () => this.#tick(),
-      onDiskHung: (isHung) =>
-        options.onWarning?.(
-          isHung
-            ? `the disk has not answered for ${diskHungMs} ms: other nodes lead meanwhile`
-            : 'the disk answers again',
-        ),
+      onDiskHung: (isHung) => {
+        const meanwhile = this.#isAlone ? '' : ': other nodes lead meanwhile';
+        const since = `the disk has not answered for ${diskHungMs} ms${meanwhile}`;
+        options.onWarning?.(isHung ? since : 'the disk answers again');
+      },
       onInstallation: (group) => this.#installer.install(group as MapGroup | PartitionGroup),
     });
     this.#mapGroup = this.#makeMapGroup();

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { LogIndex } from '../base/ids.ts';
-import { StepKind } from '../raft/change.ts';
+import { StepKind, Transition } from '../raft/change.ts';
 import { configurationOf } from '../raft/configuration.ts';
 import { Message, MessageKind, noBytes } from '../raft/message.ts';
 import { emptyBatch } from './testing-groups.ts';
@@ -258,4 +258,24 @@ test('a snapshot ends what was handed out before it and is not applied', (t) => 
   t.deepEqual(follower.group.words, [...words, 'e']);
   t.is(follower.group.installedCount, 1);
   follower.replica.verify();
+});
+
+test('the best successor is the voter with most of the log, and never a learner', (t) => {
+  for (const [ahead, behind] of [
+    [2, 3],
+    [3, 2],
+  ] as const) {
+    const members = wordMembers(3);
+    const { replica } = members.lead(1);
+    members.loses = ({ to, from }) => to === behind || from === behind;
+    replica.propose(payload);
+    members.exchange();
+    t.is(replica.bestSuccessor(), ahead);
+    const steps = [{ kind: StepKind.learner, replica: ahead }];
+    replica.proposeChange({ transition: Transition.auto, steps, context: noBytes });
+    members.loses = () => false;
+    members.exchange();
+    t.is(replica.bestSuccessor(), behind);
+  }
+  t.is(wordMembers(1).lead(1).replica.bestSuccessor(), undefined);
 });
