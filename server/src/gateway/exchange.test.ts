@@ -3,6 +3,7 @@ import { status } from '@grpc/grpc-js';
 import * as contract from '@tuplet/proto/contract';
 import test, { type ExecutionContext } from 'ava';
 import { tuple } from '../../test/router/bench.ts';
+import type { PartitionId } from '../base/ids.ts';
 import type { Answer } from '../router/request.ts';
 import type { AnswerListener, Router } from '../router/router.ts';
 import { Exchange, type ExchangeStream } from './exchange.ts';
@@ -87,7 +88,10 @@ test('replies that wait for a slow reader hold no memory of others', (t) => {
 });
 
 /** A stream over a router that answers when the test says so. */
-function openStream(t: ExecutionContext): {
+function openStream(
+  t: ExecutionContext,
+  pressed?: PartitionId,
+): {
   readonly stream: HeldStream;
   readonly exchange: Exchange;
   readonly streams: Set<Exchange>;
@@ -101,7 +105,8 @@ function openStream(t: ExecutionContext): {
   const abandoned: number[] = [];
   const failure = { reason: 'NO_LEADER', message: 'nobody leads' } as const;
   const router = {
-    pressed: undefined,
+    pressed,
+    ready: () => false,
     call: (_request: unknown, listener: AnswerListener, callId: number) => {
       answers.push(() => listener({ kind: 'failed', failure }, callId));
       return callId;
@@ -145,6 +150,18 @@ test('a stream of a node that leaves begins nothing more, and ends when all it h
   const idle = openStream(t);
   idle.exchange.leave();
   t.true(idle.stream.isEnded);
+});
+
+test('calls that wait for room are not begun any more when the node leaves', (t) => {
+  const { stream, exchange, answers, send } = openStream(t, 1 as PartitionId);
+  send(1);
+  send(2);
+  t.is(answers.length, 1, 'the partition of the first has more than it wants');
+  exchange.leave();
+  answers[0]?.();
+  stream.taken[0]?.();
+  t.true(stream.isEnded);
+  t.is(answers.length, 1);
 });
 
 test('a node that is apart sends those away who wait, and nobody else', (t) => {
