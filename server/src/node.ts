@@ -1,23 +1,44 @@
 /** The composition root of one node: the only file that knows everyone. */
 import { type Logger, pino } from 'pino';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
-import type { NodeId } from './base/ids.ts';
-import { closeMsMax, drainMs, logSegmentBytes } from './base/limits.ts';
+import type { NodeId, PartitionId } from './base/ids.ts';
+import { closeMsMax, drainMs, logSegmentBytes, replaceAfterMsDefault } from './base/limits.ts';
 import type { ClusterView } from './cluster/cluster-view.ts';
 import { partitionIds } from './cluster/slots.ts';
-import { type FoundersOptions, type NodeMesh, nodeMesh } from './founders.ts';
 import { advertisedAddress, defaultListen } from './gateway/address.ts';
 import { Gateway, type GatewayLimits } from './gateway/gateway.ts';
 import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
+import { NodeMesh, type NodeMeshOptions } from './node-mesh.ts';
 import type { MapPort } from './partition/map-port.ts';
 import { PartitionHost } from './partition/partition-host.ts';
+import {
+  type FoundersWay,
+  founderStart,
+  type JoinWay,
+  joinerStart,
+} from './placement/node-start.ts';
 import { DroppedSpaces } from './router/dropped-spaces.ts';
 import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
 import { version } from './version.ts';
+
+/** How a node is one of a cluster. */
+export interface ClusterOptions
+  extends Omit<NodeMeshOptions, 'start' | 'name' | 'zone' | 'replaceAfterMs' | 'onRemoved'> {
+  /** It founds the cluster with others, or joins one that is there. */
+  readonly way: FoundersWay | Pick<JoinWay, 'kind' | 'seeds'>;
+  /** Unique among the nodes. Default: what the map says, or one made up. */
+  readonly name?: string;
+  /** Replicas of a partition are spread over zones. Default: what the map says, or none. */
+  readonly zone?: string;
+  /** Milliseconds that a node may be away before others get its replicas. Default: 10 minutes. */
+  readonly replaceAfterMs?: number;
+  /** The cluster has removed this node. Default: logs that and ends the process with code 1. */
+  readonly onRemoved?: (message: string) => void;
+}
 
 /** What a node is started with. Exactly one of `dataDir` and `disk` is given. */
 export interface NodeOptions {
@@ -34,8 +55,8 @@ export interface NodeOptions {
   readonly advertise?: string;
   /** Partitions of a new cluster, 1 to 256; of an existing one it must be what it has. Default: 16. */
   readonly partitions?: number;
-  /** The nodes that found a cluster together; undefined: this one is alone. */
-  readonly founders?: FoundersOptions;
+  /** The cluster that this node is one of; undefined: it is alone. */
+  readonly cluster?: ClusterOptions;
   /** Default: silent. */
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -81,10 +102,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { clock = hostClock, random = hostRandom, logger = pino({ enabled: false }) } = options;
   const disk = options.disk ?? (await HostDisk.open(dataDirOf(options)));
   const startedMs = clock.monotonicMs();
-  const mesh =
-    options.founders === undefined
-      ? undefined
-      : nodeMesh(options.founders, { clock, random, logger });
+  const doors = { clock, random, disk, logger };
+  const mesh = options.cluster === undefined ? undefined : await meshOf(options.cluster, doors);
   const host = await PartitionHost.open({
     disk,
     clock,
@@ -105,13 +124,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       : {
           peers: mesh.mesh,
           founding: mesh.founding,
-          mayFound: options.founders?.mayFound ?? false,
+          ifEmpty: mesh.ifEmpty,
         }),
   });
   await joined(host, mesh);
   const sent = mesh?.mesh.sent ?? { here: 0, elsewhere: 0 };
   const partitions = mesh === undefined ? partitionsOf(host, sent) : mesh.mesh.partitions();
-  const [id, idOfDrops] = routerIds(random, options.founders?.node ?? 0);
+  const [id, idOfDrops] = routerIds(random, mesh?.founding.replica ?? 0);
   const droppedSpaces = new DroppedSpaces({ id: idOfDrops, partitions, map: host.map, clock });
   const router = new Router({
     id,
@@ -145,6 +164,39 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     await host.close();
     throw error;
   }
+}
+
+/** A node's part in its cluster; one that joins is taken in before this resolves. */
+async function meshOf(
+  options: ClusterOptions,
+  doors: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly disk: Disk;
+    readonly logger: Logger;
+  },
+): Promise<NodeMesh> {
+  const { way, name, zone, credentials, advertise, replaceAfterMs, onRemoved } = options;
+  const { logger } = doors;
+  const onWaiting = (message: string): void => logger.warn(message);
+  const start =
+    way.kind === 'founders'
+      ? founderStart(way)
+      : await joinerStart(
+          { ...way, name, zone: zone ?? '', advertise, credentials },
+          { ...doors, onWaiting },
+        );
+  return new NodeMesh(
+    {
+      ...options,
+      start,
+      name,
+      zone,
+      replaceAfterMs: replaceAfterMs ?? replaceAfterMsDefault,
+      onRemoved: onRemoved ?? ((message) => endRemoved(logger, message)),
+    },
+    doors,
+  );
 }
 
 /** With others: resolves when all of them are a cluster. */
@@ -296,7 +348,7 @@ function adminOf(parts: {
     dropSpace: (name, answer) => map.dropSpace(name, answer),
     sent: () => sent,
     partitionStates: () =>
-      partitionIds(map.cluster.partitions).map((partition) => {
+      partitionsHere(host).map((partition) => {
         const { ready, handed } = host.spaceOf(partition).counts();
         const { waiters, sessions } = host.leaderStats(partition) ?? { waiters: 0, sessions: 0 };
         const term = host.epochOf(partition) ?? 0;
@@ -306,9 +358,19 @@ function adminOf(parts: {
   };
 }
 
+/** Partitions of which a replica is here. */
+function partitionsHere(host: PartitionHost): readonly PartitionId[] {
+  return partitionIds(host.map.cluster.partitions).filter((id) => host.hasReplica(id));
+}
+
 function dataDirOf({ dataDir }: NodeOptions): string {
   if (dataDir === undefined) throw new Error('a node needs a data folder or a disk');
   return dataDir;
+}
+
+function endRemoved(logger: Logger, message: string): void {
+  logger.fatal(`${message}; its data is as it was, and of no use to the cluster`);
+  process.exit(1);
 }
 
 function endProcess(logger: Logger, error: Error): void {

@@ -57,6 +57,28 @@ export const replicasMax = 7;
 export const movesMax = 4;
 /** Moves of replicas to one node at a time. */
 export const movesToNodeMax = 2;
+/** Milliseconds that a node has to say whether another may join: a change of the map, which may wait for a leader. */
+export const linkJoinMs = 12_000;
+/** Milliseconds until a node tries again to say what it is called, where nobody could take that down. */
+export const describeAgainMs = 1_000;
+/** Milliseconds between two rounds of asking those that a node wants to join. */
+export const joinAgainMs = 500;
+/** Replicas that a group may have at once: one of group 0 on each node, and those that come and go. */
+export const replicasOfGroupMax = 300;
+/** Milliseconds between two looks at groups whose replicas move. */
+export const placementLookMs = 100;
+/** Milliseconds between two looks at all groups, whatever the map says of them. */
+export const placementSweepMs = 2_000;
+/** Entries that a replica may lack of what is committed, and count as caught up: a second of a busy group. */
+export const caughtUpEntriesMax = 2_000;
+/** Milliseconds between two looks of the map's leader at what shall be where. */
+export const allocatorLookMs = 250;
+/** Milliseconds that a node may be away before others get its replicas, where nothing else is said. */
+export const replaceAfterMsDefault = 600_000;
+/** Milliseconds between two leaderships that go elsewhere so that all nodes lead alike. */
+export const balanceLeadersMs = 1_000;
+/** Milliseconds after a node came or went in which no leadership goes elsewhere for balance. */
+export const balanceQuietMs = 5_000;
 /** Milliseconds that a node which stops gives the others to take its leaderships: an election's time. */
 export const leaveMsMax = 2_000;
 /** Milliseconds between two looks whether what a node waits for at its start and its end is there. */

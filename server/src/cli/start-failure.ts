@@ -54,6 +54,12 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return `data folder ${dataDir}: ${message}; say --found if the cluster is founded now, and never where this node has been one of it`;
     case 'FOUNDERS_OTHER':
       return `data folder ${dataDir}: ${message}; name them with --founders as they were, or choose another folder with --data`;
+    case 'NOT_JOINED':
+      return `data folder ${dataDir}: ${message}; start it with --node and --founders, or choose an empty folder with --data`;
+    case 'JOIN_REFUSED':
+      return message;
+    case 'DATA_LOST':
+      return `data folder ${dataDir}: ${message}; have it replaced with \`tuplet cluster replace\`, and join with an empty folder`;
     case 'FORMAT_UNKNOWN':
       return `data folder ${dataDir}: ${message}; start the version of tuplet that wrote it, or choose another folder with --data`;
   }

@@ -14,6 +14,11 @@ export class Leaders {
     return this.#leaders.get(partition);
   }
 
+  /** By partition, the node. */
+  nodes(): ReadonlyMap<PartitionId, NodeId> {
+    return new Map([...this.#leaders].map(([partition, { node }]) => [partition, node]));
+  }
+
   /** A node says that it leads. Whether that was news: notices may overtake each other, epochs do not. */
   heard(partition: PartitionId, leader: KnownLeader): boolean {
     if ((this.#leaders.get(partition)?.epoch ?? 0) >= leader.epoch) return false;

@@ -2,6 +2,7 @@ import { assert, present, unreachable } from '../base/assert.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { GroupId, NodeId, PartitionId, Term } from '../base/ids.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
+import type { LeaderMove } from '../cluster/plan-leaders.ts';
 import type {
   BetweenLeaders,
   CoordinatorId,
@@ -16,12 +17,15 @@ import { CoordinationMemory } from '../transport/coordination-memory.ts';
 import { Lane } from '../transport/lane.ts';
 import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
+import type { GroupStatus } from '../transport/placement-codec.ts';
 import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
 import { IndexCalls } from './index-calls.ts';
 import { Leaders } from './leaders.ts';
+import { ledStatus } from './led-status.ts';
 import { MapCalls } from './map-calls.ts';
 import { MapLooks } from './map-looks.ts';
 import { Outbox, type OutboxLinks } from './outbox.ts';
+import { type PeerAnswer, PeerCalls } from './peer-calls.ts';
 import { framedChunks, readChunks } from './snapshot-stream.ts';
 import { MeshView } from './view.ts';
 
@@ -37,6 +41,8 @@ export type MeshHost = Pick<
   | 'receiveSnapshot'
   | 'receiveLeader'
   | 'nodeLost'
+  | 'handOver'
+  | 'replicaOf'
 >;
 
 /** What the mesh needs of the links. */
@@ -77,6 +83,7 @@ export class Mesh implements Peers {
   #view: MeshView | undefined;
   #mapLooks: MapLooks | undefined;
   #indexCalls: IndexCalls | undefined;
+  readonly #statusCalls = new PeerCalls<readonly GroupStatus[]>((to, item) => this.#say(to, item));
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -172,6 +179,28 @@ export class Mesh implements Peers {
     return this.#sent;
   }
 
+  /** Nodes that this one is linked to. */
+  linked(): ReadonlySet<NodeId> {
+    return new Set(this.#remote.keys());
+  }
+
+  /** Who leads which partition, as far as this node has heard and can reach them. */
+  leaders(): ReadonlyMap<GroupId, NodeId> {
+    return this.#leaders.nodes();
+  }
+
+  /** Asks the node that leads a group to hand it over to a replica. What comes of it nobody says. */
+  handOver({ group, from, to }: LeaderMove): void {
+    if (from === this.#options.self) this.#host?.handOver(group, to);
+    else this.#say(from, { kind: 'hand-over', group, to });
+  }
+
+  /** What a node leads; undefined: it cannot be asked now, or the link broke before it answered. */
+  statusOf(node: NodeId, answer: PeerAnswer<readonly GroupStatus[]>): void {
+    if (node === this.#options.self) answer(ledStatus(present(this.#host, 'the mesh is open')));
+    else this.#statusCalls.ask(node, (call) => ({ kind: 'status-ask', call }), answer);
+  }
+
   /** Whether this node and those that it is linked to are no majority of so many nodes. */
   isApart(nodes: number): boolean {
     return (this.#remote.size + 1) * 2 <= nodes;
@@ -185,6 +214,7 @@ export class Mesh implements Peers {
     const address = this.#view?.addressOf(this.#options.self);
     if (address !== undefined) this.#say(peer, { kind: 'client-address', address });
     this.#indexCalls?.connected(peer);
+    this.#statusCalls.connected(peer);
     this.#mapCalls?.connected(peer);
   }
 
@@ -201,6 +231,7 @@ export class Mesh implements Peers {
     const { nodeOf } = this.#options;
     this.#host?.nodeLost((group, replica) => nodeOf(group, replica) === peer);
     this.#indexCalls?.broken(peer);
+    this.#statusCalls.broken(peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
@@ -288,6 +319,19 @@ export class Mesh implements Peers {
       case 'index-answer':
         this.#indexCalls?.answered(peer, item.call, item.index);
         return;
+      case 'hand-over':
+        host.handOver(item.group, item.to);
+        return;
+      case 'status-ask':
+        this.#statusCalls.reply(peer)({
+          kind: 'status-answer',
+          call: item.call,
+          groups: ledStatus(host),
+        });
+        return;
+      case 'status-answer':
+        this.#statusCalls.answered(peer, item.call, item.groups);
+        return;
       default:
         unreachable(item);
     }
@@ -355,7 +399,10 @@ export class Mesh implements Peers {
 
   /** A message is taken from the node alone on which its sender lives. */
   #comesFrom(peer: NodeId, group: GroupId, { from }: Message): boolean {
-    if (this.#options.nodeOf(group, from) === peer) return true;
+    const node = this.#options.nodeOf(group, from);
+    if (node === peer) return true;
+    // The map here may be behind: the message is lost, and sent again.
+    if (node === undefined) return false;
     this.#options.onWarning(`node ${peer} speaks for replica ${from} of group ${group}`);
     return false;
   }

@@ -133,6 +133,12 @@ export class FakeHost {
   nodeLost(livesThere: (group: GroupId, replica: number) => boolean): void {
     this.lost.push([1, 2].filter((replica) => livesThere(5 as GroupId, replica)));
   }
+  /** Groups that were to be handed over, and to whom. */
+  readonly handedOver: { readonly group: GroupId; readonly to: number }[] = [];
+
+  handOver(group: GroupId, to: number): void {
+    this.handedOver.push({ group, to });
+  }
   receiveSnapshot(): void {}
   receiveLeader(to: PartitionId): void {
     this.between.push(to);

@@ -103,6 +103,11 @@ export function foundingStart(
 /** Nothing. */
 export const joiningPast: GroupPast = { tailBytes: 0, snapshotBytes: 0, appliedTerm: 0 };
 
+/** What makes a replica durable that joins a group, before its first answer. */
+export function joiningBatch(group: GroupId, replica: number): LogBatch {
+  return { entries: [], replicas: [{ group, replica, state: 'living' }] };
+}
+
 /** A replica that joins a group which others have founded: it knows nothing yet. */
 export function joiningStart(group: GroupId, replica: number): ReplicaStart {
   return {

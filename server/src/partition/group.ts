@@ -2,7 +2,7 @@ import type { Writer } from '@tuplet/proto';
 import { assert, present } from '../base/assert.ts';
 import type { GroupId, LogIndex, StampMs, Term } from '../base/ids.ts';
 import { handOverWaitMs, snapshotTailShare } from '../base/limits.ts';
-import { type Entry, EntryKind } from '../raft/message.ts';
+import { type Entry, EntryKind, noBytes } from '../raft/message.ts';
 import { Fifo } from './fifo.ts';
 import type { Payloads } from './payloads.ts';
 import type { Replica } from './replica.ts';
@@ -97,6 +97,10 @@ export abstract class Group<Command> {
   readonly #voterClocks = new Map<number, number>();
   /** Who has asked for an index, and is not answered. */
   readonly #indexQuestions = new Set<(index: LogIndex | undefined) => void>();
+  /** The entry that shows when a majority has applied a configuration. */
+  #settling:
+    | { readonly configurationIndex: number; readonly term: number; readonly index: LogIndex }
+    | undefined;
   /** To whom the leadership is to go, once what is in flight is applied or it takes too long. */
   #handOver: { readonly target: number; readonly untilMs: number } | undefined;
 
@@ -209,6 +213,21 @@ export abstract class Group<Command> {
     if (term > this.#votesTerm) this.#voterClocks.clear();
     this.#votesTerm = term;
     this.#voterClocks.set(from, wallMs);
+  }
+
+  /**
+   * Whether a majority has applied the present configuration, durably: an entry that was logged here after it
+   * was applied is committed. Logs one where that is not under way.
+   */
+  isConfigurationSettled(): boolean {
+    const { replica } = this;
+    const { configurationIndex, isChangePending, term } = replica.status();
+    if (!this.takesWork || isChangePending) return false;
+    const settling = this.#settling;
+    if (settling?.configurationIndex === configurationIndex && settling.term === term)
+      return replica.committed >= settling.index;
+    this.#settling = { configurationIndex, term, index: replica.propose(noBytes) };
+    return false;
   }
 
   /** Brings soft state in line with the core's role; after whatever may have changed that. */

@@ -31,6 +31,7 @@ import {
   foundingBatch,
   foundingPast,
   foundingStart,
+  joiningBatch,
   joiningPast,
   joiningStart,
   lone,
@@ -72,8 +73,8 @@ export interface HostOptions {
   readonly peers?: Peers;
   /** Who founds the cluster: the first replica of each group here, and those of all founders. */
   readonly founding?: Founding;
-  /** Whether an empty data folder may found groups; default: yes. */
-  readonly mayFound?: boolean;
+  /** What an empty data folder does: found the groups, or wait for a cluster that there is. Default: `found`. */
+  readonly ifEmpty?: 'found' | 'join' | 'refuse';
   /** Options of the Raft core that differ from `raftDefaults`. */
   readonly raft?: Partial<RaftOptions>;
   /** Bytes of the log's segments; 64 MiB in earnest. */
@@ -141,6 +142,7 @@ export class PartitionHost {
   readonly #burials = new Map<PartitionId, Promise<void>>();
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
   #refusedMessages = 0;
+  #hasPartitions = false;
   #whenServing: (() => void) | undefined;
   #failStart: ((error: Error) => void) | undefined;
   #failClose: (() => void) | undefined;
@@ -247,7 +249,7 @@ export class PartitionHost {
         throw new StartError('PARTITIONS_FIXED', message);
       }
       checkAlone(options, recovered);
-      if (options.mayFound === false && !recovered.replicas.has(mapGroup)) {
+      if (options.ifEmpty === 'refuse' && !recovered.replicas.has(mapGroup)) {
         throw new StartError('NOT_FOUNDED', 'there is no data of a cluster');
       }
       host = new PartitionHost(options, { unlock, storage, recovered });
@@ -264,11 +266,12 @@ export class PartitionHost {
   /** Group 0 first, which says what others there are; alone, until all of them serve. */
   async #start(): Promise<void> {
     const { replicas } = this.#recovered;
-    const isFounder = !replicas.has(mapGroup);
+    const isNew = !replicas.has(mapGroup);
     this.#recovered.forget(mapGroup);
     this.#loop.addMap(this.#mapGroup);
-    if (isFounder) {
-      const { replica } = this.#founding;
+    const { replica } = this.#founding;
+    if (isNew && this.#joins) await this.#durable(joiningBatch(mapGroup, replica));
+    else if (isNew) {
       await this.#durable(foundingBatch(mapGroup, replica, this.#foundersOf(mapGroup)));
       this.#passFounding(this.#mapGroup);
     }
@@ -283,6 +286,11 @@ export class PartitionHost {
     this.#loop.startTicks();
   }
 
+  /** Whether an empty folder waits for a cluster that others have founded. */
+  get #joins(): boolean {
+    return this.#options.ifEmpty === 'join';
+  }
+
   /** Whether every group has its one replica here. */
   get #isAlone(): boolean {
     return this.#options.peers === undefined;
@@ -295,11 +303,16 @@ export class PartitionHost {
   #makeMapGroup(): MapGroup {
     const { map, replicas } = this.#recovered;
     const start = replicas.get(mapGroup);
-    const founded =
-      start ?? foundingStart(mapGroup, this.#founding.replica, this.#foundersOf(mapGroup));
+    const { replica } = this.#founding;
+    const fresh = this.#joins
+      ? { start: joiningStart(mapGroup, replica), past: joiningPast }
+      : {
+          start: foundingStart(mapGroup, replica, this.#foundersOf(mapGroup)),
+          past: foundingPast,
+        };
     const group: MapGroup = new MapGroup(map, {
-      replica: this.#makeReplica(founded, () => group),
-      past: start === undefined ? foundingPast : this.#recovered.pastOf(mapGroup),
+      replica: this.#makeReplica(start ?? fresh.start, () => group),
+      past: start === undefined ? fresh.past : this.#recovered.pastOf(mapGroup),
       around: this.#around,
       hooks: {
         admitsData: () => this.#admitsData(),
@@ -353,6 +366,7 @@ export class PartitionHost {
         this.#passFounding(group);
         if (this.#isAlone) group.replica.campaign();
       }
+      this.#hasPartitions = true;
       made();
     });
   }
@@ -497,6 +511,14 @@ export class PartitionHost {
     return this.#groupOf(group)?.replica.proposeChange(change);
   }
 
+  /** Where a group is led here: whether a majority has applied its present configuration, durably. */
+  isConfigurationSettled(group: GroupId): boolean {
+    const known = this.#state === 'serving' ? this.#groupOf(group) : undefined;
+    const isSettled = known?.isConfigurationSettled() ?? false;
+    this.#loop.wake();
+    return isSettled;
+  }
+
   /** Hands a group's leadership to another replica, where it is here. */
   handOver(group: GroupId, target: number): void {
     this.#groupOf(group)?.handOver(target, this.#loop.nowMs);
@@ -517,11 +539,7 @@ export class PartitionHost {
       return;
     }
     if (!this.#runs) return;
-    const batch: LogBatch = {
-      entries: [],
-      replicas: [{ group: partition, replica, state: 'living' }],
-    };
-    this.#storage.log.append(batch, () => {
+    this.#storage.log.append(joiningBatch(partition, replica), () => {
       if (!this.#runs) return;
       this.#addPartition(joiningStart(partition, replica), joiningPast);
       made();
@@ -556,6 +574,11 @@ export class PartitionHost {
   /** How often a partition's whole state was replaced by its leader's, in this life of its replica. */
   installedCount(partition: PartitionId): number {
     return this.#partition(partition).installedCount;
+  }
+
+  /** Whether the map is here, and the partitions that this node has had, or founds, have their replicas. */
+  get hasPartitions(): boolean {
+    return this.#hasPartitions;
   }
 
   /** What can be seen of a group's replica here. */
@@ -602,6 +625,11 @@ export class PartitionHost {
   /** The epoch in which a partition serves here. */
   epochOf(partition: PartitionId): Term | undefined {
     return this.#partitions.get(partition)?.epoch;
+  }
+
+  /** Whether a replica of a partition is here. */
+  hasReplica(partition: PartitionId): boolean {
+    return this.#partitions.has(partition);
   }
 
   /** A partition's state, to be read between turns and never changed. */

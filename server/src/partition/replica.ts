@@ -133,6 +133,11 @@ export class Replica {
     return this.#configuration;
   }
 
+  /** No change of the configuration is in its log after this index, applied or not. */
+  get lastChangeIndex(): LogIndex {
+    return this.#raft.lastChangeIndex as LogIndex;
+  }
+
   /** Up to where the log is known to be committed, durable here or not. */
   get committed(): LogIndex {
     return this.#raft.committed as LogIndex;

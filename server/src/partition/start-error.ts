@@ -8,7 +8,10 @@ export class StartError extends Error {
     | 'FORMAT_UNKNOWN'
     | 'NODE_OTHER'
     | 'FOUNDERS_OTHER'
-    | 'NOT_FOUNDED';
+    | 'NOT_FOUNDED'
+    | 'NOT_JOINED'
+    | 'JOIN_REFUSED'
+    | 'DATA_LOST';
 
   constructor(reason: StartError['reason'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -60,6 +60,10 @@ export interface RaftStatus {
   /** Leader: who is to lead instead; 0: nobody. */
   readonly transferTarget: number;
   readonly configuration: Configuration;
+  /** No change of the configuration is in the log between here and what is applied. */
+  readonly configurationIndex: number;
+  /** Leader: whether there may be a change in its log that it has not applied. */
+  readonly isChangePending: boolean;
   readonly members: readonly Progress[];
 }
 
@@ -341,9 +345,16 @@ export class RaftNode {
     if (snapshot !== null) snapshotInstalled(raft, snapshot);
   }
 
+  /** No change of the configuration is in this replica's log after this index, applied or not. */
+  get lastChangeIndex(): number {
+    const { log, configurationIndex } = this.#raft;
+    return log.lastUnappliedChange()?.index ?? configurationIndex;
+  }
+
   status(): RaftStatus {
     const { id, term, vote, lead, role, log, electionTimeoutTicks, transferTarget, tracker } =
       this.#raft;
+    const { configurationIndex, pendingChangeIndex } = this.#raft;
     return {
       id,
       term,
@@ -356,6 +367,8 @@ export class RaftNode {
       electionTimeoutTicks,
       transferTarget,
       configuration: tracker.configuration,
+      configurationIndex,
+      isChangePending: pendingChangeIndex > log.applied,
       members: tracker.members,
     };
   }

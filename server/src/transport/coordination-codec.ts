@@ -47,6 +47,15 @@ import {
   writeMapCall,
 } from './map-call-codec.ts';
 import {
+  type HandOverItem,
+  readHandOver,
+  readStatusAnswer,
+  type StatusAnswerItem,
+  type StatusAskItem,
+  writeHandOver,
+  writeStatusAnswer,
+} from './placement-codec.ts';
+import {
   type IndexAnswerItem,
   type ReadIndexItem,
   readIndexAnswer,
@@ -75,7 +84,10 @@ export type CoordinationItem =
   | MapCallItem
   | MapAnswerItem
   | ReadIndexItem
-  | IndexAnswerItem;
+  | IndexAnswerItem
+  | HandOverItem
+  | StatusAskItem
+  | StatusAnswerItem;
 
 /** What one node has to say to another. */
 export interface CoordinationBatch {
@@ -106,6 +118,9 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'client-address': 10,
   'read-index': 11,
   'index-answer': 12,
+  'hand-over': 13,
+  'status-ask': 14,
+  'status-answer': 15,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -246,6 +261,15 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
     case 'index-answer':
       writeIndexAnswer(writer, item);
       return;
+    case 'hand-over':
+      writeHandOver(writer, item);
+      return;
+    case 'status-ask':
+      writeNumber(writer, 1, item.call);
+      return;
+    case 'status-answer':
+      writeStatusAnswer(writer, item);
+      return;
     default:
       unreachable(item);
   }
@@ -288,12 +312,18 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return readReadIndex(reader);
     case 'index-answer':
       return readIndexAnswer(reader);
+    case 'hand-over':
+      return readHandOver(reader);
+    case 'status-ask':
+      return { kind, call: readOne(reader) };
+    case 'status-answer':
+      return readStatusAnswer(reader);
     default:
       return unreachable(kind);
   }
 }
 
-/** A router, or an epoch. */
+/** A router, an epoch or the number of a question. */
 function readOne(reader: Reader): number {
   let value = 0;
   for (let tag = 0; reader.position < reader.end; ) {

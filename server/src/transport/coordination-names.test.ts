@@ -329,6 +329,19 @@ test('each field of what is said of the cluster map has the name that coordinati
   t.deepEqual(said({ kind: 'index-answer', call, index: 5 as LogIndex }), {
     indexAnswer: { call: 3, index: 5 },
   });
+  const group = 4 as GroupId;
+  t.deepEqual(said({ kind: 'hand-over', group, to: 5 }), { handOver: { group: 4, toReplica: 5 } });
+  t.deepEqual(said({ kind: 'status-ask', call }), { statusAsk: { call: 3 } });
+  const replicas = [{ replica: 6, match: 7 as LogIndex, isActive: true }];
+  const groups = [{ group, term: 8 as Term, committed: 9 as LogIndex, replicas }];
+  t.deepEqual(said({ kind: 'status-answer', call, groups }), {
+    statusAnswer: {
+      call: 3,
+      groups: [
+        { group: 4, term: 8, committed: 9, replicas: [{ replica: 6, match: 7, active: true }] },
+      ],
+    },
+  });
   for (const [kind, [ours, theirs]] of entries(commands)) {
     const command = { kind, ...ours } as SpaceCommand;
     t.deepEqual(said({ kind: 'map-call', call, command }), {

@@ -5,7 +5,7 @@ import {
   type StatusObject,
   status,
 } from '@grpc/grpc-js';
-import { linkPath, refusalTrailer, sendSnapshotPath } from './peer-service.ts';
+import { joinPath, linkPath, refusalTrailer, sendSnapshotPath } from './peer-service.ts';
 import type { Refusal } from './refusal.ts';
 
 /** A call as grpc-js has it below the Node streams that it makes of it. */
@@ -21,10 +21,16 @@ export interface IncomingEvents {
   gone(): void;
 }
 
-/** A stream from another node. Nothing is read that was not asked for. */
+/** What the calls of each path are. */
+const kinds: ReadonlyMap<string, IncomingCall['kind']> = new Map([
+  [linkPath, 'lane'],
+  [sendSnapshotPath, 'snapshot'],
+  [joinPath, 'join'],
+]);
+
+/** A call of another node. Nothing is read that was not asked for. */
 export class IncomingCall {
-  /** Whether it carries a snapshot; else a lane. */
-  readonly isSnapshot: boolean;
+  readonly kind: 'lane' | 'snapshot' | 'join';
   /** The caller's address: the same for all calls of a connection, and only for them. */
   readonly peer: string;
   readonly #call: GrpcCall;
@@ -33,7 +39,7 @@ export class IncomingCall {
 
   constructor(call: GrpcCall, path: string) {
     this.#call = call;
-    this.isSnapshot = path === sendSnapshotPath;
+    this.kind = kinds.get(path) ?? 'lane';
     this.peer = call.getPeer();
   }
 
@@ -112,7 +118,5 @@ export function peerInterceptor(begin: (call: IncomingCall) => void): ServerInte
   }
   // grpc-js takes any call here, and says so for its own class alone.
   return ({ path }, call) =>
-    path === linkPath || path === sendSnapshotPath
-      ? new TakenCall(call, path)
-      : (call as unknown as ServerInterceptingCall);
+    kinds.has(path) ? new TakenCall(call, path) : (call as unknown as ServerInterceptingCall);
 }

@@ -3,12 +3,13 @@ import type { Cancel, Clock, Random } from '../base/doors.ts';
 import type { NodeId } from '../base/ids.ts';
 import { linkTickMs } from '../base/limits.ts';
 import type { IncomingConnection } from './incoming-connection.ts';
+import type { JoinRequest } from './join-codec.ts';
 import { type Lane, type LaneRules, laneRules } from './lane.ts';
 import type { SnapshotEnd } from './outgoing-snapshot.ts';
 import type { PeerCredentials } from './peer-credentials.ts';
 import { type LinkPorts, type LinkState, PeerLink } from './peer-link.ts';
-import { PeerServer } from './peer-server.ts';
-import { type Refusal, refusalOfHello, type Self } from './refusal.ts';
+import { type JoinVerdict, PeerServer } from './peer-server.ts';
+import { type Refusal, refusalOfHello, type Self, type Standing } from './refusal.ts';
 import type { SocketDoor } from './socket-door.ts';
 
 /** Where the other nodes are, as `host:port`. Names are resolved at each dial. */
@@ -43,6 +44,10 @@ export interface LinksOptions {
   readonly onBroken: (peer: NodeId, message: string) => void;
   /** For the operator: the peer refuses this node, or another one answers at its address. */
   readonly onRefused?: (peer: NodeId, refusal: Refusal) => void;
+  /** A node wants to become one of the cluster. Never rejects. Undefined: nobody joins here. */
+  readonly onJoin?: (request: JoinRequest) => Promise<JoinVerdict>;
+  /** Whether a node that is not named was one of the cluster once. */
+  readonly wasRemoved?: (node: NodeId) => boolean;
   /** For the operator: this node has refused a caller, whoever that says it is. */
   readonly onRefusing?: (caller: NodeId | undefined, refusal: Refusal) => void;
 }
@@ -177,11 +182,17 @@ export class Links {
       sockets,
       credentials,
       clock,
-      admits: (hello) => refusalOfHello(hello, this.#self, (node) => this.#links.has(node)),
+      admits: (hello) => refusalOfHello(hello, this.#self, (node) => this.#standingOf(node)),
+      join: (request) => this.#options.onJoin?.(request) ?? nobodyJoins(),
       welcome: () => this.#self,
       onConnection: (connection) => this.#accept(connection),
       onRefused: (refusal, hello) => onRefusing?.(hello?.from, refusal),
     });
+  }
+
+  #standingOf(node: NodeId): Standing {
+    if (this.#links.has(node)) return 'known';
+    return this.#options.wasRemoved?.(node) === true ? 'removed' : 'unknown';
   }
 
   #accept(connection: IncomingConnection): void {
@@ -195,4 +206,8 @@ export class Links {
     for (const link of this.#links.values()) link.tick();
     this.#cancelTick = this.#options.clock.after(linkTickMs, () => this.#tick());
   }
+}
+
+function nobodyJoins(): Promise<JoinVerdict> {
+  return Promise.resolve({ unavailable: 'this node has no cluster to join yet' });
 }

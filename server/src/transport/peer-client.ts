@@ -16,7 +16,7 @@ import { linkPath, refusalTrailer, sendSnapshotPath } from './peer-service.ts';
 import { type Refusal, refusalOfError, refusalReasons } from './refusal.ts';
 
 /** What is told to grpc-js; times in milliseconds. */
-const channelOptions: ChannelOptions = {
+export const channelOptions: ChannelOptions = {
   // A connection of its own for each dial, instead of one shared by all in the process.
   'grpc.use_local_subchannel_pool': 1,
   // Counters that nobody reads.
@@ -201,7 +201,8 @@ export class Dialled {
   }
 }
 
-function serverName(credentials: PeerCredentials): ChannelOptions {
+/** The name that the other side's certificate is to bear, where it is not the host's. */
+export function serverName(credentials: PeerCredentials): ChannelOptions {
   if (credentials.kind === 'insecure' || credentials.serverName === undefined) return {};
   return { 'grpc.ssl_target_name_override': credentials.serverName };
 }

@@ -1,6 +1,6 @@
 /** Where a node's peers reach it. */
 import type { Socket } from 'node:net';
-import { Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Server, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { Cancel, Clock } from '../base/doors.ts';
 import {
   keepaliveTimeoutMs,
@@ -13,6 +13,12 @@ import {
 } from '../base/limits.ts';
 import { type IncomingCall, peerInterceptor } from './incoming-call.ts';
 import { IncomingConnection } from './incoming-connection.ts';
+import {
+  type JoinAnswer,
+  type JoinRequest,
+  readJoinRequest,
+  writeJoinAnswer,
+} from './join-codec.ts';
 import { lanes, snapshotLane } from './lane.ts';
 import {
   type Hello,
@@ -28,6 +34,9 @@ import { peerService } from './peer-service.ts';
 import { type Refusal, refusalOfError } from './refusal.ts';
 import type { ListenOptions, SocketDoor, SocketListener } from './socket-door.ts';
 
+/** What becomes of a node that asks to join; `unavailable`: why nobody can say now. */
+export type JoinVerdict = JoinAnswer | Refusal | { readonly unavailable: string };
+
 /** What a server is made with. */
 export interface PeerServerOptions {
   readonly sockets: SocketDoor;
@@ -38,6 +47,8 @@ export interface PeerServerOptions {
   admits(hello: Hello): Refusal | undefined;
   /** What such a caller is told. */
   welcome(): Welcome;
+  /** A node wants to become one of the cluster. Never rejects. */
+  join(request: JoinRequest): Promise<JoinVerdict>;
   /** A connection has all its lanes. */
   onConnection(connection: IncomingConnection): void;
   /** Somebody was refused. */
@@ -122,8 +133,12 @@ export class PeerServer {
         let hello: Hello | undefined;
         let part: SnapshotPart = {};
         try {
-          if (call.isSnapshot) part = readSnapshotPart(bytes);
-          hello = call.isSnapshot ? helloOf(part) : readLinkHello(bytes);
+          if (call.kind === 'join') {
+            void this.#join(call, readJoinRequest(bytes));
+            return;
+          }
+          if (call.kind === 'snapshot') part = readSnapshotPart(bytes);
+          hello = call.kind === 'snapshot' ? helloOf(part) : readLinkHello(bytes);
         } catch (error) {
           this.#refuse(call, refusalOfError(error), undefined);
           return;
@@ -134,6 +149,16 @@ export class PeerServer {
       ended: () => {},
       gone: () => {},
     });
+  }
+
+  async #join(call: IncomingCall, request: JoinRequest): Promise<void> {
+    const outcome = await this.#options.join(request);
+    if ('reason' in outcome) this.#refuse(call, outcome, undefined);
+    else if ('unavailable' in outcome) call.end(status.UNAVAILABLE, outcome.unavailable);
+    else {
+      call.send(writeJoinAnswer(outcome));
+      call.end(status.OK, 'OK');
+    }
   }
 
   #refuse(call: IncomingCall, refusal: Refusal, hello: Hello | undefined): void {
@@ -171,4 +196,8 @@ function refuseCall(): never {
   throw new Error('the calls of peers are taken before they come here');
 }
 
-const notOffered: UntypedServiceImplementation = { link: refuseCall, sendSnapshot: refuseCall };
+const notOffered: UntypedServiceImplementation = {
+  link: refuseCall,
+  sendSnapshot: refuseCall,
+  join: refuseCall,
+};

@@ -5,20 +5,25 @@ import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 export const linkPath = '/tuplet.internal.v1.PeerService/Link';
 /** A snapshot's stream. */
 export const sendSnapshotPath = '/tuplet.internal.v1.PeerService/SendSnapshot';
+/** A node that wants to become one of the cluster. */
+export const joinPath = '/tuplet.internal.v1.PeerService/Join';
 /** The trailer that names the reason of a refusal. */
 export const refusalTrailer = 'tuplet-refusal';
 
 /** The methods, for a server. */
 export const peerService: ServiceDefinition = {
-  link: method(linkPath, true),
-  sendSnapshot: method(sendSnapshotPath, false),
+  link: method(linkPath, { requestStream: true, responseStream: true }),
+  sendSnapshot: method(sendSnapshotPath, { requestStream: true, responseStream: false }),
+  join: method(joinPath, { requestStream: false, responseStream: false }),
 };
 
-function method(path: string, responseStream: boolean): MethodDefinition<Buffer, Buffer> {
+function method(
+  path: string,
+  streams: { readonly requestStream: boolean; readonly responseStream: boolean },
+): MethodDefinition<Buffer, Buffer> {
   return {
     path,
-    requestStream: true,
-    responseStream,
+    ...streams,
     requestSerialize: same,
     requestDeserialize: same,
     responseSerialize: same,

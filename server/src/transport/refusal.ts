@@ -10,6 +10,8 @@ export const refusalReasons = [
   'WRONG_NODE',
   'OWN_NODE',
   'UNKNOWN_NODE',
+  'REMOVED_NODE',
+  'NOT_ADMITTED',
   'MALFORMED',
 ] as const;
 /** One of them. */
@@ -30,11 +32,14 @@ export interface Self {
   readonly life: number;
 }
 
+/** What a node that calls is to this one. */
+export type Standing = 'known' | 'removed' | 'unknown';
+
 /** Whether the caller is one to speak to; undefined: it is. */
 export function refusalOfHello(
   hello: Hello,
   self: Self,
-  isKnown: (node: NodeId) => boolean,
+  standing: (node: NodeId) => Standing,
 ): Refusal | undefined {
   const { from, to } = hello;
   const cluster = clusterRefusal(hello.cluster, self.cluster);
@@ -45,7 +50,14 @@ export function refusalOfHello(
   if (from === self.node) {
     return { reason: 'OWN_NODE', message: `the caller says that it is node ${from}, as this one` };
   }
-  if (isKnown(from)) return undefined;
+  const caller = standing(from);
+  if (caller === 'known') return undefined;
+  if (caller === 'removed') {
+    return {
+      reason: 'REMOVED_NODE',
+      message: `node ${from} was removed from the cluster, for ever`,
+    };
+  }
   return { reason: 'UNKNOWN_NODE', message: `node ${self.node} knows no node ${from}` };
 }
 

@@ -61,6 +61,8 @@ const flag = (prng: Prng): boolean => prng.chance(1, 2);
 const duration = (prng: Prng): number => prng.pick([1, 1_000, durationMsMax, prng.between(1, 1e6)]);
 const partition = (prng: Prng): PartitionId => prng.between(1, 256) as PartitionId;
 const space = (prng: Prng): SpaceId => prng.pick([1, prng.between(1, 2 ** 32 - 1)]) as SpaceId;
+const some = <T>(prng: Prng, make: (prng: Prng) => T): T[] =>
+  Array.from({ length: prng.between(0, 3) }, () => make(prng));
 const maybe = <T>(prng: Prng, make: (prng: Prng) => T): T | undefined =>
   prng.chance(1, 2) ? make(prng) : undefined;
 const several = <T>(prng: Prng, least: number, make: (prng: Prng) => T): T[] =>
@@ -536,6 +538,26 @@ export const items: {
     kind: 'index-answer',
     call: call(prng),
     index: maybe(prng, (inner) => wide<LogIndex>(inner)),
+  }),
+  'hand-over': (prng) => ({
+    kind: 'hand-over',
+    group: prng.between(0, 256) as GroupId,
+    to: wide(prng),
+  }),
+  'status-ask': (prng) => ({ kind: 'status-ask', call: call(prng) }),
+  'status-answer': (prng) => ({
+    kind: 'status-answer',
+    call: call(prng),
+    groups: some(prng, (inner) => ({
+      group: inner.between(0, 256) as GroupId,
+      term: wide<Term>(inner),
+      committed: orZero(inner) as LogIndex,
+      replicas: some(inner, (its) => ({
+        replica: wide(its),
+        match: orZero(its) as LogIndex,
+        isActive: flag(its),
+      })),
+    })),
   }),
 };
 
