@@ -1,9 +1,10 @@
-import { type Client, connect, t as formal, type Space } from '@tuplet/client';
+import { type Client, connect, t as formal } from '@tuplet/client';
 import test from 'ava';
 import { present } from '../../src/base/assert.ts';
 import { ServerProcess } from '../process/server-process.ts';
 import { freePorts } from './free-ports.ts';
 import { ServerCluster } from './server-cluster.ts';
+import { Progress, Writer } from './writing.ts';
 
 /** Runs with three nodes and a client of each. */
 async function withThree(
@@ -83,22 +84,6 @@ async function isGone({ admin }: Client, name: string): Promise<void> {
   }
 }
 
-/** Counts what has been done, and tells who waits for more of it. */
-class Progress {
-  count = 0;
-  readonly #waiting: { readonly count: number; readonly done: () => void }[] = [];
-
-  add(): void {
-    this.count += 1;
-    for (const { count, done } of this.#waiting) if (count === this.count) done();
-  }
-
-  /** Resolves when so many more are done. */
-  more(count: number): Promise<void> {
-    return new Promise((done) => this.#waiting.push({ count: this.count + count, done }));
-  }
-}
-
 test.serial('a client passes over a server that is not there', async (t) => {
   const server = await ServerProcess.start();
   const [nobody] = await freePorts(1);
@@ -150,35 +135,6 @@ test.serial('nodes die and come back: nothing acknowledged is lost or there twic
     await cluster.dispose();
   }
 });
-
-/** Writes to forty tags in turn, one after the other, until it is ended. */
-class Writer {
-  readonly written = new Progress();
-  /** Milliseconds of the slowest write. */
-  slowestMs = 0;
-  #isOver = false;
-  readonly #writing: Promise<void>;
-
-  constructor(space: Space) {
-    this.#writing = this.#write(space);
-  }
-
-  /** Milliseconds of the slowest write. */
-  async end(): Promise<number> {
-    this.#isOver = true;
-    await this.#writing;
-    return Math.round(this.slowestMs);
-  }
-
-  async #write(space: Space): Promise<void> {
-    for (let each = 0; !this.#isOver; each += 1) {
-      const begunMs = performance.now();
-      await space.write([`tag-${each % 40}`, each]);
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - begunMs);
-      this.written.add();
-    }
-  }
-}
 
 test.serial(
   'a node that is stopped hands its leaderships over first: calls hardly notice',
