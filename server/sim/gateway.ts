@@ -1,10 +1,10 @@
 /** One gateway of a simulated node: a router, and the Exchange and Notify handlers before it. */
-import type { PartitionId } from '../src/base/ids.ts';
 import type { ClusterView } from '../src/cluster/cluster-view.ts';
 import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
 import { InFlight } from '../src/gateway/in-flight.ts';
 import { notifyHandler } from '../src/gateway/notify-handler.ts';
 import { TopologyFeed } from '../src/gateway/topology.ts';
+import { ownHistories } from '../src/mesh/own-histories.ts';
 import type { PartitionHost } from '../src/partition/partition-host.ts';
 import { type Partitions, Router } from '../src/router/router.ts';
 import type { SimNetwork } from './network.ts';
@@ -67,12 +67,7 @@ export class SimGateway {
     });
     const notify = notifyHandler({
       spaces: router.spaces,
-      histories: {
-        clusterId: host.map.cluster.clusterId,
-        historyOf: (partition: PartitionId) => host.spaceOf(partition).history,
-        onApplied: (partition: PartitionId, run: () => void) => host.onApplied(partition, run),
-        nowMs: () => clock.monotonicMs(),
-      },
+      histories: ownHistories(host, host.map.cluster.clusterId, clock),
       inFlight,
       clock,
       failed: onBug,

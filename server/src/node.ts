@@ -11,6 +11,7 @@ import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
+import { ownHistories } from './mesh/own-histories.ts';
 import { NodeMesh, type NodeMeshOptions } from './node-mesh.ts';
 import type { MapPort } from './partition/map-port.ts';
 import { PartitionHost } from './partition/partition-host.ts';
@@ -21,7 +22,6 @@ import {
   joinerStart,
 } from './placement/node-start.ts';
 import { DroppedSpaces } from './router/dropped-spaces.ts';
-import type { Histories } from './router/notify.ts';
 import { Router, type RouterLimits } from './router/router.ts';
 import { version } from './version.ts';
 
@@ -141,7 +141,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     const gateway = await Gateway.open({
       router,
-      histories: historiesOf(host, clock),
+      histories: mesh?.mesh.histories() ?? ownHistories(host, host.map.cluster.clusterId, clock),
       admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, sent, clock, startedMs }),
       view: mesh?.mesh.view() ?? loneView(host),
       clock,
@@ -320,15 +320,6 @@ function partitionsOf(
     // Its map is the cluster's own.
     lookAtMap: (run) => run(true),
     attach: (router) => host.attach(router),
-  };
-}
-
-function historiesOf(host: PartitionHost, clock: Clock): Histories {
-  return {
-    clusterId: host.map.cluster.clusterId,
-    historyOf: (partition) => host.spaceOf(partition).history,
-    onApplied: (partition, run) => host.onApplied(partition, run),
-    nowMs: () => clock.monotonicMs(),
   };
 }
 

@@ -523,7 +523,7 @@ const notification: readonly Mutant[] = [
     'a resumed stream begins now',
     notify,
     'places.set(each, place);\n        }',
-    'places.set(each, histories.historyOf(each).lastPlace);\n        }',
+    'places.set(each, readers.get(each).bounds.last);\n        }',
   ),
   one(
     'history missing in the snapshot',

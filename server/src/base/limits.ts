@@ -480,6 +480,12 @@ export const notifyEventsMax = 500;
 export const notifyMessageBytes: number = 256 * kibibyte;
 /** Events between two cursors of a notify stream (SPEC §8), but for one larger revision. */
 export const cursorEventsMax = 1_000;
+/** Milliseconds that a node waits for events before it answers another one that there are none. */
+export const historyWaitMs = 5_000;
+/** Milliseconds until a history is asked for again, where nobody could say. */
+export const historyAgainMs = 100;
+/** Milliseconds after which a stream ends because nobody has a partition's history: an election, many times over. */
+export const historyUnavailableMs = 10_000;
 /** Milliseconds between two cursors of a notify stream. */
 export const heartbeatMs = 5_000;
 

@@ -20,7 +20,7 @@ import {
   streamsPerConnectionMax,
 } from '../base/limits.ts';
 import type { ClusterView } from '../cluster/cluster-view.ts';
-import type { Histories } from '../router/notify.ts';
+import type { Histories } from '../router/histories.ts';
 import type { Router } from '../router/router.ts';
 import { addressOf } from './address.ts';
 import type { AdminPorts } from './admin.ts';

@@ -6,8 +6,8 @@ import { present } from '../base/assert.ts';
 import type { Cancel, Clock } from '../base/doors.ts';
 import type { LogIndex } from '../base/ids.ts';
 import { isFailure } from '../router/failure.ts';
+import type { Histories } from '../router/histories.ts';
 import {
-  type Histories,
   type NotifyEvent,
   type NotifyMessage,
   type NotifyRequest,
@@ -83,15 +83,19 @@ class Subscription {
 
   #open(request: NotifyRequest): void {
     const { spaces, histories } = this.#ports;
-    const source = openNotify(spaces, histories, request);
-    if (isFailure(source)) {
-      this.#fail(grpcErrorOf(source));
-      return;
-    }
+    const wake = (): void => this.#wake();
+    openNotify({ spaces, histories }, request, wake, (source) => {
+      if (isFailure(source)) this.#guard(() => this.#fail(grpcErrorOf(source)));
+      // Its client may have gone while other nodes were asked.
+      else if (this.#gone) source.close();
+      else this.#follow(source);
+    });
+  }
+
+  #follow(source: NotifyStream): void {
     this.#source = source;
-    source.watch(() => this.#wake());
-    this.#unwatch = spaces.onChange(() => this.#guard(() => this.#checkSpace()));
-    this.#pump();
+    this.#unwatch = this.#ports.spaces.onChange(() => this.#guard(() => this.#checkSpace()));
+    this.#guard(() => this.#pump());
   }
 
   /** There may be more: looked for once, at the end of the turn. */

@@ -7,6 +7,7 @@ import type { NotifyClient } from '../../test/gateway/client.ts';
 import { start } from '../../test/gateway/start.ts';
 import { any, HandClock, RouterBench, stored, template, tuple } from '../../test/router/bench.ts';
 import type { LogIndex, Slot, SpaceId, StampMs } from '../base/ids.ts';
+import type { HistoryBounds } from '../router/histories.ts';
 import type { SpaceEvent } from '../space/history.ts';
 import { InFlight } from './in-flight.ts';
 import { notifyHandler } from './notify-handler.ts';
@@ -216,9 +217,10 @@ test('one message is on its way to a consumer that does not read, and no more [8
     tuple: stored(1, revision, tuple('job', 'x'.repeat(100_000))),
     old: undefined,
   });
+  const none = { revision: 0 as LogIndex, position: 0 };
   const history = {
-    lastPlace: { revision: 0 as LogIndex, position: 0 },
-    cutPlace: { revision: 0 as LogIndex, position: 0 },
+    bounds: (answer: (bounds: HistoryBounds) => void) => answer({ last: none, cut: none }),
+    close: () => undefined,
     read: ({ revision }: { revision: number }) => {
       reads += 1;
       return [event(revision + 1)];
@@ -228,10 +230,9 @@ test('one message is on its way to a consumer that does not read, and no more [8
     spaces: new RouterBench({ partitions: 1 }).router.spaces,
     histories: {
       clusterId: '0',
-      historyOf: () => history,
-      onApplied: (_partition, run) => {
+      open: (_partition, run) => {
         wake = run;
-        return () => undefined;
+        return history;
       },
       nowMs: () => clock.monotonicMs(),
     },

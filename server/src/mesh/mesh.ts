@@ -11,6 +11,7 @@ import type {
 } from '../coordination/messages.ts';
 import type { PartitionHost, Peers } from '../partition/partition-host.ts';
 import type { Message } from '../raft/message.ts';
+import type { Histories } from '../router/histories.ts';
 import type { Partitions } from '../router/router.ts';
 import { type CoordinationItem, readCoordinationBatch } from '../transport/coordination-codec.ts';
 import { CoordinationMemory } from '../transport/coordination-memory.ts';
@@ -19,6 +20,8 @@ import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
 import type { GroupStatus } from '../transport/placement-codec.ts';
 import { RaftBatchWriter, readRaftBatch } from '../transport/raft-codec.ts';
+import { type HistorySources, MeshHistoryReader } from './histories.ts';
+import { HistoryCalls, type HistoryHost } from './history-calls.ts';
 import { IndexCalls } from './index-calls.ts';
 import { Leaders } from './leaders.ts';
 import { ledStatus } from './led-status.ts';
@@ -43,6 +46,7 @@ export type MeshHost = Pick<
   | 'nodeLost'
   | 'handOver'
   | 'replicaOf'
+  | keyof HistoryHost
 >;
 
 /** What the mesh needs of the links. */
@@ -83,6 +87,7 @@ export class Mesh implements Peers {
   #view: MeshView | undefined;
   #mapLooks: MapLooks | undefined;
   #indexCalls: IndexCalls | undefined;
+  #historyCalls: HistoryCalls | undefined;
   readonly #statusCalls = new PeerCalls<readonly GroupStatus[]>((to, item) => this.#say(to, item));
 
   constructor(options: MeshOptions) {
@@ -100,6 +105,7 @@ export class Mesh implements Peers {
     this.#view = new MeshView(self, this.#leaders, host.map.cluster);
     const indexCalls = new IndexCalls({ self, host, say });
     this.#indexCalls = indexCalls;
+    this.#historyCalls = new HistoryCalls({ clock, host, say });
     const looks = new MapLooks({
       clock,
       map: host.map.cluster,
@@ -155,6 +161,37 @@ export class Mesh implements Peers {
       ready: (partition) => this.#isElsewhere(partition) || host.ready(partition),
       send: (to, from, message) => this.#sendToLeader(to, from, message),
       attach: (router) => this.#attach(host, router),
+    };
+  }
+
+  /** What happened in all partitions, wherever it is kept. */
+  histories(): Histories {
+    const host = present(this.#host, 'the mesh is open');
+    const calls = present(this.#historyCalls, 'the mesh is open');
+    const { self, clock } = this.#options;
+    const { cluster } = host.map;
+    const votersOf = (partition: PartitionId): readonly NodeId[] =>
+      (cluster.placement(partition)?.replicas ?? [])
+        .filter(({ role }) => role === 'voter')
+        .map(({ node }) => node);
+    const sources: HistorySources = {
+      clock,
+      host,
+      calls,
+      isOwn: (partition) => votersOf(partition).includes(self),
+      others: (partition) => {
+        const leader = this.#leaders.of(partition)?.node;
+        const linked = votersOf(partition).filter((node) => this.#remote.has(node));
+        return leader === undefined || !this.#remote.has(leader)
+          ? linked
+          : [leader, ...linked.filter((node) => node !== leader)];
+      },
+      onChange: (run) => host.map.onChange(run),
+    };
+    return {
+      clusterId: cluster.clusterId,
+      open: (partition, wake) => new MeshHistoryReader(sources, partition, wake),
+      nowMs: () => clock.monotonicMs(),
     };
   }
 
@@ -215,6 +252,7 @@ export class Mesh implements Peers {
     if (address !== undefined) this.#say(peer, { kind: 'client-address', address });
     this.#indexCalls?.connected(peer);
     this.#statusCalls.connected(peer);
+    this.#historyCalls?.connected(peer);
     this.#mapCalls?.connected(peer);
   }
 
@@ -232,6 +270,7 @@ export class Mesh implements Peers {
     this.#host?.nodeLost((group, replica) => nodeOf(group, replica) === peer);
     this.#indexCalls?.broken(peer);
     this.#statusCalls.broken(peer);
+    this.#historyCalls?.broken(peer);
   }
 
   /** A frame. Throws DecodeError or FormatError for one that no node of this build writes. */
@@ -321,6 +360,12 @@ export class Mesh implements Peers {
         return;
       case 'hand-over':
         host.handOver(item.group, item.to);
+        return;
+      case 'history-ask':
+        this.#historyCalls?.asked(peer, item);
+        return;
+      case 'history-answer':
+        this.#historyCalls?.answered(peer, item.call, item.outcome);
         return;
       case 'status-ask':
         this.#statusCalls.reply(peer)({

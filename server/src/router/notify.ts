@@ -4,7 +4,6 @@
  */
 import { FieldOffsets, matchTuple, type Template } from '@tuplet/proto';
 import { present } from '../base/assert.ts';
-import type { Cancel } from '../base/doors.ts';
 import type { PartitionId, SpaceId } from '../base/ids.ts';
 import {
   cursorEventsMax,
@@ -16,6 +15,7 @@ import {
 import type { HistoryKind, SpaceEvent } from '../space/history.ts';
 import { decodeCursor, encodeCursor, type Place } from './cursor.ts';
 import { type Failure, invalid, isFailure } from './failure.ts';
+import type { Histories, HistoryBounds, HistoryReader } from './histories.ts';
 import type { SpaceRef } from './request.ts';
 import type { SpaceDirectory } from './routing.ts';
 
@@ -46,22 +46,10 @@ export interface NotifyMessage {
   readonly cursor: Uint8Array | undefined;
 }
 
-/** What streams read of the host of the partitions. */
-export interface Histories {
-  readonly clusterId: string;
-  historyOf(partition: PartitionId): {
-    readonly lastPlace: Place;
-    readonly cutPlace: Place;
-    read(after: Place, eventsMax: number, bytesMax: number): readonly SpaceEvent[] | 'compacted';
-  };
-  /** Calls `run` after entries of a partition were applied, at most once a turn. */
-  onApplied(partition: PartitionId, run: () => void): Cancel;
-  nowMs(): number;
-}
-
 /** Where one partition's reading stands. */
 interface Reading {
   readonly partition: PartitionId;
+  readonly history: HistoryReader;
   /** The last event read. */
   place: Place;
   /** A matching event that is not handed out yet: whether it is the last of its revision is not known. */
@@ -72,38 +60,80 @@ interface Reading {
   atBoundary: boolean;
 }
 
-/** Opens a stream, or says why not. */
+/** Opens a stream, or says why not: once, perhaps at once. `wake`: there may be more to pull, until it is closed. */
 export function openNotify(
-  spaces: SpaceDirectory,
-  histories: Histories,
+  sources: { readonly spaces: SpaceDirectory; readonly histories: Histories },
   request: NotifyRequest,
-): NotifyStream | Failure {
+  wake: () => void,
+  opened: (outcome: NotifyStream | Failure) => void,
+): void {
+  const { spaces, histories } = sources;
   const space = spaces.resolve(request.space);
-  if (isFailure(space)) return space;
+  if (isFailure(space)) return opened(space);
   const target =
     request.template === undefined
       ? { template: undefined, partitions: space.everywhere() }
       : space.lastingTarget(request.template, 'template');
-  if (isFailure(target)) return target;
-  const places = startOf(histories, request, space.id, target.partitions);
-  if (isFailure(places)) return places;
-  return new NotifyStream(histories, {
-    space: space.id,
-    template: target.template,
-    kinds: request.kinds,
-    places,
+  if (isFailure(target)) return opened(target);
+  openReaders(histories, { partitions: target.partitions, wake }, (readers) => {
+    if (isFailure(readers)) return opened(readers);
+    const places = startOf(histories, request, space.id, readers);
+    if (isFailure(places)) {
+      for (const { reader } of readers.values()) reader.close();
+      return opened(places);
+    }
+    opened(
+      new NotifyStream(histories, {
+        space: space.id,
+        template: target.template,
+        kinds: request.kinds,
+        places: [...places].map(([partition, place]) => ({
+          partition,
+          place,
+          history: present(readers.get(partition), 'each has a reader').reader,
+        })),
+      }),
+    );
   });
+}
+
+/** A history that is open, and where it begins and ends. */
+interface OpenHistory {
+  readonly reader: HistoryReader;
+  readonly bounds: HistoryBounds;
+}
+
+/** Opens all of them; fails with the first that nobody has. */
+function openReaders(
+  histories: Histories,
+  { partitions, wake }: { readonly partitions: readonly PartitionId[]; readonly wake: () => void },
+  opened: (readers: ReadonlyMap<PartitionId, OpenHistory> | Failure) => void,
+): void {
+  const readers = partitions.map((each) => [each, histories.open(each, wake)] as const);
+  const open = new Map<PartitionId, OpenHistory>();
+  let isOver = false;
+  for (const [partition, reader] of readers) {
+    reader.bounds((bounds) => {
+      if (isOver) return;
+      if (bounds !== undefined) open.set(partition, { reader, bounds });
+      if (bounds !== undefined && open.size < readers.length) return;
+      isOver = true;
+      if (bounds !== undefined) return opened(open);
+      for (const [, each] of readers) each.close();
+      opened(historyUnavailable(partition));
+    });
+  }
 }
 
 function startOf(
   histories: Histories,
   request: NotifyRequest,
   space: SpaceId,
-  partitions: readonly PartitionId[],
+  readers: ReadonlyMap<PartitionId, OpenHistory>,
 ): ReadonlyMap<PartitionId, Place> | Failure {
   const places = new Map<PartitionId, Place>();
   if (request.cursor === undefined) {
-    for (const each of partitions) places.set(each, histories.historyOf(each).lastPlace);
+    for (const [each, { bounds }] of readers) places.set(each, bounds.last);
   } else {
     const cursor = decodeCursor(request.cursor);
     if (
@@ -114,7 +144,7 @@ function startOf(
       const message = 'the cursor was not given out by this cluster for this space';
       return invalid('CURSOR_INVALID', 'cursor', message);
     }
-    for (const each of partitions) {
+    for (const each of readers.keys()) {
       const place = cursor.places.get(each);
       if (place === undefined) {
         const message = `the cursor says nothing of partition ${each}: it is of another template`;
@@ -123,7 +153,7 @@ function startOf(
       places.set(each, place);
     }
   }
-  return withSeen(request, places) ?? compacted(histories, places) ?? places;
+  return withSeen(request, places) ?? compacted(readers, places) ?? places;
 }
 
 /** Moves places on to what was received after the cursor. */
@@ -140,11 +170,13 @@ function withSeen(request: NotifyRequest, places: Map<PartitionId, Place>): Fail
 }
 
 function compacted(
-  histories: Histories,
+  readers: ReadonlyMap<PartitionId, OpenHistory>,
   places: ReadonlyMap<PartitionId, Place>,
 ): Failure | undefined {
-  for (const [partition, place] of places)
-    if (isBefore(place, histories.historyOf(partition).cutPlace)) return cursorCompacted(partition);
+  for (const [partition, place] of places) {
+    const cut = readers.get(partition)?.bounds.cut;
+    if (cut !== undefined && isBefore(place, cut)) return cursorCompacted(partition);
+  }
   return undefined;
 }
 
@@ -157,6 +189,11 @@ function cursorCompacted(partition: PartitionId): Failure {
   return { reason: 'CURSOR_COMPACTED', message, partition };
 }
 
+function historyUnavailable(partition: PartitionId): Failure {
+  const message = `no node could say for long what happened in partition ${partition}`;
+  return { reason: 'NO_LEADER', message, partition };
+}
+
 /** One stream. Its owner pulls messages and is told when there may be more. */
 export class NotifyStream {
   readonly #histories: Histories;
@@ -165,7 +202,6 @@ export class NotifyStream {
   readonly #kinds: ReadonlySet<HistoryKind>;
   readonly #readings: readonly Reading[];
   readonly #offsets: FieldOffsets = new FieldOffsets();
-  #cancels: Cancel[] = [];
   /** The reading that goes first in the next message: none starves. */
   #turn = 0;
   /** Events handed out since the last cursor. */
@@ -181,16 +217,15 @@ export class NotifyStream {
       readonly space: SpaceId;
       readonly template: Template | undefined;
       readonly kinds: ReadonlySet<HistoryKind>;
-      readonly places: ReadonlyMap<PartitionId, Place>;
+      readonly places: readonly Pick<Reading, 'partition' | 'place' | 'history'>[];
     },
   ) {
     this.#histories = histories;
     this.#space = options.space;
     this.#template = options.template;
     this.#kinds = options.kinds;
-    this.#readings = [...options.places].map(([partition, place]) => ({
-      partition,
-      place,
+    this.#readings = options.places.map((each) => ({
+      ...each,
       held: undefined,
       heldIsLast: false,
       atBoundary: true,
@@ -202,17 +237,9 @@ export class NotifyStream {
     return this.#space;
   }
 
-  /** Calls `wake` whenever there may be more to pull, until `close`. */
-  watch(wake: () => void): void {
-    this.#cancels = this.#readings.map(({ partition }) =>
-      this.#histories.onApplied(partition, wake),
-    );
-  }
-
   /** Lets go of the partitions. */
   close(): void {
-    for (const cancel of this.#cancels) cancel();
-    this.#cancels = [];
+    for (const { history } of this.#readings) history.close();
   }
 
   /** Whether the last pull ended before the histories did: to be pulled again, a little later. */
@@ -242,6 +269,7 @@ export class NotifyStream {
       if (room.events <= 0 || room.bytes <= 0) break;
       const more = this.#read(reading, room, events);
       if (more === 'compacted') return cursorCompacted(reading.partition);
+      if (more === 'unavailable') return historyUnavailable(reading.partition);
       bytes += more;
       if (!isAtBoundary(reading)) break;
     }
@@ -261,13 +289,12 @@ export class NotifyStream {
     reading: Reading,
     room: { readonly events: number; readonly bytes: number },
     events: NotifyEvent[],
-  ): number | 'compacted' {
-    const history = this.#histories.historyOf(reading.partition);
+  ): number | 'compacted' | 'unavailable' {
     const begin = events.length;
     let bytes = reading.heldIsLast ? this.#endRevision(reading, events) : 0;
     while (!this.hasMore) {
-      const read = history.read(reading.place, room.events, room.bytes);
-      if (read === 'compacted') return read;
+      const read = reading.history.read(reading.place, room.events, room.bytes);
+      if (read === 'compacted' || read === 'unavailable') return read;
       if (read.length === 0) return bytes;
       this.#looks += read.length;
       for (const [at, event] of read.entries()) {

@@ -14,8 +14,9 @@ import type {
 import type { SessionOperation } from '../space/command.ts';
 import type { SpaceEvent } from '../space/history.ts';
 import { leadershipAfter } from './call.ts';
-import { isFailure } from './failure.ts';
-import { openNotify } from './notify.ts';
+import { type Failure, isFailure } from './failure.ts';
+import type { HistoryBounds } from './histories.ts';
+import { type NotifyStream, openNotify } from './notify.ts';
 import type { Answer, Request } from './request.ts';
 
 const jobs = { name: 'jobs' };
@@ -645,9 +646,10 @@ test('a stream looks at a bounded number of events in one go, however few of the
     old: undefined,
   });
   let looks = 0;
+  const none = { revision: 0 as LogIndex, position: 0 };
   const history = {
-    lastPlace: { revision: 0 as LogIndex, position: 0 },
-    cutPlace: { revision: 0 as LogIndex, position: 0 },
+    bounds: (answer: (bounds: HistoryBounds) => void) => answer({ last: none, cut: none }),
+    close: () => undefined,
     read: ({ revision }: { revision: number }, eventsMax: number) => {
       const count = Math.min(eventsMax, matching - revision);
       looks += count;
@@ -656,18 +658,27 @@ test('a stream looks at a bounded number of events in one go, however few of the
   };
   const histories = {
     clusterId: '0',
-    historyOf: () => history,
-    onApplied: () => () => undefined,
+    open: () => history,
     nowMs: () => 0,
   };
-  const stream = openNotify(new RouterBench({ partitions: 2 }).router.spaces, histories, {
+  const { spaces } = new RouterBench({ partitions: 2 }).router;
+  const request = {
     space: jobs,
     template: template('job', matching),
-    kinds: new Set(),
+    kinds: new Set<never>(),
     cursor: undefined,
     seen: [],
-  });
-  if (isFailure(stream)) return t.fail(stream.message);
+  };
+  let stream: NotifyStream | Failure | undefined;
+  openNotify(
+    { spaces, histories },
+    request,
+    () => undefined,
+    (opened) => {
+      stream = opened;
+    },
+  );
+  if (stream === undefined || isFailure(stream)) return t.fail();
   t.not(stream.next(), undefined, 'the first message is the cursor');
   let pulls = 0;
   for (;;) {

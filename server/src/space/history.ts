@@ -114,20 +114,30 @@ export class EventHistory {
     eventsMax: number,
     bytesMax: number,
   ): readonly SpaceEvent[] | 'compacted' {
+    const records = this.records(after, eventsMax, bytesMax);
+    return records === 'compacted' ? records : records.map(decodeEvent);
+  }
+
+  /** The same, encoded: views of what the history holds, until the next entry is applied. */
+  records(
+    after: EventPlace,
+    eventsMax: number,
+    bytesMax: number,
+  ): readonly Uint8Array[] | 'compacted' {
     if (comparePlaces(after, this.cutPlace) < 0) return 'compacted';
     if (comparePlaces(after, this.lastPlace) >= 0) return [];
     const log = this.#log;
     let position = log.search((record) => comparePlaces(placeOf(record), after) > 0);
-    const events: SpaceEvent[] = [];
+    const records: Uint8Array[] = [];
     let bytes = 0;
-    while (position < log.end && events.length < eventsMax) {
+    while (position < log.end && records.length < eventsMax) {
       const record = log.at(position);
       bytes += record.length;
-      if (events.length > 0 && bytes > bytesMax) break;
-      events.push(decodeEvent(record));
+      if (records.length > 0 && bytes > bytesMax) break;
+      records.push(record);
       position = log.next(position);
     }
-    return events;
+    return records;
   }
 
   /** Adds an event about a row as it is now. `old` is the form before a replacement. */

@@ -39,6 +39,14 @@ import {
 import type { CoordinationMemory } from './coordination-memory.ts';
 import { type FromLeaderItem, readFromLeader, writeFromLeader } from './from-leader-codec.ts';
 import {
+  type HistoryAnswerItem,
+  type HistoryAskItem,
+  readHistoryAnswer,
+  readHistoryAsk,
+  writeHistoryAnswer,
+  writeHistoryAsk,
+} from './history-codec.ts';
+import {
   type MapAnswerItem,
   type MapCallItem,
   readMapAnswer,
@@ -87,7 +95,9 @@ export type CoordinationItem =
   | IndexAnswerItem
   | HandOverItem
   | StatusAskItem
-  | StatusAnswerItem;
+  | StatusAnswerItem
+  | HistoryAskItem
+  | HistoryAnswerItem;
 
 /** What one node has to say to another. */
 export interface CoordinationBatch {
@@ -121,6 +131,8 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'hand-over': 13,
   'status-ask': 14,
   'status-answer': 15,
+  'history-ask': 16,
+  'history-answer': 17,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -270,6 +282,12 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
     case 'status-answer':
       writeStatusAnswer(writer, item);
       return;
+    case 'history-ask':
+      writeHistoryAsk(writer, item);
+      return;
+    case 'history-answer':
+      writeHistoryAnswer(writer, item);
+      return;
     default:
       unreachable(item);
   }
@@ -318,6 +336,10 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return { kind, call: readOne(reader) };
     case 'status-answer':
       return readStatusAnswer(reader);
+    case 'history-ask':
+      return readHistoryAsk(reader);
+    case 'history-answer':
+      return readHistoryAnswer(reader);
     default:
       return unreachable(kind);
   }

@@ -24,6 +24,7 @@ import type { Answer, BetweenLeaders, Change, ToLeader } from '../coordination/m
 import type { SessionOperation } from '../space/command.ts';
 import type { StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
+import type { HistoryOutcome } from './history-codec.ts';
 import type { SpaceCommand } from './map-call-codec.ts';
 import { encode } from './testing-coordination.ts';
 import { template, tupleBytes } from './testing-items.ts';
@@ -332,6 +333,22 @@ test('each field of what is said of the cluster map has the name that coordinati
   const group = 4 as GroupId;
   t.deepEqual(said({ kind: 'hand-over', group, to: 5 }), { handOver: { group: 4, toReplica: 5 } });
   t.deepEqual(said({ kind: 'status-ask', call }), { statusAsk: { call: 3 } });
+  const last = { revision: 5 as LogIndex, position: 6 };
+  const cut = { revision: 7 as LogIndex, position: 8 };
+  t.deepEqual(said({ kind: 'history-ask', call, partition: 4 as PartitionId, after: last }), {
+    historyAsk: { call: 3, partition: 4, after: last },
+  });
+  const history: readonly [HistoryOutcome, object][] = [
+    [{ kind: 'bounds', last, cut }, { bounds: { last, cut } }],
+    [{ kind: 'events', records: [Uint8Array.of(1)] }, { events: { events: [Buffer.of(1)] } }],
+    [{ kind: 'compacted' }, { compacted: {} }],
+    [{ kind: 'absent' }, { absent: {} }],
+  ];
+  for (const [outcome, theirs] of history) {
+    t.deepEqual(said({ kind: 'history-answer', call, outcome }), {
+      historyAnswer: { call: 3, ...theirs },
+    });
+  }
   const replicas = [{ replica: 6, match: 7 as LogIndex, isActive: true }];
   const groups = [{ group, term: 8 as Term, committed: 9 as LogIndex, replicas }];
   t.deepEqual(said({ kind: 'status-answer', call, groups }), {

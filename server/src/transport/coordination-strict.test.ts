@@ -41,9 +41,9 @@ function parse(bytes: Uint8Array, type: protobuf.Type): Part[] {
   return parts;
 }
 
-/** A list of numbers: no other field comes again that is no message. */
+/** A list of numbers. */
 const isPacked = ({ field, content }: Part): boolean =>
-  field.repeated && content instanceof Uint8Array;
+  field.repeated && content instanceof Uint8Array && field.type !== 'bytes';
 const hasLength = (part: Part): boolean =>
   !(part.content instanceof Uint8Array) ||
   isPacked(part) ||

@@ -12,12 +12,14 @@ import {
   readCoordinationBatch,
 } from './coordination-codec.ts';
 import { CoordinationMemory } from './coordination-memory.ts';
+import type { HistoryOutcome } from './history-codec.ts';
 import type { SpaceCommand } from './map-call-codec.ts';
 import {
   answers,
   betweenLeaders,
   changes,
   fromLeaderItem,
+  historyOutcomes,
   items,
   mapOutcomes,
   placementCommands,
@@ -81,6 +83,11 @@ export const everyKind: readonly ItemKind[] = [
     kind: 'between-leaders',
     partition: 7 as PartitionId,
     message,
+  })),
+  ...kindsOf<HistoryOutcome>(['historyAnswer'], historyOutcomes, (_, outcome) => ({
+    kind: 'history-answer',
+    call: 7,
+    outcome,
   })),
   ...kindsOf<SpaceCommand>(['mapCall'], spaceCommands, (_, command) => ({
     kind: 'map-call',

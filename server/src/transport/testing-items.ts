@@ -38,8 +38,10 @@ import type {
   ToLeader,
 } from '../coordination/messages.ts';
 import type { NewTuple, Operation, SessionOperation } from '../space/command.ts';
+import type { EventPlace } from '../space/history.ts';
 import type { Refusal, Result, StoredTuple } from '../space/outcome.ts';
 import type { CoordinationItem } from './coordination-codec.ts';
+import type { HistoryOutcome } from './history-codec.ts';
 import type { SpaceCommand } from './map-call-codec.ts';
 import type { States } from './query-codec.ts';
 
@@ -57,6 +59,10 @@ export function wide<T extends number>(prng: Prng): T {
 }
 
 const orZero = (prng: Prng): number => (prng.chance(1, 4) ? 0 : wide(prng));
+const place = (prng: Prng): EventPlace => ({
+  revision: orZero(prng) as LogIndex,
+  position: prng.chance(1, 3) ? 0 : prng.between(0, 70_000),
+});
 const flag = (prng: Prng): boolean => prng.chance(1, 2);
 const duration = (prng: Prng): number => prng.pick([1, 1_000, durationMsMax, prng.between(1, 1e6)]);
 const partition = (prng: Prng): PartitionId => prng.between(1, 256) as PartitionId;
@@ -495,6 +501,17 @@ export function fromLeaderItem(prng: Prng, answer: Answer): CoordinationItem {
   return { kind: 'from-leader', router: wide(prng), message };
 }
 
+/** What is answered about a history. */
+export const historyOutcomes: Makers<HistoryOutcome> = {
+  bounds: (prng) => ({ kind: 'bounds', last: place(prng), cut: place(prng) }),
+  events: (prng) => ({
+    kind: 'events',
+    records: some(prng, (its) => Uint8Array.of(its.between(0, 255), 7)),
+  }),
+  compacted: () => ({ kind: 'compacted' }),
+  absent: () => ({ kind: 'absent' }),
+};
+
 /** Items by kind. */
 export const items: {
   readonly [K in CoordinationItem['kind']]: (prng: Prng) => CoordinationItem;
@@ -543,6 +560,17 @@ export const items: {
     kind: 'hand-over',
     group: prng.between(0, 256) as GroupId,
     to: wide(prng),
+  }),
+  'history-ask': (prng) => ({
+    kind: 'history-ask',
+    call: call(prng),
+    partition: prng.between(1, 256) as PartitionId,
+    after: maybe(prng, place),
+  }),
+  'history-answer': (prng) => ({
+    kind: 'history-answer',
+    call: call(prng),
+    outcome: prng.pick(Object.values<(prng: Prng) => HistoryOutcome>(historyOutcomes))(prng),
   }),
   'status-ask': (prng) => ({ kind: 'status-ask', call: call(prng) }),
   'status-answer': (prng) => ({

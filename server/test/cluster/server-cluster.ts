@@ -8,6 +8,8 @@ export interface ServerClusterOptions {
   readonly folder?: string;
   /** Further arguments of `tuplet serve`. */
   readonly arguments?: readonly string[];
+  /** And of those who found the cluster alone. */
+  readonly foundingArguments?: readonly string[];
   /** Hears what they say on their error output, all their lives long. */
   readonly log?: (node: number, text: string) => void;
 }
@@ -38,6 +40,7 @@ export class ServerCluster {
     const args = (count === 1 ? [[]] : founding(peerPorts)).map((each) => [
       ...each,
       ...(options.arguments ?? []),
+      ...(options.foundingArguments ?? []),
     ]);
     const started = args.map((each, at) =>
       startNode(options, { at, args: each, first: count > 1 ? ['--found'] : [] }),
