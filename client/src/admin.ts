@@ -3,6 +3,7 @@ import { type Codec, decodeValue, encodeValue, malformed, type Timestamp } from 
 import {
   CreateSpaceRequest,
   CreateSpaceResponse,
+  DescribeClusterRequest,
   DescribeNodeRequest,
   DescribeNodeResponse,
   DescribeSpaceRequest,
@@ -10,10 +11,20 @@ import {
   DropSpaceRequest,
   ListSpacesRequest,
   ListSpacesResponse,
+  SetNodeStateRequest,
   type SpaceDescription as SpaceMessage,
+  TransferLeadershipRequest,
 } from '@tuplet/proto/contract';
 import { timestampOf } from './answers.ts';
 import { checked } from './body.ts';
+import {
+  type ClusterDescription,
+  type ClusterNode,
+  changedNodeOf,
+  clusterOf,
+  type NodeState,
+  wireStateOf,
+} from './cluster.ts';
 import { type CallOptions, timeoutOf } from './options.ts';
 import { fromStored, toStored, type Value, type Writable } from './value.ts';
 
@@ -99,7 +110,7 @@ export type UnaryCall = (
   options: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
 ) => Promise<Uint8Array>;
 
-/** Creates, lists, describes and drops spaces. Rejects with TupletError. */
+/** Spaces, nodes and the cluster. Rejects with TupletError. */
 export class Admin {
   readonly #unary: UnaryCall;
 
@@ -153,6 +164,28 @@ export class Admin {
     const { uptime, ...node } = DescribeNodeResponse.decode(answer);
     const uptimeMs = uptime === null ? 0 : uptime.seconds * 1_000 + uptime.nanos / 1_000_000;
     return { ...node, uptimeMs };
+  }
+
+  /** Describes the cluster, as far as the node that answers can reach it. */
+  async describeCluster(options?: CallOptions): Promise<ClusterDescription> {
+    const request = DescribeClusterRequest.encode({});
+    return clusterOf(await this.#call('DescribeCluster', request, options));
+  }
+
+  /**
+   * Says what a node shall be to its cluster; its replicas follow, step by step. NODE_NOT_FOUND,
+   * NODE_REMOVED; NODE_REACHABLE where one that is to be `gone` answers; NODE_NOT_EMPTY where one that is
+   * to be `removed` has replicas.
+   */
+  async setNodeState(node: number, state: NodeState, options?: CallOptions): Promise<ClusterNode> {
+    const request = checked(() => SetNodeStateRequest.encode({ node, state: wireStateOf(state) }));
+    return changedNodeOf(await this.#call('SetNodeState', request, options));
+  }
+
+  /** Hands the leadership of a group (0: the cluster map) to a node; resolves when that one leads. */
+  async transferLeadership(group: number, node: number, options?: CallOptions): Promise<void> {
+    const request = checked(() => TransferLeadershipRequest.encode({ group, node }));
+    await this.#call('TransferLeadership', request, options);
   }
 
   #call(

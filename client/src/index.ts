@@ -17,6 +17,14 @@ export {
   type Written,
 } from './answers.ts';
 export { type Client, type ConnectOptions, connect, type TlsOptions } from './client.ts';
+export type {
+  ClusterDescription,
+  ClusterGroup,
+  ClusterNode,
+  ClusterReplica,
+  NodeState,
+  ReplicaRole,
+} from './cluster.ts';
 export { type Code, TupletError, type TupletErrorFacts } from './error.ts';
 export type {
   EventKind,

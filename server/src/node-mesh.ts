@@ -2,6 +2,7 @@
 
 import { DecodeError } from '@tuplet/proto';
 import type { Logger } from 'pino';
+import { present } from './base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
 import { FormatError } from './base/format-error.ts';
 import type { GroupId, NodeId } from './base/ids.ts';
@@ -15,6 +16,7 @@ import type { Founding } from './partition/founding.ts';
 import type { PartitionHost } from './partition/partition-host.ts';
 import { StartError } from './partition/start-error.ts';
 import { Allocator } from './placement/allocator.ts';
+import { ClusterAdmin } from './placement/cluster-admin.ts';
 import type { NodeStart } from './placement/node-start.ts';
 import { Places } from './placement/places.ts';
 import { Reconciler } from './placement/reconciler.ts';
@@ -103,6 +105,28 @@ export class NodeMesh {
     this.#begin(host);
   }
 
+  /** What operators ask of the cluster. Once it is open. */
+  admin(): ClusterAdmin {
+    const { mesh } = this;
+    const host = present(this.#host, 'it is open');
+    const map = mesh.map();
+    return new ClusterAdmin({
+      self: this.#options.start.node,
+      clock: this.#doors.clock,
+      cluster: host.map.cluster,
+      linked: () => mesh.linked(),
+      clientAddressOf: (node) =>
+        mesh
+          .view()
+          .nodes()
+          .find(({ id }) => id === node)?.clientAddress ?? '',
+      nodeOf: (group, replica) => this.#places?.nodeOf(group, replica),
+      statusOf: (node, answer) => mesh.statusOf(node, answer),
+      place: (command, answer) => map.place(command, answer),
+      handOver: (move) => mesh.handOver(move),
+    });
+  }
+
   /** Whether no majority of the nodes can be reached. */
   isApart(): boolean {
     const nodes = this.#host?.map.cluster.nodes() ?? [];
@@ -170,7 +194,10 @@ export class NodeMesh {
     const { start, onRemoved } = this.#options;
     if (this.#addressesVersion === cluster.placementVersion) return;
     this.#addressesVersion = cluster.placementVersion;
-    links.setAddresses(addressesOf(cluster, start));
+    const addresses = addressesOf(cluster, start);
+    links.setAddresses(addresses);
+    // Links to nodes that are not named any more end without a word.
+    for (const peer of this.mesh.linked()) if (!addresses.has(peer)) this.mesh.broken(peer);
     if (cluster.node(start.node)?.state === 'removed')
       onRemoved(`node ${start.node} was removed from the cluster, for ever`);
   }

@@ -11,10 +11,12 @@ import { hostChecksum } from './host/checksum.ts';
 import { hostClock } from './host/clock.ts';
 import { HostDisk } from './host/disk.ts';
 import { hostRandom } from './host/random.ts';
+import { ledStatus } from './mesh/led-status.ts';
 import { ownHistories } from './mesh/own-histories.ts';
 import { NodeMesh, type NodeMeshOptions } from './node-mesh.ts';
 import type { MapPort } from './partition/map-port.ts';
 import { PartitionHost } from './partition/partition-host.ts';
+import { ClusterAdmin } from './placement/cluster-admin.ts';
 import {
   type FoundersWay,
   founderStart,
@@ -142,7 +144,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     const gateway = await Gateway.open({
       router,
       histories: mesh?.mesh.histories() ?? ownHistories(host, host.map.cluster.clusterId, clock),
-      admin: adminOf({ host, map: mesh?.mesh.map() ?? host.map, sent, clock, startedMs }),
+      admin: adminOf({
+        host,
+        map: mesh?.mesh.map() ?? host.map,
+        cluster: mesh?.admin() ?? loneAdmin(host, clock),
+        sent,
+        clock,
+        startedMs,
+      }),
       view: mesh?.mesh.view() ?? loneView(host),
       clock,
       ...(mesh === undefined ? {} : { isApart: () => mesh.isApart() }),
@@ -323,14 +332,30 @@ function partitionsOf(
   };
 }
 
+/** Administration of a cluster of one. */
+function loneAdmin(host: PartitionHost, clock: Clock): ClusterAdmin {
+  return new ClusterAdmin({
+    self: 1 as NodeId,
+    clock,
+    cluster: host.map.cluster,
+    linked: () => new Set(),
+    clientAddressOf: () => '',
+    nodeOf: () => 1 as NodeId,
+    statusOf: (_node, answer) => answer(ledStatus(host)),
+    place: (command, answer) => host.map.place(command, answer),
+    handOver: () => undefined,
+  });
+}
+
 function adminOf(parts: {
   readonly host: PartitionHost;
   readonly map: Pick<MapPort, 'cluster' | 'createSpace' | 'dropSpace'>;
+  readonly cluster: ClusterAdmin;
   readonly sent: { readonly here: number; readonly elsewhere: number };
   readonly clock: Clock;
   readonly startedMs: number;
 }): Parameters<typeof Gateway.open>[0]['admin'] {
-  const { host, map, sent, clock, startedMs } = parts;
+  const { host, map, cluster, sent, clock, startedMs } = parts;
   return {
     map: map.cluster,
     version,
@@ -338,6 +363,7 @@ function adminOf(parts: {
     createSpace: (name, settings, answer) => map.createSpace(name, settings, answer),
     dropSpace: (name, answer) => map.dropSpace(name, answer),
     sent: () => sent,
+    cluster,
     partitionStates: () =>
       partitionsHere(host).map((partition) => {
         const { ready, handed } = host.spaceOf(partition).counts();

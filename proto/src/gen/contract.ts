@@ -2,6 +2,40 @@
 import { type Codec, codec, enumOf, type Method, NO_BYTES, nested, readEntry } from '../codec.ts';
 import type { Reader, Writer } from '../wire.ts';
 
+/** What a node is to its cluster. */
+export const NodeState = {
+  /** Nothing that was asked for. */
+  UNSPECIFIED: 0,
+  /** One of it: it gets replicas. */
+  MEMBER: 1,
+  /** Its replicas move away; then it may be removed. */
+  DRAINING: 2,
+  /** Lost: its replicas move away without it. One that comes back is a member again. */
+  GONE: 3,
+  /** No part of it any more, for ever. */
+  REMOVED: 4,
+} as const;
+/** One of `NodeState`. */
+export type NodeState = (typeof NodeState)[keyof typeof NodeState];
+const knownNodeState: ReadonlySet<NodeState> = new Set(Object.values(NodeState));
+
+/** What a replica shall be. */
+export const ReplicaRole = {
+  /** None: it is no longer listed. */
+  UNSPECIFIED: 0,
+  /** It hears everything, and has no vote. */
+  LEARNER: 1,
+  /** It shall vote. */
+  JOINING: 2,
+  /** It votes. */
+  VOTER: 3,
+  /** It votes until the one that takes its place does. */
+  LEAVING: 4,
+} as const;
+/** One of `ReplicaRole`. */
+export type ReplicaRole = (typeof ReplicaRole)[keyof typeof ReplicaRole];
+const knownReplicaRole: ReadonlySet<ReplicaRole> = new Set(Object.values(ReplicaRole));
+
 /** The state of a tuple in its partition. */
 export const TupleState = {
   /** Not set: ready is meant. */
@@ -908,6 +942,600 @@ export const PartitionStatus: Codec<PartitionStatus, PartitionStatusInit> = code
   'tuplet.v1.PartitionStatus',
   writePartitionStatus,
   readPartitionStatus,
+);
+
+/** Request of DescribeCluster. */
+export interface DescribeClusterRequest {}
+/** What DescribeClusterRequest is built of; what is left out has its default. */
+export interface DescribeClusterRequestInit {}
+function writeDescribeClusterRequest(_writer: Writer, _message: DescribeClusterRequestInit): void {}
+function readDescribeClusterRequest(reader: Reader): DescribeClusterRequest {
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return {};
+}
+/** Encodes and decodes `tuplet.v1.DescribeClusterRequest`. */
+export const DescribeClusterRequest: Codec<DescribeClusterRequest, DescribeClusterRequestInit> =
+  codec(
+    'tuplet.v1.DescribeClusterRequest',
+    writeDescribeClusterRequest,
+    readDescribeClusterRequest,
+  );
+
+/** A node of the cluster. */
+export interface ClusterNode {
+  /** Its number, from 1; never given again. */
+  readonly node: number;
+  /** Its name, unique among the nodes. */
+  readonly name: string;
+  /** Where it is; empty: not said. */
+  readonly zone: string;
+  /** What it is. */
+  readonly state: NodeState;
+  /** `host:port` at which other nodes dial it. */
+  readonly peerAddress: string;
+  /** `host:port` at which clients dial it; empty: not known to the node that answers. */
+  readonly clientAddress: string;
+  /** Whether the node that answers has a link to it, or is it. */
+  readonly reachable: boolean;
+}
+/** What ClusterNode is built of; what is left out has its default. */
+export interface ClusterNodeInit {
+  readonly node?: number | undefined;
+  readonly name?: string | undefined;
+  readonly zone?: string | undefined;
+  readonly state?: NodeState | undefined;
+  readonly peerAddress?: string | undefined;
+  readonly clientAddress?: string | undefined;
+  readonly reachable?: boolean | undefined;
+}
+function writeClusterNode(writer: Writer, message: ClusterNodeInit): void {
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(8);
+    writer.uint64(node);
+  }
+  const name = message.name;
+  if (name !== undefined && name !== '') {
+    writer.byte(18);
+    writer.string(name);
+  }
+  const zone = message.zone;
+  if (zone !== undefined && zone !== '') {
+    writer.byte(26);
+    writer.string(zone);
+  }
+  const state = message.state;
+  if (state !== undefined && state !== 0) {
+    writer.byte(32);
+    writer.uint32(state);
+  }
+  const peerAddress = message.peerAddress;
+  if (peerAddress !== undefined && peerAddress !== '') {
+    writer.byte(42);
+    writer.string(peerAddress);
+  }
+  const clientAddress = message.clientAddress;
+  if (clientAddress !== undefined && clientAddress !== '') {
+    writer.byte(50);
+    writer.string(clientAddress);
+  }
+  const reachable = message.reachable;
+  if (reachable === true) {
+    writer.byte(56);
+    writer.byte(reachable ? 1 : 0);
+  }
+}
+function readClusterNode(reader: Reader): ClusterNode {
+  let node: number = 0;
+  let name: string = '';
+  let zone: string = '';
+  let state: NodeState = 0;
+  let peerAddress: string = '';
+  let clientAddress: string = '';
+  let reachable: boolean = false;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        node = reader.uint64();
+        break;
+      case 18:
+        name = reader.string();
+        break;
+      case 26:
+        zone = reader.string();
+        break;
+      case 32:
+        state = enumOf(knownNodeState, reader.uint32());
+        break;
+      case 42:
+        peerAddress = reader.string();
+        break;
+      case 50:
+        clientAddress = reader.string();
+        break;
+      case 56:
+        reachable = reader.bool();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { node, name, zone, state, peerAddress, clientAddress, reachable };
+}
+/** Encodes and decodes `tuplet.v1.ClusterNode`. */
+export const ClusterNode: Codec<ClusterNode, ClusterNodeInit> = codec(
+  'tuplet.v1.ClusterNode',
+  writeClusterNode,
+  readClusterNode,
+);
+
+/** A replica of a group. */
+export interface ClusterReplica {
+  /** Its number in the group. */
+  readonly replica: number;
+  /** The node where it lives. */
+  readonly node: number;
+  /** What it shall be. */
+  readonly role: ReplicaRole;
+  /** Its log agrees with the leader's up to here; 0: not known. */
+  readonly match: number;
+  /** Whether the leader has heard of it lately. */
+  readonly active: boolean;
+}
+/** What ClusterReplica is built of; what is left out has its default. */
+export interface ClusterReplicaInit {
+  readonly replica?: number | undefined;
+  readonly node?: number | undefined;
+  readonly role?: ReplicaRole | undefined;
+  readonly match?: number | undefined;
+  readonly active?: boolean | undefined;
+}
+function writeClusterReplica(writer: Writer, message: ClusterReplicaInit): void {
+  const replica = message.replica;
+  if (replica !== undefined && replica !== 0) {
+    writer.byte(8);
+    writer.uint64(replica);
+  }
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(16);
+    writer.uint64(node);
+  }
+  const role = message.role;
+  if (role !== undefined && role !== 0) {
+    writer.byte(24);
+    writer.uint32(role);
+  }
+  const match = message.match;
+  if (match !== undefined && match !== 0) {
+    writer.byte(32);
+    writer.uint64(match);
+  }
+  const active = message.active;
+  if (active === true) {
+    writer.byte(40);
+    writer.byte(active ? 1 : 0);
+  }
+}
+function readClusterReplica(reader: Reader): ClusterReplica {
+  let replica: number = 0;
+  let node: number = 0;
+  let role: ReplicaRole = 0;
+  let match: number = 0;
+  let active: boolean = false;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        replica = reader.uint64();
+        break;
+      case 16:
+        node = reader.uint64();
+        break;
+      case 24:
+        role = enumOf(knownReplicaRole, reader.uint32());
+        break;
+      case 32:
+        match = reader.uint64();
+        break;
+      case 40:
+        active = reader.bool();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { replica, node, role, match, active };
+}
+/** Encodes and decodes `tuplet.v1.ClusterReplica`. */
+export const ClusterReplica: Codec<ClusterReplica, ClusterReplicaInit> = codec(
+  'tuplet.v1.ClusterReplica',
+  writeClusterReplica,
+  readClusterReplica,
+);
+
+/** A group of replicas: the cluster map, or a partition. */
+export interface ClusterGroup {
+  /** 0: the cluster map; else the partition, 1 to 256. */
+  readonly group: number;
+  /** The node that leads it; 0: none that could be asked. */
+  readonly leader: number;
+  /** The term in which it leads. */
+  readonly term: number;
+  /** Up to where the group's log is committed. */
+  readonly committed: number;
+  /** In order of number. */
+  readonly replicas: readonly ClusterReplica[];
+}
+/** What ClusterGroup is built of; what is left out has its default. */
+export interface ClusterGroupInit {
+  readonly group?: number | undefined;
+  readonly leader?: number | undefined;
+  readonly term?: number | undefined;
+  readonly committed?: number | undefined;
+  readonly replicas?: readonly ClusterReplicaInit[] | undefined;
+}
+function writeClusterGroup(writer: Writer, message: ClusterGroupInit): void {
+  const group = message.group;
+  if (group !== undefined && group !== 0) {
+    writer.byte(8);
+    writer.uint32(group);
+  }
+  const leader = message.leader;
+  if (leader !== undefined && leader !== 0) {
+    writer.byte(16);
+    writer.uint64(leader);
+  }
+  const term = message.term;
+  if (term !== undefined && term !== 0) {
+    writer.byte(24);
+    writer.uint64(term);
+  }
+  const committed = message.committed;
+  if (committed !== undefined && committed !== 0) {
+    writer.byte(32);
+    writer.uint64(committed);
+  }
+  const replicas = message.replicas;
+  if (replicas !== undefined) {
+    for (const each of replicas) {
+      writer.byte(42);
+      {
+        const mark = writer.open();
+        writeClusterReplica(writer, each);
+        writer.close(mark);
+      }
+    }
+  }
+}
+function readClusterGroup(reader: Reader): ClusterGroup {
+  let group: number = 0;
+  let leader: number = 0;
+  let term: number = 0;
+  let committed: number = 0;
+  const replicas: ClusterReplica[] = [];
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        group = reader.uint32();
+        break;
+      case 16:
+        leader = reader.uint64();
+        break;
+      case 24:
+        term = reader.uint64();
+        break;
+      case 32:
+        committed = reader.uint64();
+        break;
+      case 42:
+        replicas.push(nested(reader, readClusterReplica));
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { group, leader, term, committed, replicas };
+}
+/** Encodes and decodes `tuplet.v1.ClusterGroup`. */
+export const ClusterGroup: Codec<ClusterGroup, ClusterGroupInit> = codec(
+  'tuplet.v1.ClusterGroup',
+  writeClusterGroup,
+  readClusterGroup,
+);
+
+/** Answer of DescribeCluster. */
+export interface DescribeClusterResponse {
+  /** The cluster's id. */
+  readonly clusterId: string;
+  /** How many replicas each partition shall have. */
+  readonly replicaCount: number;
+  /** The node that answers. */
+  readonly answeringNode: number;
+  /** All nodes, in order of number; those removed too. */
+  readonly nodes: readonly ClusterNode[];
+  /** The cluster map and all partitions, in order. */
+  readonly groups: readonly ClusterGroup[];
+}
+/** What DescribeClusterResponse is built of; what is left out has its default. */
+export interface DescribeClusterResponseInit {
+  readonly clusterId?: string | undefined;
+  readonly replicaCount?: number | undefined;
+  readonly answeringNode?: number | undefined;
+  readonly nodes?: readonly ClusterNodeInit[] | undefined;
+  readonly groups?: readonly ClusterGroupInit[] | undefined;
+}
+function writeDescribeClusterResponse(writer: Writer, message: DescribeClusterResponseInit): void {
+  const clusterId = message.clusterId;
+  if (clusterId !== undefined && clusterId !== '') {
+    writer.byte(10);
+    writer.string(clusterId);
+  }
+  const replicaCount = message.replicaCount;
+  if (replicaCount !== undefined && replicaCount !== 0) {
+    writer.byte(16);
+    writer.uint32(replicaCount);
+  }
+  const answeringNode = message.answeringNode;
+  if (answeringNode !== undefined && answeringNode !== 0) {
+    writer.byte(24);
+    writer.uint64(answeringNode);
+  }
+  const nodes = message.nodes;
+  if (nodes !== undefined) {
+    for (const each of nodes) {
+      writer.byte(34);
+      {
+        const mark = writer.open();
+        writeClusterNode(writer, each);
+        writer.close(mark);
+      }
+    }
+  }
+  const groups = message.groups;
+  if (groups !== undefined) {
+    for (const each of groups) {
+      writer.byte(42);
+      {
+        const mark = writer.open();
+        writeClusterGroup(writer, each);
+        writer.close(mark);
+      }
+    }
+  }
+}
+function readDescribeClusterResponse(reader: Reader): DescribeClusterResponse {
+  let clusterId: string = '';
+  let replicaCount: number = 0;
+  let answeringNode: number = 0;
+  const nodes: ClusterNode[] = [];
+  const groups: ClusterGroup[] = [];
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        clusterId = reader.string();
+        break;
+      case 16:
+        replicaCount = reader.uint32();
+        break;
+      case 24:
+        answeringNode = reader.uint64();
+        break;
+      case 34:
+        nodes.push(nested(reader, readClusterNode));
+        break;
+      case 42:
+        groups.push(nested(reader, readClusterGroup));
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { clusterId, replicaCount, answeringNode, nodes, groups };
+}
+/** Encodes and decodes `tuplet.v1.DescribeClusterResponse`. */
+export const DescribeClusterResponse: Codec<DescribeClusterResponse, DescribeClusterResponseInit> =
+  codec(
+    'tuplet.v1.DescribeClusterResponse',
+    writeDescribeClusterResponse,
+    readDescribeClusterResponse,
+  );
+
+/** Request of SetNodeState. */
+export interface SetNodeStateRequest {
+  /** The node's number. */
+  readonly node: number;
+  /** What it shall be. GONE is refused for a node that can be reached, REMOVED for one that has replicas. */
+  readonly state: NodeState;
+}
+/** What SetNodeStateRequest is built of; what is left out has its default. */
+export interface SetNodeStateRequestInit {
+  readonly node?: number | undefined;
+  readonly state?: NodeState | undefined;
+}
+function writeSetNodeStateRequest(writer: Writer, message: SetNodeStateRequestInit): void {
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(8);
+    writer.uint64(node);
+  }
+  const state = message.state;
+  if (state !== undefined && state !== 0) {
+    writer.byte(16);
+    writer.uint32(state);
+  }
+}
+function readSetNodeStateRequest(reader: Reader): SetNodeStateRequest {
+  let node: number = 0;
+  let state: NodeState = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        node = reader.uint64();
+        break;
+      case 16:
+        state = enumOf(knownNodeState, reader.uint32());
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { node, state };
+}
+/** Encodes and decodes `tuplet.v1.SetNodeStateRequest`. */
+export const SetNodeStateRequest: Codec<SetNodeStateRequest, SetNodeStateRequestInit> = codec(
+  'tuplet.v1.SetNodeStateRequest',
+  writeSetNodeStateRequest,
+  readSetNodeStateRequest,
+);
+
+/** Answer of SetNodeState. */
+export interface SetNodeStateResponse {
+  /** The node as it is now. */
+  readonly node: ClusterNode | null;
+}
+/** What SetNodeStateResponse is built of; what is left out has its default. */
+export interface SetNodeStateResponseInit {
+  readonly node?: ClusterNodeInit | null | undefined;
+}
+function writeSetNodeStateResponse(writer: Writer, message: SetNodeStateResponseInit): void {
+  const node = message.node;
+  if (node !== undefined && node !== null) {
+    writer.byte(10);
+    {
+      const mark = writer.open();
+      writeClusterNode(writer, node);
+      writer.close(mark);
+    }
+  }
+}
+function readSetNodeStateResponse(reader: Reader): SetNodeStateResponse {
+  let node: ClusterNode | null = null;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        node = nested(reader, readClusterNode);
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { node };
+}
+/** Encodes and decodes `tuplet.v1.SetNodeStateResponse`. */
+export const SetNodeStateResponse: Codec<SetNodeStateResponse, SetNodeStateResponseInit> = codec(
+  'tuplet.v1.SetNodeStateResponse',
+  writeSetNodeStateResponse,
+  readSetNodeStateResponse,
+);
+
+/** Request of TransferLeadership. */
+export interface TransferLeadershipRequest {
+  /** 0: the cluster map; else the partition, 1 to 256. */
+  readonly group: number;
+  /** The node that shall lead. */
+  readonly node: number;
+}
+/** What TransferLeadershipRequest is built of; what is left out has its default. */
+export interface TransferLeadershipRequestInit {
+  readonly group?: number | undefined;
+  readonly node?: number | undefined;
+}
+function writeTransferLeadershipRequest(
+  writer: Writer,
+  message: TransferLeadershipRequestInit,
+): void {
+  const group = message.group;
+  if (group !== undefined && group !== 0) {
+    writer.byte(8);
+    writer.uint32(group);
+  }
+  const node = message.node;
+  if (node !== undefined && node !== 0) {
+    writer.byte(16);
+    writer.uint64(node);
+  }
+}
+function readTransferLeadershipRequest(reader: Reader): TransferLeadershipRequest {
+  let group: number = 0;
+  let node: number = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        group = reader.uint32();
+        break;
+      case 16:
+        node = reader.uint64();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { group, node };
+}
+/** Encodes and decodes `tuplet.v1.TransferLeadershipRequest`. */
+export const TransferLeadershipRequest: Codec<
+  TransferLeadershipRequest,
+  TransferLeadershipRequestInit
+> = codec(
+  'tuplet.v1.TransferLeadershipRequest',
+  writeTransferLeadershipRequest,
+  readTransferLeadershipRequest,
+);
+
+/** Answer of TransferLeadership. */
+export interface TransferLeadershipResponse {
+  /** The node that leads now. */
+  readonly leader: number;
+}
+/** What TransferLeadershipResponse is built of; what is left out has its default. */
+export interface TransferLeadershipResponseInit {
+  readonly leader?: number | undefined;
+}
+function writeTransferLeadershipResponse(
+  writer: Writer,
+  message: TransferLeadershipResponseInit,
+): void {
+  const leader = message.leader;
+  if (leader !== undefined && leader !== 0) {
+    writer.byte(8);
+    writer.uint64(leader);
+  }
+}
+function readTransferLeadershipResponse(reader: Reader): TransferLeadershipResponse {
+  let leader: number = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        leader = reader.uint64();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { leader };
+}
+/** Encodes and decodes `tuplet.v1.TransferLeadershipResponse`. */
+export const TransferLeadershipResponse: Codec<
+  TransferLeadershipResponse,
+  TransferLeadershipResponseInit
+> = codec(
+  'tuplet.v1.TransferLeadershipResponse',
+  writeTransferLeadershipResponse,
+  readTransferLeadershipResponse,
 );
 
 /** Which space a call is for. Unary callers name it; the SDK sends id and epoch from DescribeSpace. */
@@ -5435,6 +6063,30 @@ export const AdminService: {
       DescribeNodeResponse,
       DescribeNodeResponseInit
     >;
+    /** Describes the cluster, as far as the node that answers can reach it. */
+    readonly describeCluster: Method<
+      DescribeClusterRequest,
+      DescribeClusterRequestInit,
+      DescribeClusterResponse,
+      DescribeClusterResponseInit
+    >;
+    /**
+     * Says what a node shall be to its cluster: replicas follow, step by step. Fails with NODE_NOT_FOUND,
+     * NODE_REMOVED, NODE_NOT_EMPTY, NODE_REACHABLE.
+     */
+    readonly setNodeState: Method<
+      SetNodeStateRequest,
+      SetNodeStateRequestInit,
+      SetNodeStateResponse,
+      SetNodeStateResponseInit
+    >;
+    /** Hands the leadership of a group to a node that has a voting replica of it; answered when that one leads. */
+    readonly transferLeadership: Method<
+      TransferLeadershipRequest,
+      TransferLeadershipRequestInit,
+      TransferLeadershipResponse,
+      TransferLeadershipResponseInit
+    >;
   };
 } = {
   name: 'tuplet.v1.AdminService',
@@ -5473,6 +6125,27 @@ export const AdminService: {
       responseStream: false,
       request: DescribeNodeRequest,
       response: DescribeNodeResponse,
+    },
+    describeCluster: {
+      path: '/tuplet.v1.AdminService/DescribeCluster',
+      requestStream: false,
+      responseStream: false,
+      request: DescribeClusterRequest,
+      response: DescribeClusterResponse,
+    },
+    setNodeState: {
+      path: '/tuplet.v1.AdminService/SetNodeState',
+      requestStream: false,
+      responseStream: false,
+      request: SetNodeStateRequest,
+      response: SetNodeStateResponse,
+    },
+    transferLeadership: {
+      path: '/tuplet.v1.AdminService/TransferLeadership',
+      requestStream: false,
+      responseStream: false,
+      request: TransferLeadershipRequest,
+      response: TransferLeadershipResponse,
     },
   },
 };

@@ -33,6 +33,7 @@ export type ErrorReason =
   | 'NODE_NAME_TAKEN'
   | 'NODE_NOT_EMPTY'
   | 'NODE_NOT_FOUND'
+  | 'NODE_REACHABLE'
   | 'NODE_REMOVED'
   | 'NOT_OFFERED'
   | 'NOT_PINNED'
@@ -319,6 +320,14 @@ export const errorRows: Readonly<Record<ErrorReason, ErrorRow>> = {
     retryable: false,
     text: 'No node has this number.',
     action: 'Correct it: `tuplet cluster status` lists the nodes.',
+  },
+  NODE_REACHABLE: {
+    code: 'FAILED_PRECONDITION',
+    by: 'server',
+    definite: true,
+    retryable: false,
+    text: 'The node can be reached, so it is not lost.',
+    action: 'Drain it instead, or stop it first.',
   },
   NODE_REMOVED: {
     code: 'FAILED_PRECONDITION',

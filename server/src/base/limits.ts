@@ -59,6 +59,12 @@ export const movesMax = 4;
 export const movesToNodeMax = 2;
 /** Milliseconds that a node has to say whether another may join: a change of the map, which may wait for a leader. */
 export const linkJoinMs = 12_000;
+/** Milliseconds that nodes have to say what they lead, where an operator asks. */
+export const statusWaitMs = 1_000;
+/** Milliseconds that another node has to take a leadership over, where an operator asks for it. */
+export const transferMsMax = 5_000;
+/** Milliseconds between two looks whether it has. */
+export const transferLookMs = 50;
 /** Milliseconds until a node tries again to say what it is called, where nobody could take that down. */
 export const describeAgainMs = 1_000;
 /** Milliseconds between two rounds of asking those that a node wants to join. */

@@ -2,6 +2,7 @@
 /** The `tuplet` command. */
 import { Command } from 'commander';
 import { version } from '../version.ts';
+import { addClusterCommands } from './cluster-commands.ts';
 import { exitCodes } from './exit.ts';
 import { addNotifyCommand } from './notify-command.ts';
 import { addRepair } from './repair-command.ts';
@@ -18,5 +19,6 @@ addServe(program);
 addTupleCommands(program);
 addNotifyCommand(program);
 addSpaceCommands(program);
+addClusterCommands(program);
 addRepair(program);
 await program.parseAsync();

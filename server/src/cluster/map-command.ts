@@ -102,6 +102,7 @@ export interface MapProblem {
     | 'NODE_NAME_TAKEN'
     | 'NODE_NOT_FOUND'
     | 'NODE_NOT_EMPTY'
+    | 'NODE_REACHABLE'
     | 'NODE_REMOVED'
     | 'NODES_EXHAUSTED'
     | 'MOVE_IN_PROGRESS'

@@ -2,10 +2,13 @@
 import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { decodeValue, durationOfMs, encodeValue, limits, timestampOfMs } from '@tuplet/proto';
 import * as contract from '@tuplet/proto/contract';
-import type { MapOutcome, MapProblem, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { MapOutcome, SpaceRecord, SpaceSettings } from '../cluster/map-command.ts';
+import type { ClusterAdmin } from '../placement/cluster-admin.ts';
 import { type Failure, invalid } from '../router/failure.ts';
 import type { SpaceDirectory } from '../router/routing.ts';
+import { clusterCalls } from './cluster-admin.ts';
 import { RefusedError } from './decode.ts';
+import { refusalOf } from './map-failure.ts';
 import { failureOf, grpcStatusOf, isRefusal } from './status.ts';
 
 /** One partition, as a node's operator sees it. */
@@ -31,6 +34,7 @@ export interface AdminPorts {
   readonly spaces: Pick<SpaceDirectory, 'settle'>;
   createSpace(name: string, settings: SpaceSettings, answer: (outcome: MapOutcome) => void): void;
   dropSpace(name: string, answer: (outcome: MapOutcome) => void): void;
+  readonly cluster: ClusterAdmin;
   partitionStates(): readonly PartitionState[];
   /** What calls of this node's clients have sent to leaders: here, and on other nodes. */
   sent(): { readonly here: number; readonly elsewhere: number };
@@ -45,7 +49,12 @@ type Respond = (outcome: Uint8Array | Failure) => void;
 
 /** The handlers, by the names of the contract's methods. */
 export function adminHandlers(ports: AdminPorts): Record<string, Handler> {
+  const cluster = Object.entries(clusterCalls).map(([name, run]) => [
+    name,
+    handler(ports, (bytes, respond) => run(ports.cluster, bytes, respond)),
+  ]);
   return {
+    ...Object.fromEntries(cluster),
     createSpace: handler(ports, (bytes, respond) => createSpace(ports, bytes, respond)),
     dropSpace: handler(ports, (bytes, respond) => dropSpace(ports, bytes, respond)),
     listSpaces: handler(ports, (bytes, respond) => {
@@ -123,19 +132,6 @@ function describeKnown({ map }: AdminPorts, name: string, respond: Respond): voi
   const space = descriptionOf(record);
   const { epoch, partitions } = map;
   respond(contract.DescribeSpaceResponse.encode({ space, mapEpoch: epoch, partitions }));
-}
-
-function refusalOf(outcome: MapOutcome): Failure {
-  if (outcome.kind !== 'refused')
-    return {
-      reason: 'INTERNAL',
-      message: 'the cluster map gave another answer than was asked for',
-    };
-  return problemFailure(outcome.problem);
-}
-
-function problemFailure({ reason, field, message, limit }: MapProblem): Failure {
-  return invalid(reason, field, message, limit);
 }
 
 function settingsOf(settings: contract.SpaceSettings | null): SpaceSettings {

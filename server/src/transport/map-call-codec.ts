@@ -104,6 +104,7 @@ const reasons: Readonly<Record<MapProblem['reason'], true>> = {
   NODE_NAME_TAKEN: true,
   NODE_NOT_FOUND: true,
   NODE_NOT_EMPTY: true,
+  NODE_REACHABLE: true,
   NODE_REMOVED: true,
   NODES_EXHAUSTED: true,
   MOVE_IN_PROGRESS: true,
