@@ -4,8 +4,7 @@ import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
 import { InFlight } from '../src/gateway/in-flight.ts';
 import { notifyHandler } from '../src/gateway/notify-handler.ts';
 import { TopologyFeed } from '../src/gateway/topology.ts';
-import { ownHistories } from '../src/mesh/own-histories.ts';
-import type { PartitionHost } from '../src/partition/partition-host.ts';
+import type { Histories } from '../src/router/histories.ts';
 import { type Partitions, Router } from '../src/router/router.ts';
 import type { SimNetwork } from './network.ts';
 import type { SimProcess } from './scheduler.ts';
@@ -29,8 +28,8 @@ export interface GatewayOptions {
   readonly partitions: Partitions;
   /** What clients are told of the cluster. */
   readonly view: ClusterView;
-  /** Whose history is read for those who follow a space. */
-  readonly host: PartitionHost;
+  /** What is read for those who follow a space. */
+  readonly histories: Histories;
   /** A promise of the code was broken. */
   readonly onBug: (error: unknown) => void;
 }
@@ -42,7 +41,7 @@ export class SimGateway {
   readonly #router: Router;
 
   constructor(options: GatewayOptions) {
-    const { address, id, process, network, partitions, host, view, onBug } = options;
+    const { address, id, process, network, partitions, histories, view, onBug } = options;
     const { clock } = process;
     this.#process = process;
     this.#network = network;
@@ -67,7 +66,7 @@ export class SimGateway {
     });
     const notify = notifyHandler({
       spaces: router.spaces,
-      histories: ownHistories(host, host.map.cluster.clusterId, clock),
+      histories,
       inFlight,
       clock,
       failed: onBug,

@@ -61,6 +61,7 @@ export class HostCluster {
         disk: this.#newDisk(seed, id),
         random: new Prng(seed, `node ${id}`),
         skew,
+        ifEmpty: 'found',
         founding: { ...foundingAll(id, ids), replicasOf },
         partitions,
         raft: {},
@@ -232,12 +233,13 @@ export class HostCluster {
           to.host?.receiveRaft(group, copy),
         );
       },
-      sendSnapshot: (group, message, chunks) => {
+      sendSnapshot: async (group, message, chunks) => {
         const to = nodeOf(group, message.to);
         if (to === undefined) return;
         this.wires.raft({ from: from(), to, group }, message, (copy) =>
           to.host?.receiveSnapshot(group, copy, chunks),
         );
+        return undefined;
       },
       sendLeader: (to, message) => {
         const leader = this.nodes.find((node) => this.#serves(node, to));

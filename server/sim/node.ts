@@ -7,6 +7,7 @@ import { assert, present } from '../src/base/assert.ts';
 import type { PartitionId } from '../src/base/ids.ts';
 import type { Prng } from '../src/base/prng.ts';
 import { hostChecksum } from '../src/host/checksum.ts';
+import { ownHistories } from '../src/mesh/own-histories.ts';
 import { PartitionHost } from '../src/partition/partition-host.ts';
 import type { Space } from '../src/space/space.ts';
 import { type BusOptions, type BusWatch, busFor } from './bus.ts';
@@ -150,7 +151,8 @@ export class SimNode {
     const process = this.#newProcess(`${address}/${id}`);
     const partitions = busFor(process, host, random.fork(`bus/${id}`), bus, watch);
     const view = this.#leaders.viewOf(host.map.cluster.clusterId, address, process);
-    const options = { address, id, process, network, partitions, view, host, onBug };
+    const histories = ownHistories(host, host.map.cluster.clusterId, process.clock);
+    const options = { address, id, process, network, partitions, view, histories, onBug };
     this.#gateways.set(address, new SimGateway(options));
   }
 

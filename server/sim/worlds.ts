@@ -1,4 +1,5 @@
 /** The worlds that can be simulated, by name. */
+import { meshCoverage } from './cluster/coverage.ts';
 import { type Coverage, nodeCoverage } from './coverage.ts';
 import { clusterCoverage } from './partition/coverage.ts';
 import { runClusterSeed } from './partition/world.ts';
@@ -32,7 +33,7 @@ function oneOf<Name extends string>(
 }
 
 /** The names of all worlds. */
-export const worldNames = ['node', 'raft', 'partition', 'storage'] as const;
+export const worldNames = ['node', 'raft', 'partition', 'cluster', 'storage'] as const;
 /** The name of a world. */
 export type WorldName = (typeof worldNames)[number];
 
@@ -61,7 +62,14 @@ const worlds: Readonly<Record<WorldName, SimWorld>> = {
     profiles: [],
     hasHistories: true,
     coverage: clusterCoverage,
-    run: (seed, _profile, listeners = {}) => runClusterSeed(seed, listeners),
+    run: (seed, _profile, listeners = {}) => runClusterSeed(seed, 'wires', listeners),
+  },
+  cluster: {
+    about: 'a cluster with its meshes and placement: nodes join, drain and go (cluster/DESIGN.md)',
+    profiles: [],
+    hasHistories: true,
+    coverage: meshCoverage,
+    run: (seed, _profile, listeners = {}) => runClusterSeed(seed, 'mesh', listeners),
   },
   storage: {
     about: "a node's log and snapshots alone",

@@ -160,7 +160,8 @@ export class NodeMesh {
     const reconciler = new Reconciler({
       ...common,
       host,
-      onMoved: (message) => logger.info(message),
+      onMade: (partition, replica) => logger.info({ partition, replica }, 'a replica came'),
+      onBuried: (partition, replica) => logger.info({ partition, replica }, 'a replica went'),
     });
     const allocator = new Allocator({
       ...common,

@@ -7,6 +7,7 @@ const titles: Readonly<Record<WorldName, string>> = {
   node: 'One node and its clients',
   raft: 'The Raft core and what its host promises',
   partition: 'Partitions of several replicas',
+  cluster: 'A cluster whose nodes come and go',
   storage: 'The log and the snapshots of a node',
 };
 

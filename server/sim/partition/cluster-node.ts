@@ -19,6 +19,8 @@ export interface ClusterNodeOptions {
   readonly random: Prng;
   readonly skew: ClockSkew;
   readonly founding: Founding;
+  /** What an empty disk does. */
+  readonly ifEmpty: 'found' | 'join';
   readonly partitions: number;
   readonly raft: Partial<RaftOptions>;
   readonly snapshotTailBytes: number;
@@ -31,7 +33,7 @@ export interface ClusterNodeOptions {
   /** A life can be spoken to: it takes messages, whether it leads anything or not. */
   readonly onRunning: (node: ClusterNode) => void;
   /** A life has ended; its process is dead. */
-  readonly onEnded: (node: ClusterNode) => void;
+  readonly onEnded: (node: ClusterNode, isMachine: boolean) => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -88,7 +90,7 @@ export class ClusterNode {
     this.lives += 1;
     const process = this.#newProcess();
     this.#process = process;
-    const { disk, random, founding, partitions, peers, raft, onFatal } = this.#options;
+    const { disk, random, founding, ifEmpty, partitions, peers, raft, onFatal } = this.#options;
     const { snapshotTailBytes, segmentBytes, historyBytesMax, batchTuplesMax } = this.#options;
     const host = await PartitionHost.open({
       disk,
@@ -98,6 +100,7 @@ export class ClusterNode {
       partitions,
       peers,
       founding,
+      ifEmpty,
       raft,
       segmentBytes,
       reserveBytesMin: 65_536,
@@ -118,7 +121,7 @@ export class ClusterNode {
     if (!this.#process.alive) return;
     this.#process.kill();
     this.#host = undefined;
-    this.#options.onEnded(this);
+    this.#options.onEnded(this, machine);
     if (machine) this.disk.crash();
     else this.disk.kill();
   }

@@ -1,6 +1,7 @@
 /** The nodes of a simulated cluster, what they say to each other, and what must always hold of their groups. */
 import type { GroupId, NodeId, PartitionId } from '../../src/base/ids.ts';
 import type { Prng } from '../../src/base/prng.ts';
+import type { ClusterView } from '../../src/cluster/cluster-view.ts';
 import type {
   Accept,
   CoordinatorId,
@@ -10,8 +11,10 @@ import type {
 import { MapLooks } from '../../src/mesh/map-looks.ts';
 import type { PartitionHost, Peers } from '../../src/partition/partition-host.ts';
 import { type Message, MessageKind } from '../../src/raft/message.ts';
+import type { Histories } from '../../src/router/histories.ts';
 import type { Partitions } from '../../src/router/router.ts';
 import type { RunRecord } from '../run-record.ts';
+import type { Scheduler } from '../scheduler.ts';
 import type { PathWatch } from '../watch.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import type { Wires } from './wires.ts';
@@ -65,6 +68,15 @@ interface SentAcceptance {
   readonly message: Accept;
 }
 
+/** What a cluster is made with. */
+export interface ClusterParts {
+  readonly scheduler: Scheduler;
+  readonly wires: Wires;
+  readonly record: RunRecord;
+  readonly watch: PathWatch;
+  readonly random: Prng;
+}
+
 /** See the top of the file. */
 export class Cluster {
   readonly nodes: ClusterNode[] = [];
@@ -86,7 +98,7 @@ export class Cluster {
   readonly epochs: Map<PartitionId, number> = new Map();
   onEpoch: (partition: PartitionId, epoch: number) => void = () => undefined;
 
-  constructor(options: { wires: Wires; record: RunRecord; watch: PathWatch; random: Prng }) {
+  constructor(options: ClusterParts) {
     this.#wires = options.wires;
     this.#record = options.record;
     this.#watch = options.watch;
@@ -105,6 +117,21 @@ export class Cluster {
   /** It is gone for good: whatever it says from now on is a lie. */
   buried(group: GroupId, replica: number): void {
     this.#buried.add(`${group}/${replica}`);
+  }
+
+  /** What clients of a node hear of the cluster; undefined: whoever serves them knows better. */
+  viewOf(_node: ClusterNode): ClusterView | undefined {
+    return undefined;
+  }
+
+  /** What happened, as a node tells it; undefined: what its own replicas say. */
+  historiesOf(_node: ClusterNode): Histories | undefined {
+    return undefined;
+  }
+
+  /** Whether a node leads a partition. */
+  leaderOfAny(node: ClusterNode): boolean {
+    return node.partitionsHere().some((partition) => this.leaderOf(partition) === node);
   }
 
   /** The node that serves a partition in the newest epoch, if it can be spoken to. */
@@ -127,10 +154,12 @@ export class Cluster {
         this.#sendRaft(from(), group, message, (to) => {
           return (copy) => to.host?.receiveRaft(group, copy);
         }),
-      sendSnapshot: (group, message, chunks) =>
+      sendSnapshot: async (group, message, chunks) => {
         this.#sendRaft(from(), group, message, (to) => {
           return (copy) => to.host?.receiveSnapshot(group, copy, chunks);
-        }),
+        });
+        return undefined;
+      },
       sendLeader: (to, message) => {
         const leader = this.leaderOf(to);
         if (leader === undefined) return;
@@ -207,7 +236,7 @@ export class Cluster {
   }
 
   /** A node has ended: nobody is connected to it. */
-  ended(node: ClusterNode): void {
+  ended(node: ClusterNode, _isMachine: boolean): void {
     for (const remote of this.#routers.values()) {
       remote.detach.delete(node);
       this.#breakLink(remote, node, () => undefined);
@@ -392,14 +421,14 @@ export class Cluster {
     message: Message,
     receiver: (to: ClusterNode) => (copy: Message) => void,
   ): void {
-    this.#judge(group, message);
+    this.judge(group, message);
     const to = this.nodeOf(group, message.to);
     if (to === undefined) return;
     this.#wires.raft({ from, to, group }, message, receiver(to));
   }
 
   /** Election safety over all time (Raft §5.2), and that whoever was removed is silent. */
-  #judge(group: GroupId, { kind, from, term }: Message): void {
+  protected judge(group: GroupId, { kind, from, term }: Message): void {
     if (this.#buried.has(`${group}/${from}`)) {
       this.#record.say('removed', `group ${group}: replica ${from} was buried, and speaks`);
     }

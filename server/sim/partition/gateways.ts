@@ -3,6 +3,7 @@
 import { present } from '../../src/base/assert.ts';
 import type { NodeId, Term } from '../../src/base/ids.ts';
 import type { ClusterView } from '../../src/cluster/cluster-view.ts';
+import { ownHistories } from '../../src/mesh/own-histories.ts';
 import { SimGateway } from '../gateway.ts';
 import type { SimNetwork } from '../network.ts';
 import type { RunRecord } from '../run-record.ts';
@@ -52,8 +53,10 @@ export class Gateways {
       process,
       network: this.#network,
       partitions,
-      view: this.#viewOf(node, process),
-      host,
+      view: this.#cluster.viewOf(node) ?? this.#viewOf(node, process),
+      histories:
+        this.#cluster.historiesOf(node) ??
+        ownHistories(host, host.map.cluster.clusterId, process.clock),
       onBug: (error) => this.#record.bug(error),
     });
     this.#open.set(node, gateway);

@@ -12,6 +12,7 @@ import {
 import { noBytes } from '../../src/raft/message.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { Scheduler } from '../scheduler.ts';
+import type { Changes } from './changes.ts';
 import type { Cluster } from './cluster.ts';
 import type { ClusterNode } from './cluster-node.ts';
 
@@ -19,7 +20,7 @@ import type { ClusterNode } from './cluster-node.ts';
 const burialMs = 3_000;
 
 /** See the top of the file. */
-export class Membership {
+export class Membership implements Changes {
   readonly #cluster: Cluster;
   readonly #record: RunRecord;
   readonly #scheduler: Scheduler;

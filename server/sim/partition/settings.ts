@@ -45,6 +45,10 @@ export interface ClusterSettings {
   /** How many of them found the groups; the others get replicas later, if at all. */
   readonly founders: number;
   readonly partitions: number;
+  /** Replicas that each partition begins with, where the map says so. */
+  readonly replicaCount: number;
+  /** Milliseconds after which others get the replicas of a node that is away, where the map's leader decides that. */
+  readonly replaceAfterMs: number;
   readonly wires: WireOptions;
   readonly raft: Partial<RaftOptions>;
   readonly faultEveryMs: number;
@@ -74,6 +78,8 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
     nodes,
     founders,
     partitions: random.between(1, 3),
+    replicaCount: founders,
+    replaceAfterMs: Number.POSITIVE_INFINITY,
     wires: {
       delayUsMin: 100,
       delayUsMax: random.pick([500, 5_000, 20_000]),
@@ -116,5 +122,21 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       'kill-gateway': often(1, 2),
       cancel: random.between(6, 14),
     },
+  };
+}
+
+/** Draws the settings of a seed of the cluster world: fewer founders, and nodes that may join them. */
+export function meshSettingsOf(seed: number): ClusterSettings {
+  const settings = clusterSettingsOf(seed);
+  const random = new Prng(seed, 'mesh');
+  const founders = random.pick([1, 2, 3, 3, 3, 3, 4, 5]);
+  return {
+    ...settings,
+    founders,
+    nodes: founders + random.pick([1, 2, 3]),
+    partitions: random.between(1, 4),
+    replicaCount: Math.min(founders, random.pick([1, 2, 3, 3, 3])),
+    replaceAfterMs: random.pick([3_000, 8_000, 600_000]),
+    faults: { ...settings.faults, change: random.between(6, 25) },
   };
 }

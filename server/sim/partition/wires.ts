@@ -72,7 +72,7 @@ export class Wires {
   /** Whether anything is cut between two nodes now. */
   isCutBetween(one: number, other: number): boolean {
     const { nowUs } = this.#scheduler;
-    return this.#healsAtUs(one, other) > nowUs || this.#healsAtUs(other, one) > nowUs;
+    return this.healsAtUs(one, other) > nowUs || this.healsAtUs(other, one) > nowUs;
   }
 
   /** From now on nothing is lost, and all cuts are healed. */
@@ -87,13 +87,10 @@ export class Wires {
     message: Message,
     arrive: (message: Message) => void,
   ): void {
-    const { lostOneIn, twiceOneIn, ghostOneIn } = this.#options;
+    const { twiceOneIn, ghostOneIn } = this.#options;
     const { from, to, group } = ends;
-    if (this.#healsAtUs(from.id, to.id) > this.#scheduler.nowUs) return;
-    if (this.#chance(lostOneIn)) {
-      this.#fault('raft message lost');
-      return;
-    }
+    if (this.healsAtUs(from.id, to.id) > this.#scheduler.nowUs) return;
+    if (this.loses()) return;
     const writer = new RaftBatchWriter(from.id as NodeId, to.id as NodeId);
     writer.add(group, message);
     const bytes = writer.finish();
@@ -102,10 +99,10 @@ export class Wires {
       const [one] = readRaftBatch(bytes, this.#memory).messages;
       if (one !== undefined) arrive(one.message);
     };
-    this.#later(this.#delayUs(), to, deliver);
+    this.#later(this.delayUs(), to, deliver);
     if (this.#chance(twiceOneIn)) {
       this.#fault('raft message repeated');
-      this.#later(this.#delayUs() + this.#random.between(1, 200_000), to, deliver);
+      this.#later(this.delayUs() + this.#random.between(1, 200_000), to, deliver);
     }
     if (message.kind !== MessageKind.snapshot && this.#chance(ghostOneIn)) {
       this.#fault('raft message of an earlier life');
@@ -119,8 +116,8 @@ export class Wires {
    */
   link(from: WireEnd, to: WireEnd, arrive: () => void, laterUs = 0): void {
     const life = to.process;
-    const heldUs = Math.max(0, this.#healsAtUs(from.id, to.id) - this.#scheduler.nowUs);
-    const delayUs = from.id === to.id ? 1 : this.#delayUs();
+    const heldUs = Math.max(0, this.healsAtUs(from.id, to.id) - this.#scheduler.nowUs);
+    const delayUs = from.id === to.id ? 1 : this.delayUs();
     this.#scheduler.after(heldUs + delayUs + laterUs, arrive, life);
   }
 
@@ -136,15 +133,24 @@ export class Wires {
     });
   }
 
-  #healsAtUs(from: number, to: number): number {
+  /** When what one node says reaches another again; long ago where nothing is cut. */
+  healsAtUs(from: number, to: number): number {
     return this.#cuts.get(`${from}>${to}`) ?? 0;
+  }
+
+  /** Whether a message of Raft's gets lost. */
+  loses(): boolean {
+    const isLost = this.#chance(this.#options.lostOneIn);
+    if (isLost) this.#fault('raft message lost');
+    return isLost;
   }
 
   #chance(oneIn: number): boolean {
     return !this.#isCalm && oneIn > 0 && this.#random.chance(1, oneIn);
   }
 
-  #delayUs(): number {
+  /** How long a message is on its way. */
+  delayUs(): number {
     const { delayUsMin, delayUsMax, lateOneIn, lateUsMax } = this.#options;
     const delayUs = this.#random.between(delayUsMin, delayUsMax);
     return this.#chance(lateOneIn) ? delayUs + this.#random.between(1, lateUsMax) : delayUs;

@@ -2,9 +2,12 @@
 
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
 import { Prng } from '../../src/base/prng.ts';
-import { foundingAll } from '../../src/partition/founding.ts';
+import { type Founding, foundingAll } from '../../src/partition/founding.ts';
 import { isJoint } from '../../src/raft/configuration.ts';
 import type { Space } from '../../src/space/space.ts';
+import { judgePlacement } from '../cluster/judge-placement.ts';
+import { MeshCluster } from '../cluster/mesh-cluster.ts';
+import { Operators } from '../cluster/operators.ts';
 import { Crowd } from '../crowd.ts';
 import { SimDisk } from '../disk.ts';
 import { sectorBytes } from '../disk-image.ts';
@@ -14,6 +17,7 @@ import { Scheduler } from '../scheduler.ts';
 import { Tap } from '../tap.ts';
 import { PathWatch } from '../watch.ts';
 import { simSpaces } from '../workload.ts';
+import type { Changes } from './changes.ts';
 import { Cluster } from './cluster.ts';
 import { ClusterNode } from './cluster-node.ts';
 import { inflict } from './faults.ts';
@@ -21,7 +25,7 @@ import { Gateways } from './gateways.ts';
 import { judgeAtRest } from './judge.ts';
 import { Membership } from './membership.ts';
 import { Onlookers } from './onlookers.ts';
-import { type ClusterSettings, clusterSettingsOf, skewMsMax } from './settings.ts';
+import { type ClusterSettings, clusterSettingsOf, meshSettingsOf, skewMsMax } from './settings.ts';
 import { Wires } from './wires.ts';
 
 const segmentBytes = 65_536;
@@ -40,7 +44,9 @@ export class ClusterWorld {
   readonly settings: ClusterSettings;
   readonly cluster: Cluster;
   readonly wires: Wires;
-  readonly membership: Membership;
+  readonly membership: Changes;
+  /** With meshes and placement between the nodes; undefined: over wires. */
+  readonly #meshed: { readonly cluster: MeshCluster; readonly operators: Operators } | undefined;
   readonly record: RunRecord;
   readonly crowd: Crowd;
   readonly #onlookers: Onlookers;
@@ -62,8 +68,8 @@ export class ClusterWorld {
   #restarts = 0;
   #working = true;
 
-  constructor(seed: number, listeners: RunListeners = {}) {
-    const settings = clusterSettingsOf(seed);
+  constructor(seed: number, fabric: Fabric, listeners: RunListeners = {}) {
+    const settings = fabric === 'mesh' ? meshSettingsOf(seed) : clusterSettingsOf(seed);
     this.settings = settings;
     this.#scheduler = new Scheduler(seed);
     this.random = new Prng(seed, 'cluster-world');
@@ -92,7 +98,18 @@ export class ClusterWorld {
     this.#tap = new Tap(this.record.recorder, this.#watch, settings.base.historyBytesMax);
     const { record, wires } = this;
     const watch = this.#watch;
-    this.cluster = new Cluster({ wires, record, watch, random: new Prng(seed, 'picks') });
+    const parts = {
+      scheduler: this.#scheduler,
+      wires,
+      record,
+      watch,
+      random: new Prng(seed, 'picks'),
+    };
+    const meshes =
+      fabric === 'mesh'
+        ? new MeshCluster({ ...parts, replaceAfterMs: settings.replaceAfterMs })
+        : undefined;
+    this.cluster = meshes ?? new Cluster(parts);
     this.cluster.onEpoch = (partition, epoch) => {
       if (this.#servesStill(partition)) record.count('a leadership ended without a crash');
       record.note(`epoch ${partition} ${epoch}`);
@@ -102,14 +119,36 @@ export class ClusterWorld {
     const { cluster, network } = this;
     this.#gateways = new Gateways({ scheduler: this.#scheduler, network, record, cluster });
     for (let id = 1; id <= settings.nodes; id += 1) this.#addNode(seed, id);
-    this.membership = new Membership({
-      cluster: this.cluster,
-      record,
-      scheduler: this.#scheduler,
-      random: new Prng(seed, 'membership'),
-      founders: settings.founders,
-      partitions: this.#partitions,
-    });
+    const membership = new Prng(seed, 'membership');
+    if (meshes !== undefined) {
+      const { founders, replicaCount } = settings;
+      const boot = (node: ClusterNode): void => this.#boot(node);
+      const operators = new Operators({
+        cluster: meshes,
+        record,
+        random: membership,
+        founders,
+        replicaCount,
+        boot,
+      });
+      this.#meshed = { cluster: meshes, operators };
+      for (const node of this.#founders) {
+        meshes.tell(
+          node,
+          this.#founders.map(({ id }) => id),
+        );
+      }
+    }
+    this.membership =
+      this.#meshed?.operators ??
+      new Membership({
+        cluster: this.cluster,
+        record,
+        scheduler: this.#scheduler,
+        random: membership,
+        founders: settings.founders,
+        partitions: this.#partitions,
+      });
     this.crowd = new Crowd({
       settings: settings.base,
       scheduler: this.#scheduler,
@@ -145,6 +184,16 @@ export class ClusterWorld {
       events: this.#scheduler.eventsRun,
       virtualMs: this.#scheduler.nowMs,
     });
+  }
+
+  /** Nodes that are there from the start: of wires all, of meshes those who found the cluster. */
+  get #founders(): readonly ClusterNode[] {
+    const { nodes } = this.cluster;
+    return this.#isMeshed ? nodes.slice(0, this.settings.founders) : nodes;
+  }
+
+  get #isMeshed(): boolean {
+    return this.cluster instanceof MeshCluster;
   }
 
   get nowMs(): number {
@@ -202,7 +251,7 @@ export class ClusterWorld {
       wayMs: this.#wayMs(),
     });
     for (const { name } of simSpaces) this.#tap.observe(name);
-    for (const node of this.cluster.nodes) this.#boot(node);
+    for (const node of this.#founders) this.#boot(node);
     this.#scheduler.afterEvent = () => this.#afterEvent();
     if (!(await this.#found())) {
       this.record.say('liveness', `no cluster is there after ${foundingMs} ms`);
@@ -210,7 +259,8 @@ export class ClusterWorld {
     }
     for (let each = 0; each < base.clients; each++) this.crowd.addClient();
     const isStill =
-      this.settings.nodes === this.settings.founders && this.settings.faults.change === 0;
+      this.#isMeshed ||
+      (this.settings.nodes === this.settings.founders && this.settings.faults.change === 0);
     if (isStill) for (let each = 0; each < 2; each++) this.crowd.addFollower();
     this.#scheduleFault();
     this.#buryNowAndThen();
@@ -228,13 +278,13 @@ export class ClusterWorld {
     const endUs = this.#scheduler.nowUs + foundingMs * 1000;
     this.#makeSpaces();
     const ready = (): boolean =>
-      this.cluster.nodes.every((node) => node.knowsSpaces) &&
+      this.#founders.every((node) => node.knowsSpaces) &&
       this.#partitions.every((partition) => this.cluster.epochs.has(partition));
     const outcome = await this.#scheduler.run(endUs, () => ready() || this.record.hasFailed);
     const map = this.cluster.nodes[0]?.host?.map.cluster;
     if (outcome !== 'done' || map === undefined || this.record.hasFailed) return false;
     this.#tap.learn(map);
-    for (const node of this.cluster.nodes) this.#gateways.open(node);
+    for (const node of this.#founders) this.#gateways.open(node);
     return true;
   }
 
@@ -252,13 +302,12 @@ export class ClusterWorld {
       host.map.createSpace(name, settings, () => undefined);
       break;
     }
-    if (this.cluster.nodes.every((node) => node.knowsSpaces)) return;
+    if (this.#founders.every((node) => node.knowsSpaces)) return;
     this.after(50, () => this.#makeSpaces());
   }
 
   #addNode(seed: number, id: number): void {
-    const { base, founders, nodes, partitions, raft } = this.settings;
-    const all = Array.from({ length: nodes }, (_, at) => at + 1);
+    const { base, partitions, raft } = this.settings;
     const random = new Prng(seed, `node/${id}`);
     const node: ClusterNode = new ClusterNode({
       id,
@@ -269,11 +318,8 @@ export class ClusterWorld {
         driftPpm: random.between(0, 400) - 200,
         wallOriginMs: wallOriginMs + random.below(skewMsMax),
       },
-      founding: {
-        ...foundingAll(id, all),
-        // Everybody has the map; the partitions begin on some.
-        replicasOf: (group) => (group === 0 ? all : all.slice(0, founders)),
-      },
+      founding: this.#foundingOf(id),
+      ifEmpty: this.#isMeshed && id > this.settings.founders ? 'join' : 'found',
       partitions,
       raft,
       snapshotTailBytes: base.snapshotTailBytes,
@@ -286,10 +332,10 @@ export class ClusterWorld {
         this.crash(failed, 'process', this.random.between(5, 500));
       },
       onRunning: () => this.#running(node),
-      onEnded: () => {
+      onEnded: (_, isMachine) => {
         this.#gateways.close(node);
         this.network.processGone(node.process);
-        this.cluster.ended(node);
+        this.cluster.ended(node, isMachine);
       },
       onWarning: (message) => this.record.note(`warning ${id} ${message}`),
     });
@@ -298,6 +344,21 @@ export class ClusterWorld {
     };
     this.cluster.nodes.push(node);
     for (const group of [0, ...this.#partitions]) this.cluster.place(group as GroupId, id, node);
+  }
+
+  /** Who founds the groups, and where the partitions' first replicas are. */
+  #foundingOf(id: number): Founding {
+    const { founders, nodes, replicaCount } = this.settings;
+    const all = Array.from({ length: nodes }, (_, at) => at + 1);
+    if (this.#isMeshed) {
+      if (id > founders) return { replica: id, founders: [], replicaCount };
+      return { ...foundingAll(id, all.slice(0, founders)), replicaCount };
+    }
+    return {
+      ...foundingAll(id, all),
+      // Everybody has the map; the partitions begin on some.
+      replicasOf: (group) => (group === 0 ? all : all.slice(0, founders)),
+    };
   }
 
   #syncs(node: ClusterNode, name: string): void {
@@ -327,7 +388,7 @@ export class ClusterWorld {
   }
 
   #boot(node: ClusterNode): void {
-    if (node.alive) return;
+    if (node.alive || this.#meshed?.operators.isOver(node) === true) return;
     this.record.note(`boot ${node.id}`);
     node.boot().catch((error: unknown) => {
       const name = error instanceof Error ? error.name : '';
@@ -433,6 +494,7 @@ export class ClusterWorld {
     const driftMs = skewMsMax + this.#scheduler.nowMs * 0.001;
     const latestMs = isBound ? wallOriginMs + this.#scheduler.nowMs + driftMs : undefined;
     judgeAtRest({ cluster, record, partitions: this.#partitions, latestMs });
+    if (this.#meshed !== undefined) judgePlacement(this.#meshed.cluster, record);
   }
 
   #seen(): Seen | undefined {
@@ -457,7 +519,14 @@ export class ClusterWorld {
   }
 }
 
+/** What is between the nodes: Raft's messages and links of their own, or the product's mesh and placement. */
+export type Fabric = 'wires' | 'mesh';
+
 /** Runs one seed. */
-export function runClusterSeed(seed: number, listeners: RunListeners = {}): Promise<RunReport> {
-  return new ClusterWorld(seed, listeners).run();
+export function runClusterSeed(
+  seed: number,
+  fabric: Fabric,
+  listeners: RunListeners = {},
+): Promise<RunReport> {
+  return new ClusterWorld(seed, fabric, listeners).run();
 }

@@ -9,7 +9,7 @@ export interface PlacedConfiguration {
   readonly learners: readonly number[];
   /** Whether two majorities are asked: a change is under way. */
   readonly isJoint: boolean;
-  /** Where in the log it is; undefined: it is not committed yet. */
+  /** Up to where in the log it is known to be in force, all committed; undefined: another may be on its way. */
   readonly index: LogIndex | undefined;
 }
 

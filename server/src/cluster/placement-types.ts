@@ -43,7 +43,7 @@ export interface GroupPlacement {
   readonly replicas: readonly ReplicaPlace[];
   /** The number that the next replica gets; all numbers given are below. */
   readonly nextReplica: number;
-  /** Where in the group's log the newest configuration is that its leaders have reported; 0: none yet. */
+  /** Up to where in the group's log the configuration is in force that its leaders have reported last; 0: none yet. */
   readonly placedAt: LogIndex;
 }
 
@@ -61,7 +61,7 @@ export interface BeginMoveCommand {
 export interface PlacedCommand {
   readonly kind: 'placed';
   readonly group: GroupId;
-  /** Where in the group's log it is. */
+  /** Up to where in the group's log it is in force. */
   readonly index: LogIndex;
   readonly voters: readonly number[];
   readonly learners: readonly number[];

@@ -89,7 +89,8 @@ export class Placements {
     if (placement === undefined || index < placement.placedAt) return false;
     const replicas = placement.replicas.flatMap((place) => placedAs(command, place, isRemoved));
     this.#byGroup.set(group, { ...placement, replicas, placedAt: index });
-    return replicas.some((place, at) => place !== placement.replicas[at]);
+    const isShorter = replicas.length < placement.replicas.length;
+    return isShorter || replicas.some((place, at) => place !== placement.replicas[at]);
   }
 
   /** The node of a replica that is listed. */

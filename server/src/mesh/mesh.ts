@@ -135,13 +135,18 @@ export class Mesh implements Peers {
     if (to !== undefined) this.#outbox?.raft(to, group, message);
   }
 
-  sendSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void {
+  async sendSnapshot(
+    group: GroupId,
+    message: Message,
+    chunks: readonly Uint8Array[],
+  ): Promise<'lost' | undefined> {
     const to = this.#options.nodeOf(group, message.to);
-    if (to === undefined || this.#links === undefined) return;
+    if (to === undefined || this.#links === undefined) return 'lost';
     const header = new RaftBatchWriter(this.#options.self, to);
     header.add(group, message);
-    // Its host counts a snapshot as lost after a while, whatever becomes of it.
-    void this.#links.sendSnapshot(to, header.finish(), framedChunks(chunks));
+    const end = await this.#links.sendSnapshot(to, header.finish(), framedChunks(chunks));
+    // One that has arrived its receiver may refuse: its host waits for an answer.
+    return end === 'arrived' ? undefined : 'lost';
   }
 
   sendLeader(to: PartitionId, message: BetweenLeaders): void {

@@ -568,7 +568,7 @@ async function withPeers(world: HostWorld): Promise<PartitionHost> {
   await world.close(await world.start({ partitions: 2 }));
   const nobody = {
     send: () => undefined,
-    sendSnapshot: () => undefined,
+    sendSnapshot: async () => undefined,
     sendLeader: () => undefined,
   };
   const host = await world.start({ peers: nobody });
@@ -613,7 +613,7 @@ test('a founder that has applied nothing yet cuts its snapshot in the term of it
   const world = new HostWorld();
   const nobody = {
     send: () => undefined,
-    sendSnapshot: () => undefined,
+    sendSnapshot: async () => undefined,
     sendLeader: () => undefined,
   };
   const founding = foundingAll(1, [1, 2, 3]);
@@ -641,7 +641,7 @@ test('a follower whose disk stands still passes over what its leaders send, and 
   const world = new HostWorld();
   const nobody = {
     send: () => undefined,
-    sendSnapshot: () => undefined,
+    sendSnapshot: async () => undefined,
     sendLeader: () => undefined,
   };
   const founding = foundingAll(1, [1, 2, 3]);

@@ -55,8 +55,12 @@ import { type AnyGroup, TurnLoop, type TurnStats } from './turn-loop.ts';
 export interface Peers {
   /** For the replica `message.to` of the group. */
   send(group: GroupId, message: Message): void;
-  /** A message that brings a snapshot, and the snapshot's content. */
-  sendSnapshot(group: GroupId, message: Message, chunks: readonly Uint8Array[]): void;
+  /** A message that brings a snapshot, and the snapshot's content. Resolves where it is known to be lost. */
+  sendSnapshot(
+    group: GroupId,
+    message: Message,
+    chunks: readonly Uint8Array[],
+  ): Promise<'lost' | undefined>;
   /** For the present leader of a partition. */
   sendLeader(to: PartitionId, message: BetweenLeaders): void;
 }

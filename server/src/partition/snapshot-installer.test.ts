@@ -56,7 +56,7 @@ class Receiver extends HostWorld {
     snapshotTailBytes: 100_000,
     peers: {
       send: (group, message) => void this.sent.push({ group, message }),
-      sendSnapshot: () => undefined,
+      sendSnapshot: async () => undefined,
       sendLeader: () => undefined,
     },
   };

@@ -49,8 +49,9 @@ export class SnapshotSender {
       const keep = (chunk: Uint8Array): void => void chunks.push(chunk.slice());
       const found = await this.#snapshots.load(group.id, keep);
       if (this.#sending.get(key) !== forget) return;
-      if (found?.mark.index !== message.snapshot?.index) lost();
-      else this.#peers.sendSnapshot(group.id, message, chunks);
+      const isThere = found?.mark.index === message.snapshot?.index;
+      const end = isThere ? await this.#peers.sendSnapshot(group.id, message, chunks) : 'lost';
+      if (end === 'lost' && this.#sending.get(key) === forget) lost();
     } catch {
       // Damaged or gone meanwhile: another is cut in time. A later sending is its own matter.
       if (this.#sending.get(key) === forget) lost();

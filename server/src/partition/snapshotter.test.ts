@@ -32,7 +32,11 @@ class FollowerWorld extends HostWorld {
     const host = await this.start({
       snapshotTailBytes: 20_000,
       spaceLimits: { historyBytesMax: 0, historyMs: 0 },
-      peers: { send: () => undefined, sendSnapshot: () => undefined, sendLeader: () => undefined },
+      peers: {
+        send: () => undefined,
+        sendSnapshot: async () => undefined,
+        sendLeader: () => undefined,
+      },
     });
     await this.time.until(host.removeReplica(followed));
     await this.time.until(

@@ -7,7 +7,7 @@ import type { RaftStatus } from '../raft/raft-node.ts';
 
 /** What the leader of a group knows of it, in the words of the plans. */
 export function ledGroup(status: RaftStatus): LedGroup {
-  const { id, configuration, configurationIndex, isChangePending, committed, members } = status;
+  const { id, configuration, isChangePending, applied, committed, members } = status;
   const member = (replica: number): (typeof members)[number] | undefined =>
     members.find((each) => each.id === replica);
   const isActive = (replica: number): boolean => replica === id || member(replica)?.active === true;
@@ -17,7 +17,7 @@ export function ledGroup(status: RaftStatus): LedGroup {
       voters: configuration.voters,
       learners: configuration.learners,
       isJoint: isJoint(configuration),
-      index: isChangePending ? undefined : (configurationIndex as LogIndex),
+      index: isChangePending ? undefined : (applied as LogIndex),
     },
     isActive,
     isCaughtUp: (replica) => {

@@ -34,8 +34,10 @@ export interface ReconcilerOptions {
   readonly host: ReconciledHost;
   /** A change of the map, made wherever it is led. */
   readonly place: (command: PlacementCommand, answer: (outcome: MapOutcome) => void) => void;
-  /** Sentences for the operator. */
-  readonly onMoved: (message: string) => void;
+  /** A replica is here from now on. */
+  readonly onMade: (partition: PartitionId, replica: number) => void;
+  /** A replica is gone, for ever. */
+  readonly onBuried: (partition: PartitionId, replica: number) => void;
 }
 
 /** Makes true on one node what the map wants of its replicas, and of the groups that it leads. See DESIGN.md. */
@@ -44,7 +46,7 @@ export class Reconciler {
   readonly #cancelChange: Cancel;
   #cancelLook: Cancel = () => undefined;
   /** Groups that may have a next step here. */
-  #open: readonly GroupPlacement[] = [];
+  #open: readonly GroupId[] = [];
   #version = -1;
   #sweepAtMs = 0;
   /** Groups of which something is under way that ends by itself: made, buried or reported. */
@@ -82,9 +84,15 @@ export class Reconciler {
     const { placementVersion } = this.#cluster;
     if (this.#version !== placementVersion) {
       this.#version = placementVersion;
-      this.#open = this.#cluster.placements().filter((placement) => this.#isOpen(placement));
+      this.#open = this.#cluster
+        .placements()
+        .filter((placement) => this.#isOpen(placement))
+        .map(({ group }) => group);
     }
-    for (const placement of this.#open) this.#step(placement);
+    for (const group of this.#open) {
+      const placement = this.#cluster.placement(group);
+      if (placement !== undefined) this.#step(placement);
+    }
   }
 
   #isOpen(placement: GroupPlacement): boolean {
@@ -108,13 +116,13 @@ export class Reconciler {
   }
 
   #make({ group, replicas }: GroupPlacement): void {
-    const { self, host, onMoved } = this.#options;
+    const { self, host, onMade } = this.#options;
     const place = replicas.find(({ node, role }) => node === self && role === 'joining');
     if (place === undefined || group === mapGroup) return;
     this.#busy.add(group);
     host.createReplica(group as PartitionId, place.replica, () => {
       this.#busy.delete(group);
-      onMoved(`partition ${group} has a replica here from now on (${place.replica})`);
+      onMade(group as PartitionId, place.replica);
     });
   }
 
@@ -125,11 +133,11 @@ export class Reconciler {
   }
 
   async #bury(partition: PartitionId, replica: number): Promise<void> {
-    const { host, onMoved } = this.#options;
+    const { host, onBuried } = this.#options;
     this.#busy.add(partition);
     try {
       await host.removeReplica(partition);
-      onMoved(`partition ${partition} has no replica here any more (${replica})`);
+      onBuried(partition, replica);
     } catch {
       // The host ended, and says why itself.
     }

@@ -1,0 +1,44 @@
+/** What the runs of the cluster world must reach. */
+import type { Coverage } from '../coverage.ts';
+import { clusterCoverage } from '../partition/coverage.ts';
+
+/** A connection repeats nothing, and what is late on it was sent in this life of both ends. */
+const notOverLinks: readonly string[] = [
+  'raft message repeated',
+  'raft message of an earlier life',
+  'an acceptance came again in a later epoch',
+];
+
+/** Changes of the partition world's own. */
+const notByOperators: readonly string[] = [
+  'a learner was added',
+  'a voter was added',
+  'a voter was replaced in one joint change',
+  'a voter was removed',
+  'a leader was removed',
+  'a replica was removed while it was cut off',
+  'a partition came back to a node that had buried one',
+];
+
+const byOperators: readonly string[] = [
+  'a node joined',
+  'a node was drained',
+  'a node was given up',
+  'a node was removed',
+  'the number of replicas changed',
+  'a move began',
+  'a move was reported',
+  'a replica came',
+  'a leadership was balanced',
+];
+
+/** Each at least 100 times in 2,000 seeds, and in proportion from 200 on. */
+export const meshCoverage: Coverage = {
+  ...clusterCoverage,
+  faults: [...clusterCoverage.faults, 'a link fell silent'].filter(
+    (name) => !notOverLinks.includes(name),
+  ),
+  paths: [...clusterCoverage.paths, ...byOperators].filter(
+    (name) => !notOverLinks.includes(name) && !notByOperators.includes(name),
+  ),
+};
