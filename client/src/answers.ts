@@ -174,13 +174,19 @@ export type WriteOutcome =
   | { readonly kind: 'written'; readonly written: Written }
   | { readonly kind: 'failed'; readonly error: TupletError };
 
-/** Reads the answer of WriteMany. */
-export function readOutcomes(bytes: Uint8Array, start: number, end: number): WriteOutcome[] {
+/** Reads the answer of WriteMany: where an earlier sending may have acted, a failure of this one proves nothing. */
+export function readOutcomes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isFirst: boolean,
+): WriteOutcome[] {
   const { outcomes } = WriteManyResponse.decodeRun(bytes, start, end);
   return outcomes.map(({ kind }) => {
     if (kind === null) throw malformed('an outcome that says nothing');
     if (kind.kind === 'written') return { kind: 'written', written: writtenOf(kind.value) };
-    return { kind: 'failed', error: errorOf(readStatus(kind.value)) };
+    const error = errorOf(readStatus(kind.value));
+    return { kind: 'failed', error: isFirst ? error : error.asIndefinite() };
   });
 }
 

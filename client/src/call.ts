@@ -61,21 +61,27 @@ abstract class Call<Result> extends Operation {
   protected abstract result(): Result;
 }
 
+/** Reads an answer; `isFirst`: surely no sending before the one that it is to has acted. */
+export type ReadAnswer<Result> = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  isFirst: boolean,
+) => Result;
+
 /** A call that hands no tuple over: the answer is read by a function. */
 export class PlainCall<Result> extends Call<Result> {
-  readonly #read: (bytes: Uint8Array, start: number, end: number) => Result;
+  readonly #read: ReadAnswer<Result>;
   #result: Result | undefined;
 
-  constructor(
-    input: OperationInput,
-    read: (bytes: Uint8Array, start: number, end: number) => Result,
-  ) {
+  constructor(input: OperationInput, read: ReadAnswer<Result>) {
     super(input);
     this.#read = read;
   }
 
   override decode(bytes: Uint8Array, start: number, end: number): Decoded {
-    this.#result = this.#read(bytes, start, end);
+    const isFirst = !this.mayHaveActed && !this.actedBefore;
+    this.#result = this.#read(bytes, start, end, isFirst);
     return nothingHanded;
   }
 

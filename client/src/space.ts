@@ -14,7 +14,13 @@ import {
   type Written,
 } from './answers.ts';
 import { BodyWriter, checked } from './body.ts';
-import { FindCall, type Pick, PlainCall, type UnconfirmedListener } from './call.ts';
+import {
+  FindCall,
+  type Pick,
+  PlainCall,
+  type ReadAnswer,
+  type UnconfirmedListener,
+} from './call.ts';
 import { callKinds } from './engine/calls.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Body } from './engine/operation.ts';
@@ -293,7 +299,7 @@ export class Space {
   #plain<Result>(
     name: keyof typeof callKinds,
     encode: () => Body,
-    read: (bytes: Uint8Array, start: number, end: number) => Result,
+    read: ReadAnswer<Result>,
     options: CallOptions | undefined,
   ): Promise<Result> {
     try {
@@ -306,7 +312,7 @@ export class Space {
   #send<Result>(
     name: keyof typeof callKinds,
     body: Body,
-    read: (bytes: Uint8Array, start: number, end: number) => Result,
+    read: ReadAnswer<Result>,
     options: CallOptions | undefined,
   ): Promise<Result> {
     const timeoutMs = timeoutOf(options);

@@ -121,7 +121,9 @@ class RecordedOperation extends Operation {
 
   decode(bytes: Uint8Array, start: number, end: number): Decoded {
     try {
-      this.#answer = answerOf(this.#name, bytes, start, end);
+      const answer = answerOf(this.#name, bytes, start, end);
+      const isFirst = !this.mayHaveActed && !this.actedBefore;
+      this.#answer = isFirst ? answer : inDoubt(answer);
     } catch (error) {
       if (error instanceof DecodeError) throw error;
       throw new DecodeError({ reason: 'MALFORMED_MESSAGE', field: '', message: String(error) });
@@ -139,6 +141,15 @@ class RecordedOperation extends Operation {
     const cancelled = reason === 'CANCELLED' && definite;
     this.#tell(this, cancelled ? 'cancelled' : definite ? 'failed' : 'unknown', { reason });
   }
+}
+
+/** Where an earlier sending may have acted, a failed part of this one proves nothing: as the SDK says it. */
+function inDoubt({ outcome, result }: AnswerJson): AnswerJson {
+  const outcomes = result.outcomes?.map((each) =>
+    'failed' in each && each.failed !== undefined ? { unknown: each.failed } : each,
+  );
+  if (outcomes === undefined) return { outcome, result };
+  return { outcome: outcome === 'failed' ? 'unknown' : outcome, result: { ...result, outcomes } };
 }
 
 /** What a client is made of. */

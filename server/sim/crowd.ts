@@ -24,7 +24,7 @@ export interface CrowdPlace {
   /** How many partitions there are. */
   readonly partitions: number;
   /** Where clients connect to. */
-  readonly addresses: readonly string[];
+  readonly addresses: () => readonly string[];
   /** How often the node has ended so far. */
   readonly restarts: () => number;
   /** A client has heard that an operation, surely, got nothing (I4). */
@@ -38,7 +38,7 @@ export class Crowd {
   readonly #network: SimNetwork;
   readonly #record: RunRecord;
   readonly #partitions: number;
-  readonly #addresses: readonly string[];
+  readonly #addresses: () => readonly string[];
   readonly #restarts: () => number;
   readonly #closed: (session: number, sequence: number) => void;
   readonly #clients: LiveClient[] = [];
@@ -89,7 +89,7 @@ export class Crowd {
       net: this.#network.netOf(process),
       random: random.fork('engine'),
       recorder: this.#record.recorder,
-      address: () => random.pick(this.#addresses),
+      address: () => random.pick(this.#addresses()),
       leaseMs: this.#settings.leaseMs,
       partitions: this.#partitions,
       repliesHalvedMin: random.pick([2, 3, 48]),
@@ -114,7 +114,7 @@ export class Crowd {
       net: this.#network.netOf(process),
       random,
       recorder: this.#record.recorder,
-      address: () => random.pick(this.#addresses),
+      address: () => random.pick(this.#addresses()),
       space: random.pick(simSpaces).name,
       template: all ? null : [{ matchers: [{ actual: random.pick(['job', 'res']) }], rest: true }],
       kinds: random.chance(1, 2) ? [] : ['WRITTEN', 'TAKEN', 'RETURNED'],

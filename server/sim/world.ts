@@ -72,7 +72,7 @@ export class World {
       network: this.#network,
       record: this.#record,
       partitions,
-      addresses: gatewayAddresses,
+      addresses: () => gatewayAddresses,
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),
     });

@@ -200,8 +200,8 @@ export class SimLinks {
     const key = `${to.node.id}/${lane}`;
     const heldUs = this.#wires.healsAtUs(from.node.id, to.node.id);
     const upUs = connection.upAtUs.get(to.node.id as NodeId) ?? 0;
-    const soonestUs = Math.max(nowUs, heldUs, upUs, connection.lastUs.get(key) ?? 0);
-    const atUs = soonestUs + this.#wires.delayUs();
+    const soonestUs = Math.max(nowUs, heldUs, upUs) + this.#wires.delayUs();
+    const atUs = Math.max(soonestUs, connection.lastUs.get(key) ?? 0);
     connection.lastUs.set(key, atUs);
     this.#scheduler.after(atUs - nowUs, () => {
       this.#hear(to, 0, () => {

@@ -155,7 +155,7 @@ export class ClusterWorld {
       network: this.network,
       record,
       partitions: settings.partitions,
-      addresses: this.cluster.nodes.map(({ address }) => address),
+      addresses: () => this.#addresses(),
       restarts: () => this.#restarts,
       closed: (session, sequence) => this.#watch.closed(session, sequence),
     });
@@ -190,6 +190,14 @@ export class ClusterWorld {
   get #founders(): readonly ClusterNode[] {
     const { nodes } = this.cluster;
     return this.#isMeshed ? nodes.slice(0, this.settings.founders) : nodes;
+  }
+
+  /** Where clients are told to go: the nodes that there are. */
+  #addresses(): readonly string[] {
+    const operators = this.#meshed?.operators;
+    return this.cluster.nodes
+      .filter((node) => operators?.isOver(node) !== true)
+      .map(({ address }) => address);
   }
 
   get #isMeshed(): boolean {
