@@ -12,6 +12,14 @@ export function judgePlacement(cluster: MeshCluster, record: RunRecord): void {
   const up = cluster.nodes.filter(({ host }) => host !== undefined);
   const due = nextMove(map, new Set(up.map(({ id }) => id as NodeId)));
   if (due !== undefined) record.say('placement', `a move is due: ${JSON.stringify(due)}`);
+  for (const { id, host } of up) {
+    const applied = host?.map.cluster.appliedIndex ?? 0;
+    if (applied !== map.appliedIndex)
+      record.say(
+        'placement',
+        `node ${id} has the map at ${applied}, its leader at ${map.appliedIndex}`,
+      );
+  }
   for (const placement of map.placements()) {
     const { group, replicas } = placement;
     if (isMoving(placement))

@@ -1,11 +1,14 @@
 /** The nodes of a simulated cluster with their meshes and their part in the placement. */
 import type { GroupId, NodeId, PartitionId } from '../../src/base/ids.ts';
+import type { ClusterMap } from '../../src/cluster/cluster-map.ts';
 import type { ClusterView } from '../../src/cluster/cluster-view.ts';
+import type { GroupPlacement } from '../../src/cluster/placement-types.ts';
 import { Mesh } from '../../src/mesh/mesh.ts';
 import type { Peers } from '../../src/partition/partition-host.ts';
 import { Allocator } from '../../src/placement/allocator.ts';
 import { Places } from '../../src/placement/places.ts';
 import { Reconciler } from '../../src/placement/reconciler.ts';
+import { isJoint } from '../../src/raft/configuration.ts';
 import type { Histories } from '../../src/router/histories.ts';
 import type { Partitions } from '../../src/router/router.ts';
 import { Cluster, type ClusterParts } from '../partition/cluster.ts';
@@ -32,6 +35,8 @@ export class MeshCluster extends Cluster {
   readonly #lives = new Map<ClusterNode, Life>();
   /** Nodes that are told of all others before they have a map: founders, and whoever has joined. */
   readonly #told = new Map<ClusterNode, readonly number[]>();
+  /** Replicas that were seen to vote: `group/replica`. */
+  readonly #haveVoted = new Set<string>();
   #observers = 0;
 
   constructor(parts: ClusterParts & { readonly replaceAfterMs: number }) {
@@ -164,6 +169,40 @@ export class MeshCluster extends Cluster {
     if (this.leaderOfAny(node))
       this.#parts.record.count('a link broke under a leadership that went on');
     this.#links.break(at, node, againUs);
+  }
+
+  override verify(): void {
+    super.verify();
+    const map = this.#newestMap();
+    if (map === undefined) return;
+    for (const placement of map.placements()) this.#verifyVotes(placement);
+  }
+
+  /** Nobody stops voting before whoever takes its place votes: add, and then remove, in one joint change. */
+  #verifyVotes({ group, replicas }: GroupPlacement): void {
+    const configuration = this.leaderOf(group)?.host?.replicaOf(group)?.configuration;
+    if (configuration === undefined || isJoint(configuration)) return;
+    const { voters } = configuration;
+    for (const voter of voters) this.#haveVoted.add(`${group}/${voter}`);
+    const comes = replicas.find(
+      ({ role, replica }) => role === 'joining' && !voters.includes(replica),
+    );
+    if (comes === undefined) return;
+    for (const { replica, role } of replicas) {
+      const left = role === 'leaving' && !voters.includes(replica);
+      if (!left || !this.#haveVoted.has(`${group}/${replica}`)) continue;
+      const message = `group ${group}: replica ${replica} votes no more, and ${comes.replica} not yet`;
+      this.#parts.record.say('placement', message);
+    }
+  }
+
+  #newestMap(): ClusterMap | undefined {
+    let newest: ClusterMap | undefined;
+    for (const { host } of this.nodes) {
+      const map = host?.map.cluster;
+      if (map?.founded === true && map.appliedIndex > (newest?.appliedIndex ?? 0)) newest = map;
+    }
+    return newest;
   }
 
   /** Its reconciler and allocator, once its map is here. */

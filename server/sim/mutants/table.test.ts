@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { clusterMutants } from './cluster-table.ts';
 import { partitionMutants } from './partition-table.ts';
 import { raftMutants } from './raft-table.ts';
 import { mutants } from './table.ts';
@@ -9,7 +10,12 @@ const root = fileURLToPath(new URL('../../../../', import.meta.url));
 
 test('every mutant names places that the build has, each once', (t) => {
   const lost: string[] = [];
-  for (const { name, edits } of [...mutants, ...raftMutants, ...partitionMutants]) {
+  for (const { name, edits } of [
+    ...mutants,
+    ...raftMutants,
+    ...partitionMutants,
+    ...clusterMutants,
+  ]) {
     for (const { file, find } of edits) {
       const count = readFileSync(`${root}${file}`, 'utf8').split(find).length - 1;
       if (count !== 1) lost.push(`${name}: ${count} times in ${file}`);
