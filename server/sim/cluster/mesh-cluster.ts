@@ -187,13 +187,13 @@ export class MeshCluster extends Cluster {
     const comes = replicas.find(
       ({ role, replica }) => role === 'joining' && !voters.includes(replica),
     );
-    if (comes === undefined) return;
-    for (const { replica, role } of replicas) {
-      const left = role === 'leaving' && !voters.includes(replica);
-      if (!left || !this.#haveVoted.has(`${group}/${replica}`)) continue;
-      const message = `group ${group}: replica ${replica} votes no more, and ${comes.replica} not yet`;
-      this.#parts.record.say('placement', message);
-    }
+    // One of two that leave may have voted only until the other did: then that one still does.
+    const leaving = replicas.filter(({ role }) => role === 'leaving').map(({ replica }) => replica);
+    if (comes === undefined || leaving.some((replica) => voters.includes(replica))) return;
+    const left = leaving.find((replica) => this.#haveVoted.has(`${group}/${replica}`));
+    if (left === undefined) return;
+    const message = `group ${group}: replica ${left} votes no more, and ${comes.replica} not yet`;
+    this.#parts.record.say('placement', message);
   }
 
   #newestMap(): ClusterMap | undefined {
