@@ -1,7 +1,7 @@
 /**
  * The demo: a Mandelbrot picture rendered tile by tile through a tuple space, by six worker processes.
- * On the way the server is killed twice, and one worker is stopped while a tile is handed over to it,
- * and killed. At the end the picture must equal a sequential render, and no tile may have been
+ * On the way the server is killed twice, or of several nodes one that leads, and another with its disk; and one
+ * worker is stopped while a tile is handed over to it, and killed. At the end the picture must equal a sequential render, and no tile may have been
  * rendered twice.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -13,11 +13,11 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Client, connect, metaOf, type Space, t } from '@tuplet/client';
-import { Command } from 'commander';
-import { ServerProcess } from '../test/process/server-process.ts';
+import { Command, InvalidArgumentError } from 'commander';
 import { Picture, pictureSize, renderSequentially, tilesPerSide } from './mandelbrot.ts';
 import { encodePng } from './png.ts';
 import { Progress } from './progress.ts';
+import { oneServer, type Servers, severalNodes } from './servers.ts';
 
 const tiles = tilesPerSide * tilesPerSide;
 const workerCount = 6;
@@ -30,7 +30,7 @@ interface HeldTile {
 }
 
 class Demo {
-  readonly #server: ServerProcess;
+  readonly #servers: Servers;
   readonly #client: Client;
   readonly #space: Space;
   readonly #progress = new Progress(tiles);
@@ -39,15 +39,15 @@ class Demo {
   readonly #deliveries = new Map<string, number>();
   readonly #workers: ChildProcess[] = [];
 
-  constructor(server: ServerProcess, client: Client) {
-    this.#server = server;
+  constructor(servers: Servers, client: Client) {
+    this.#servers = servers;
     this.#client = client;
     this.#space = client.space('default');
   }
 
   async run(): Promise<Picture> {
     for (let i = 1; i <= workerCount; i++) this.#startWorker(`worker ${i}`);
-    await this.#until(async () => (await this.#waiters()) >= workerCount);
+    await this.#until(async () => (await this.#servers.waiters()) >= workerCount);
     const victim = this.#workers.at(-1);
     if (victim === undefined) throw new Error('there are workers');
     victim.kill('SIGSTOP');
@@ -64,7 +64,7 @@ class Demo {
     for (const worker of this.#workers) worker.kill('SIGKILL');
   }
 
-  /** Takes the pixels as they come, and kills the server at a third and at two thirds. */
+  /** Takes the pixels as they come; what is to befall the servers does so at a third and at two thirds. */
   async #collect(): Promise<void> {
     const kills = [Math.floor(tiles / 3), Math.floor((tiles * 2) / 3)];
     for (let done = 0; done < tiles; ) {
@@ -73,12 +73,8 @@ class Demo {
       this.#picture.place(column, row, pixels);
       this.#deliveries.set(`${column} ${row}`, deliveries);
       this.#progress.show(++done);
-      if (kills.includes(done)) {
-        await this.#server.kill();
-        this.#say('the server was killed with SIGKILL');
-        await this.#server.restart();
-        this.#say('the server serves again');
-      }
+      const misfortune = this.#servers.misfortunes[kills.indexOf(done)];
+      await misfortune?.(this.#client, (line) => this.#say(line));
     }
   }
 
@@ -119,11 +115,6 @@ class Demo {
     this.#say(`each of ${tiles} tiles was rendered once`);
   }
 
-  async #waiters(): Promise<number> {
-    const { partitions } = await this.#client.admin.describeNode();
-    return partitions.reduce((sum, partition) => sum + partition.waiters, 0);
-  }
-
   async #until(condition: () => Promise<boolean>): Promise<void> {
     while (!(await condition())) await pause(50);
   }
@@ -139,7 +130,7 @@ class Demo {
   }
 
   #spawn(script: string, args: readonly string[]): ChildProcess {
-    return spawn(process.execPath, [join(folder, script), this.#server.address, ...args], {
+    return spawn(process.execPath, [join(folder, script), this.#servers.url, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
   }
@@ -149,13 +140,31 @@ class Demo {
   }
 }
 
+const examples = `
+Examples:
+  $ npm run demo                  # one server, killed twice
+  $ npm run demo -- --nodes 3     # three nodes: a leader is killed, and a node lost with its disk`;
+
+function nodesOf(text: string): number {
+  const count = Number(text);
+  if (count === 1 || (Number.isInteger(count) && count >= 3 && count <= 7)) return count;
+  throw new InvalidArgumentError('One node, or 3 to 7: two cannot lose one.');
+}
+
 const program = new Command('demo')
   .description('render a picture through a tuple space while its server and a worker are killed')
   .option('--out <file>', 'where the picture goes', join(tmpdir(), 'tuplet-mandelbrot.png'))
-  .action(async ({ out }: { readonly out: string }) => {
-    const server = await ServerProcess.start();
-    const client = await connect(`tuplet://${server.address}`, { name: 'demo' });
-    const demo = new Demo(server, client);
+  .option(
+    '--nodes <count>',
+    'of how many nodes the cluster is; with 3 or more one is lost for good',
+    nodesOf,
+    1,
+  )
+  .addHelpText('after', examples)
+  .action(async ({ out, nodes }: { readonly out: string; readonly nodes: number }) => {
+    const servers = nodes === 1 ? await oneServer() : await severalNodes(nodes);
+    const client = await connect(servers.url, { name: 'demo' });
+    const demo = new Demo(servers, client);
     try {
       const picture = await demo.run();
       const png = encodePng(picture.rgb, pictureSize);
@@ -168,7 +177,7 @@ const program = new Command('demo')
     } finally {
       demo.stop();
       await client.close();
-      await server.dispose();
+      await servers.dispose();
     }
   });
 

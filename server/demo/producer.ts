@@ -2,8 +2,8 @@
 import { connect } from '@tuplet/client';
 import { tilesPerSide } from './mandelbrot.ts';
 
-const [, , address = ''] = process.argv;
-await using client = await connect(`tuplet://${address}`, { name: 'producer' });
+const [, , url = ''] = process.argv;
+await using client = await connect(url, { name: 'producer' });
 const space = client.space('default');
 const positions = Array.from({ length: tilesPerSide }, (_, i) => i);
 await Promise.all(

@@ -3,8 +3,8 @@ import { connect, metaOf, t } from '@tuplet/client';
 import { renderTile } from './mandelbrot.ts';
 import { sessionLeaseMs } from './settings.ts';
 
-const [, , address = '', name = ''] = process.argv;
-const client = await connect(`tuplet://${address}`, { name, sessionLeaseMs });
+const [, , url = '', name = ''] = process.argv;
+const client = await connect(url, { name, sessionLeaseMs });
 const space = client.space('default');
 
 for (;;) {
