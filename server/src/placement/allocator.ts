@@ -37,6 +37,8 @@ export class Allocator {
   readonly #awaySinceMs = new Map<NodeId, number>();
   #linked: ReadonlySet<NodeId> = new Set();
   #isPlacing = false;
+  /** What was looked at when nothing was due. */
+  #nothingDue = '';
   #balanceAtMs = 0;
   #isClosed = false;
 
@@ -68,9 +70,19 @@ export class Allocator {
     }
     const reachable = this.#reachable(nowMs);
     if (this.#isPlacing) return;
-    const next = this.#nextNode(nowMs) ?? nextMove(cluster, reachable);
+    const next = this.#nextNode(nowMs) ?? this.#nextMove(reachable);
     if (next !== undefined) this.#place(next);
     else if (nowMs >= this.#balanceAtMs) this.#balance(nowMs, reachable);
+  }
+
+  /** The same map and the same nodes have no move due, if they had none before. */
+  #nextMove(reachable: ReadonlySet<NodeId>): PlacementCommand | undefined {
+    const { cluster } = this.#options;
+    const seen = `${cluster.placementVersion} ${[...reachable].sort().join()}`;
+    if (this.#nothingDue === seen) return undefined;
+    const next = nextMove(cluster, reachable);
+    if (next === undefined) this.#nothingDue = seen;
+    return next;
   }
 
   /** This node and those that it is linked to. */
