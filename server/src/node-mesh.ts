@@ -22,7 +22,7 @@ import { Places } from './placement/places.ts';
 import { Reconciler } from './placement/reconciler.ts';
 import { SelfDescription } from './placement/self-description.ts';
 import { membersOf } from './raft/configuration.ts';
-import type { JoinRequest } from './transport/join-codec.ts';
+import type { JoinRequest, NodeAddress } from './transport/join-codec.ts';
 import { Links, type PeerAddresses } from './transport/links.ts';
 import type { PeerCredentials } from './transport/peer-credentials.ts';
 import type { JoinVerdict } from './transport/peer-server.ts';
@@ -63,6 +63,8 @@ export class NodeMesh {
   #places: Places | undefined;
   #ends: readonly Cancel[] = [];
   #addressesVersion = -1;
+  /** Nodes that others know, and the map here does not yet. */
+  readonly #heard = new Map<NodeId, string>();
 
   constructor(options: NodeMeshOptions, doors: Doors) {
     this.#options = options;
@@ -71,6 +73,7 @@ export class NodeMesh {
       self: options.start.node,
       clock: doors.clock,
       nodeOf: (group, replica) => this.#places?.nodeOf(group, replica),
+      onNodes: (nodes) => this.#heardOf(nodes),
       onWarning: (message) => doors.logger.warn(message),
     });
   }
@@ -191,14 +194,33 @@ export class NodeMesh {
     ];
   }
 
+  /** Nodes that the map here does not have yet: one of them may lead it, and bring it. */
+  #heardOf(nodes: readonly NodeAddress[]): void {
+    const host = this.#host;
+    const links = this.#links;
+    if (host === undefined || links === undefined) return;
+    const { cluster } = host.map;
+    for (const { node, address } of nodes)
+      if (cluster.node(node) === undefined) this.#heard.set(node, address);
+    this.#setAddresses(cluster, links);
+  }
+
+  #setAddresses(cluster: ClusterMap, links: Links): void {
+    const addresses = new Map(addressesOf(cluster, this.#options.start));
+    for (const [node, address] of this.#heard) {
+      if (cluster.node(node) === undefined) addresses.set(node, address);
+      else this.#heard.delete(node);
+    }
+    links.setAddresses(addresses);
+    // Links to nodes that are not named any more end without a word.
+    for (const peer of this.mesh.linked()) if (!addresses.has(peer)) this.mesh.broken(peer);
+  }
+
   #mapChanged(cluster: ClusterMap, links: Links): void {
     const { start, onRemoved } = this.#options;
     if (this.#addressesVersion === cluster.placementVersion) return;
     this.#addressesVersion = cluster.placementVersion;
-    const addresses = addressesOf(cluster, start);
-    links.setAddresses(addresses);
-    // Links to nodes that are not named any more end without a word.
-    for (const peer of this.mesh.linked()) if (!addresses.has(peer)) this.mesh.broken(peer);
+    this.#setAddresses(cluster, links);
     if (cluster.node(start.node)?.state === 'removed')
       onRemoved(`node ${start.node} was removed from the cluster, for ever`);
   }

@@ -25,6 +25,7 @@ const byOperators: readonly string[] = [
   'a node was drained',
   'a node was given up',
   'a node was removed',
+  'a node was heard of before the map had it',
   'the number of replicas changed',
   'a move began',
   'a move was reported',

@@ -22,9 +22,10 @@ const lookMs = 20;
 
 /** What one life of a node has. */
 interface Life {
+  /** Nodes that others have told of. */
+  readonly heard: Set<number>;
   readonly mesh: Mesh;
   readonly places: Places;
-  readonly ends: (() => void)[];
 }
 
 /** See the top of the file. */
@@ -128,13 +129,21 @@ export class MeshCluster extends Cluster {
     const { clock } = node.process;
     const self = node.id as NodeId;
     const places = new Places(host.map.cluster);
+    const heard = new Set<number>();
     const mesh = new Mesh({
       self,
+      onNodes: (nodes) => {
+        for (const { node: other } of nodes) {
+          if (host.map.cluster.node(other) === undefined && !heard.has(other))
+            this.#parts.record.count('a node was heard of before the map had it');
+          heard.add(other);
+        }
+      },
       clock,
       nodeOf: (group, replica) => places.nodeOf(group, replica),
       onWarning: (message) => this.#parts.record.say('invariant', message),
     });
-    const life: Life = { mesh, places, ends: [] };
+    const life: Life = { heard, mesh, places };
     this.#lives.set(node, life);
     const links = this.#links.open(node, {
       connected: (peer) => mesh.connected(peer),
@@ -274,6 +283,7 @@ export class MeshCluster extends Cluster {
     const map = node.host?.map.cluster;
     if (map?.founded !== true) return this.#told.get(node)?.includes(other.id) === true;
     const record = map.node(other.id as NodeId);
-    return record !== undefined && record.state !== 'removed';
+    if (record === undefined) return this.#lives.get(node)?.heard.has(other.id) === true;
+    return record.state !== 'removed';
   }
 }

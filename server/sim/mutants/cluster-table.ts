@@ -70,6 +70,7 @@ export const clusterMutants: readonly Mutant[] = [
     "plan.fromNodes('gone') ??\n        plan.count()",
     'plan.count()',
   ),
+  one('a node that lags hears of no others', mesh, 'this.#options.onNodes(item.nodes);', ''),
   one('new nodes do not hear the map', change, "place.role !== 'joining' &&", 'false &&'),
   one('a node that is back counts as away', allocator, 'this.#awaySinceMs.delete(id);', ''),
   one(

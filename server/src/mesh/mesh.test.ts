@@ -1,7 +1,7 @@
 import { encodeTuple } from '@tuplet/proto';
 import test from 'ava';
 import { present } from '../base/assert.ts';
-import type { GroupId, PartitionId, Slot, SpaceId, Term } from '../base/ids.ts';
+import type { GroupId, NodeId, PartitionId, Slot, SpaceId, Term } from '../base/ids.ts';
 import type { CoordinatorId, FromLeader, ToLeader } from '../coordination/messages.ts';
 import { Message, MessageKind } from '../raft/message.ts';
 import { Lane } from '../transport/lane.ts';
@@ -219,4 +219,22 @@ test('a node is apart that is not linked to a majority', (t) => {
     [1, 2, 3].map((nodes) => bench.a.mesh.isApart(nodes)),
     [false, true, true],
   );
+});
+
+test('nodes tell each other whom their maps have, when a link comes up and when there are more', (t) => {
+  const bench = new Bench();
+  bench.a.host.map.nodes.push(one, two);
+  bench.a.host.map.apply(2);
+  bench.turns();
+  t.deepEqual(bench.b.heard.at(-1), [one, two]);
+  const before = bench.b.heard.length;
+  // A change of something else is no news.
+  bench.a.host.map.apply(3);
+  bench.turns();
+  t.is(bench.b.heard.length, before);
+  bench.break();
+  bench.a.host.map.nodes.push(3 as NodeId);
+  bench.a.host.map.apply(4);
+  bench.link();
+  t.deepEqual(bench.b.heard.at(-1), [one, two, 3 as NodeId]);
 });

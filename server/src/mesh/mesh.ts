@@ -15,6 +15,7 @@ import type { Histories } from '../router/histories.ts';
 import type { Partitions } from '../router/router.ts';
 import { type CoordinationItem, readCoordinationBatch } from '../transport/coordination-codec.ts';
 import { CoordinationMemory } from '../transport/coordination-memory.ts';
+import type { NodeAddress } from '../transport/join-codec.ts';
 import { Lane } from '../transport/lane.ts';
 import type { Links } from '../transport/links.ts';
 import { PayloadMemory } from '../transport/payload-memory.ts';
@@ -58,6 +59,8 @@ export interface MeshOptions {
   readonly clock: Clock;
   /** Where a replica lives; undefined: not known here, and what is for it is lost. */
   readonly nodeOf: (group: GroupId, replica: number) => NodeId | undefined;
+  /** Another node knows of these: the map here may be behind. */
+  readonly onNodes: (nodes: readonly NodeAddress[]) => void;
   /** Sentences for the operator. */
   readonly onWarning: (message: string) => void;
 }
@@ -80,6 +83,9 @@ export class Mesh implements Peers {
   readonly #remote = new Map<NodeId, Map<CoordinatorId, Cancel>>();
   readonly #payloads = new PayloadMemory();
   readonly #memory = new CoordinationMemory();
+  /** Nodes of the map here, as the others were told. */
+  #knownNodes: readonly NodeAddress[] = [];
+  #toldVersion = -1;
   #host: MeshHost | undefined;
   #links: MeshLinks | undefined;
   #outbox: Outbox | undefined;
@@ -113,7 +119,11 @@ export class Mesh implements Peers {
       ask: (to, answer) => indexCalls.ask(to, mapGroup, answer),
     });
     this.#mapLooks = looks;
-    host.map.onChange(() => looks.changed());
+    this.#tellNodes(host);
+    host.map.onChange(() => {
+      looks.changed();
+      this.#tellNodes(host);
+    });
     const newLeader = (): void => looks.newLeader();
     this.#mapCalls = new MapCalls({ self, clock, map: host.map, say, newLeader });
   }
@@ -253,6 +263,7 @@ export class Mesh implements Peers {
   connected(peer: NodeId): void {
     this.#remote.set(peer, new Map());
     for (const router of this.#routers.keys()) this.#say(peer, { kind: 'router-attached', router });
+    this.#say(peer, { kind: 'known-nodes', nodes: this.#knownNodes });
     const address = this.#view?.addressOf(this.#options.self);
     if (address !== undefined) this.#say(peer, { kind: 'client-address', address });
     this.#indexCalls?.connected(peer);
@@ -307,6 +318,20 @@ export class Mesh implements Peers {
       if (!this.#comesFrom(peer, group, message)) continue;
       this.#host?.receiveSnapshot(group, message, chunks);
     }
+  }
+
+  /** Whoever lags may have no link to the node that leads the map, and would never hear of it. */
+  #tellNodes({ map: { cluster } }: MeshHost): void {
+    if (this.#toldVersion === cluster.placementVersion) return;
+    this.#toldVersion = cluster.placementVersion;
+    const nodes = cluster
+      .nodes()
+      .filter(({ state }) => state !== 'removed')
+      .map(({ id, peerAddress }) => ({ node: id, address: peerAddress }));
+    const isNews = JSON.stringify(nodes) !== JSON.stringify(this.#knownNodes);
+    this.#knownNodes = nodes;
+    if (!isNews) return;
+    for (const peer of this.#remote.keys()) this.#say(peer, { kind: 'known-nodes', nodes });
   }
 
   #item(
@@ -365,6 +390,9 @@ export class Mesh implements Peers {
         return;
       case 'hand-over':
         host.handOver(item.group, item.to);
+        return;
+      case 'known-nodes':
+        this.#options.onNodes(item.nodes);
         return;
       case 'history-ask':
         this.#historyCalls?.asked(peer, item);

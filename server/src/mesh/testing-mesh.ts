@@ -43,6 +43,10 @@ function fakeCluster(map: FakeMap): MapPort['cluster'] {
     get appliedIndex() {
       return map.appliedIndex;
     },
+    get placementVersion() {
+      return map.nodes.length;
+    },
+    nodes: () => map.nodes.map((id) => ({ id, state: 'member', peerAddress: `node-${id}:7448` })),
     space: (name: string): unknown => (map.names.has(name) ? { name } : undefined),
   } as unknown as MapPort['cluster'];
 }
@@ -53,6 +57,7 @@ export class FakeMap implements MapPort {
   readonly asked: { readonly command: MapCallCommand; readonly answer: MapAnswer }[] = [];
   readonly names: Set<string> = new Set();
   mapEpoch = 1;
+  readonly nodes: NodeId[] = [];
   appliedIndex: LogIndex = 1 as LogIndex;
   led: Term | undefined;
   readonly #observers = new Set<() => void>();
@@ -161,6 +166,8 @@ export class BenchNode {
   readonly host: FakeHost = new FakeHost();
   readonly frames: Frame[] = [];
   readonly warnings: string[] = [];
+  /** Nodes that others have told of, each time. */
+  readonly heard: NodeId[][] = [];
   readonly connected: Set<NodeId> = new Set();
   readonly links: MeshLinks = {
     isConnected: (peer) => this.connected.has(peer),
@@ -177,6 +184,7 @@ export class BenchNode {
       self,
       clock,
       nodeOf: (_group, replica) => replica as NodeId,
+      onNodes: (nodes) => this.heard.push(nodes.map(({ node }) => node)),
       onWarning: (message) => this.warnings.push(message),
     });
     this.mesh.open(this.host as unknown as MeshHost, this.links);

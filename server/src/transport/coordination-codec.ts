@@ -56,11 +56,14 @@ import {
 } from './map-call-codec.ts';
 import {
   type HandOverItem,
+  type KnownNodesItem,
   readHandOver,
+  readKnownNodes,
   readStatusAnswer,
   type StatusAnswerItem,
   type StatusAskItem,
   writeHandOver,
+  writeKnownNodes,
   writeStatusAnswer,
 } from './placement-codec.ts';
 import {
@@ -97,7 +100,8 @@ export type CoordinationItem =
   | StatusAskItem
   | StatusAnswerItem
   | HistoryAskItem
-  | HistoryAnswerItem;
+  | HistoryAnswerItem
+  | KnownNodesItem;
 
 /** What one node has to say to another. */
 export interface CoordinationBatch {
@@ -133,6 +137,7 @@ const itemFields: Readonly<Record<CoordinationItem['kind'], number>> = {
   'status-answer': 15,
   'history-ask': 16,
   'history-answer': 17,
+  'known-nodes': 18,
 };
 const itemKinds = kindsByField(itemFields);
 
@@ -288,6 +293,9 @@ function writeItem(writer: Writer, item: CoordinationItem): void {
     case 'history-answer':
       writeHistoryAnswer(writer, item);
       return;
+    case 'known-nodes':
+      writeKnownNodes(writer, item);
+      return;
     default:
       unreachable(item);
   }
@@ -340,6 +348,8 @@ function readContent(reader: Reader, { kind, memory }: ItemContext): Coordinatio
       return readHistoryAsk(reader);
     case 'history-answer':
       return readHistoryAnswer(reader);
+    case 'known-nodes':
+      return readKnownNodes(reader);
     default:
       return unreachable(kind);
   }

@@ -333,6 +333,8 @@ test('each field of what is said of the cluster map has the name that coordinati
   const group = 4 as GroupId;
   t.deepEqual(said({ kind: 'hand-over', group, to: 5 }), { handOver: { group: 4, toReplica: 5 } });
   t.deepEqual(said({ kind: 'status-ask', call }), { statusAsk: { call: 3 } });
+  const nodes = [{ node: 5 as NodeId, address: 'a:1' }];
+  t.deepEqual(said({ kind: 'known-nodes', nodes }), { knownNodes: { nodes } });
   const last = { revision: 5 as LogIndex, position: 6 };
   const cut = { revision: 7 as LogIndex, position: 8 };
   t.deepEqual(said({ kind: 'history-ask', call, partition: 4 as PartitionId, after: last }), {

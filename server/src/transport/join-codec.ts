@@ -102,14 +102,15 @@ export function readJoinAnswer(bytes: Uint8Array): JoinAnswer {
     else if (tag === varintTag(2)) node = reader.uint64();
     else if (tag !== lengthTag(3)) throw unknownField();
     else if (nodes.length === nodesMax) throw malformed('a cluster has not so many nodes');
-    else nodes.push(readNested(reader, readNode));
+    else nodes.push(readNested(reader, readNodeAddress));
   }
   if (cluster === '' || cluster.length > clusterIdBytesMax)
     throw malformed("a cluster's id is missing or too long");
   return { cluster, node: positive(node) as NodeId, nodes };
 }
 
-function readNode(reader: Reader): NodeAddress {
+/** Reads a node and where it is, up to the reader's end. */
+export function readNodeAddress(reader: Reader): NodeAddress {
   let node = 0;
   let address = '';
   for (let tag = 0; reader.position < reader.end; ) {

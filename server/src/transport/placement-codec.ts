@@ -1,7 +1,7 @@
-/** What nodes say of groups that they lead: `LeaderHandOver`, `StatusAsk` and `StatusAnswer` of coordination.proto. */
+/** What nodes say of each other and of groups that they lead: `KnownNodes`, `LeaderHandOver`, `StatusAsk` and `StatusAnswer` of coordination.proto. */
 import { malformed, type Reader, type Writer } from '@tuplet/proto';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
-import { groupMax, replicasOfGroupMax } from '../base/limits.ts';
+import { groupMax, nodesMax, replicasOfGroupMax } from '../base/limits.ts';
 import {
   lengthTag,
   nextTag,
@@ -15,7 +15,15 @@ import {
   varintTag,
   writeFlag,
   writeNumber,
+  writeString,
 } from '../base/wire-fields.ts';
+import { type NodeAddress, readNodeAddress } from './join-codec.ts';
+
+/** Nodes of the cluster that the sender's map has, and where they are: the receiver's may be behind. */
+export interface KnownNodesItem {
+  readonly kind: 'known-nodes';
+  readonly nodes: readonly NodeAddress[];
+}
 
 /** The receiver, who leads a group, is to hand it over. */
 export interface HandOverItem {
@@ -56,6 +64,28 @@ export interface StatusAnswerItem {
   readonly call: number;
   /** In order of group. */
   readonly groups: readonly GroupStatus[];
+}
+
+/** Appends the content of what is known of nodes. */
+export function writeKnownNodes(writer: Writer, { nodes }: KnownNodesItem): void {
+  for (const { node, address } of nodes) {
+    const mark = openField(writer, 1);
+    writeNumber(writer, 1, node);
+    writeString(writer, 2, address);
+    writer.close(mark);
+  }
+}
+
+/** Reads it up to the reader's end. */
+export function readKnownNodes(reader: Reader): KnownNodesItem {
+  const nodes: NodeAddress[] = [];
+  for (let tag = 0; reader.position < reader.end; ) {
+    tag = nextTagAmong(reader, tag, lengthTag(1));
+    if (tag !== lengthTag(1)) throw unknownField();
+    if (nodes.length === nodesMax) throw malformed('a cluster has not so many nodes');
+    nodes.push(readNested(reader, readNodeAddress));
+  }
+  return { kind: 'known-nodes', nodes };
 }
 
 /** Appends the content of a request to hand over. */

@@ -561,6 +561,10 @@ export const items: {
     group: prng.between(0, 256) as GroupId,
     to: wide(prng),
   }),
+  'known-nodes': (prng) => ({
+    kind: 'known-nodes',
+    nodes: some(prng, (its) => ({ node: its.between(1, 255) as NodeId, address: 'node-1:7448' })),
+  }),
   'history-ask': (prng) => ({
     kind: 'history-ask',
     call: call(prng),
