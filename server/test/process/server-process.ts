@@ -79,6 +79,14 @@ export class ServerProcess {
     return this.#end('SIGTERM');
   }
 
+  /** Resolves with the exit code once the process has ended by itself. */
+  ended(): Promise<number | null> {
+    const child = this.#process;
+    if (child === undefined) throw new Error('the server does not run');
+    if (child.exitCode !== null) return Promise.resolve(child.exitCode);
+    return new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+  }
+
   /** Stops the server where it runs, and removes its temporary folder. */
   async dispose(): Promise<void> {
     if (this.#process !== undefined) await this.kill();
