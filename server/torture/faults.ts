@@ -1,10 +1,12 @@
 /** What is done to the server and its clients in a round. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Client } from '@tuplet/client';
 import type { Line } from '../sim/check/history.ts';
 import type { Prng } from '../src/base/prng.ts';
 import type { ServerCluster } from '../test/cluster/server-cluster.ts';
 import type { Crew } from './crew.ts';
 import { nowNs } from './journal.ts';
+import { type NodeFaultCounts, NodeFaults, noNodeFaults } from './node-faults.ts';
 
 const nsPerMs = 1_000_000;
 /** Milliseconds in which others lead what a node led that was killed, and clients have found them. */
@@ -27,9 +29,13 @@ export interface FaultCounts {
   recoveryMs: number;
 }
 
+/** All that was done in a round. */
+export interface AllFaultCounts extends FaultCounts, NodeFaultCounts {}
+
 /** Nothing yet. */
-export function noFaults(): FaultCounts {
+export function noFaults(): AllFaultCounts {
   return {
+    ...noNodeFaults(),
     serverKills: 0,
     recovered: 0,
     clientKills: 0,
@@ -42,6 +48,7 @@ export function noFaults(): FaultCounts {
 
 /** What the faults need of their round. */
 export interface FaultOptions {
+  readonly client: Client;
   readonly record: (line: Line) => void;
   readonly failed: (message: string) => void;
   readonly sessionLeaseMs: number;
@@ -68,7 +75,9 @@ export class Faults {
   readonly #crew: Crew;
   readonly #random: Prng;
   readonly #options: FaultOptions;
-  readonly #counts: FaultCounts = noFaults();
+  readonly #counts: AllFaultCounts = noFaults();
+  /** What takes a node away is done one at a time. */
+  #alone: Promise<void> = Promise.resolve();
   /** Clients that one fault has in its hand. */
   readonly #busy = new Set<number>();
   #leastUntilMs = 0;
@@ -85,7 +94,7 @@ export class Faults {
    * For `leastMs`, and up to `mostMs` until the round has done enough; when it resolves the server
    * serves and nobody stands still.
    */
-  async run(leastMs: number, mostMs: number): Promise<FaultCounts> {
+  async run(leastMs: number, mostMs: number): Promise<AllFaultCounts> {
     this.#leastUntilMs = performance.now() + leastMs;
     this.#mostUntilMs = performance.now() + mostMs;
     await Promise.all([
@@ -93,9 +102,31 @@ export class Faults {
       this.#killClients(),
       this.#stopClients(),
       this.#killWatchers(),
+      this.#breakNodes(),
     ]);
     while (!this.#isOver()) await pause(lookMs);
     return this.#counts;
+  }
+
+  /** Of a cluster. */
+  async #breakNodes(): Promise<void> {
+    if (this.#servers.nodes.length < 3) return;
+    const faults = new NodeFaults({
+      servers: this.#servers,
+      random: this.#random.fork('nodes'),
+      client: this.#options.client,
+      wait: (leastMs, mostMs, operations) => this.#wait(leastMs, mostMs, operations),
+      fault: (name, time, forMs) => this.#fault(name, time, { forMs }),
+      failed: (message) => this.#options.failed(message),
+      alone: (run) => this.#aloneRun(run),
+    });
+    await faults.run();
+    Object.assign(this.#counts, faults.counts);
+  }
+
+  #aloneRun(run: () => Promise<void>): Promise<void> {
+    this.#alone = this.#alone.then(run);
+    return this.#alone;
   }
 
   /** Waits between two faults; false where the round is over first. */
@@ -117,23 +148,25 @@ export class Faults {
   }
 
   async #killServer(): Promise<void> {
-    while (await this.#waitToKill()) {
-      const time = nowNs();
-      const { nodes } = this.#servers;
-      const server = this.#random.pick(nodes);
-      const code = await server.kill();
-      if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
-      this.#counts.serverKills += 1;
-      await pause(this.#random.below(300));
-      const startNs = nowNs();
-      await server.restart();
-      const servesNs = nowNs();
-      this.#counts.recovered += 1;
-      this.#counts.recoveryMs += Math.round((servesNs - startNs) / nsPerMs);
-      const forMs = Math.ceil((servesNs - time) / nsPerMs);
-      this.#fault('crash', time, { forMs: nodes.length > 1 ? forMs + electionMs : forMs });
-      this.#fault('restart', servesNs);
-    }
+    while (await this.#waitToKill()) await this.#aloneRun(() => this.#killOne());
+  }
+
+  async #killOne(): Promise<void> {
+    const time = nowNs();
+    const { nodes } = this.#servers;
+    const server = this.#random.pick(nodes);
+    const code = await server.kill();
+    if (code !== null) this.#options.failed(`the server had ended by itself with ${code}`);
+    this.#counts.serverKills += 1;
+    await pause(this.#random.below(300));
+    const startNs = nowNs();
+    await server.restart();
+    const servesNs = nowNs();
+    this.#counts.recovered += 1;
+    this.#counts.recoveryMs += Math.round((servesNs - startNs) / nsPerMs);
+    const forMs = Math.ceil((servesNs - time) / nsPerMs);
+    this.#fault('crash', time, { forMs: nodes.length > 1 ? forMs + electionMs : forMs });
+    this.#fault('restart', servesNs);
   }
 
   /** Now and then for longer than a lease: sessions of the dead end only while the server serves. */

@@ -1,6 +1,6 @@
 /** What is printed: a line a round, a table at the end. */
 import { addCounts, belowFloors, type Counts, noCounts } from './counts.ts';
-import { type FaultCounts, noFaults } from './faults.ts';
+import { type AllFaultCounts, noFaults } from './faults.ts';
 import type { RoundReport } from './round.ts';
 
 /** Violations of a round that are printed; the rest are counted. */
@@ -30,10 +30,14 @@ export function roundLine(report: RoundReport, rounds: number, elapsedMs: number
   const kinds = `${share(counts.blocking, counts.ok)} blocking, ${share(counts.unpinned, counts.ok)} unpinned`;
   const kills = `${faults.serverKills} kills, ${faults.recovered} recovered`;
   const clients = `clients: ${faults.clientKills} killed, ${faults.clientStops} stopped`;
+  const nodes =
+    settings.nodes > 2
+      ? `; nodes: ${faults.nodeStops} stopped, ${faults.splits} splits, ${faults.slowDisks + faults.fullDisks} disks, ${faults.clockJumps} clocks, ${faults.nodesReplaced + faults.nodesDrained} replaced`
+      : '';
   const bad = violations.length === 0 ? '' : `, ${violations.length} VIOLATIONS`;
   return (
     `round ${settings.number}/${rounds}: ${number(counts.invoked)} operations in ${seconds.toFixed(1)} s, ` +
-    `${number(counts.ok)} ok (${kinds}); server: ${kills}; ${clients}; ` +
+    `${number(counts.ok)} ok (${kinds}); server: ${kills}${nodes}; ${clients}; ` +
     `${(elapsedMs / 1_000).toFixed(0)} s in all${bad}`
   );
 }
@@ -41,7 +45,7 @@ export function roundLine(report: RoundReport, rounds: number, elapsedMs: number
 /** Sums up rounds. */
 export class Totals {
   readonly counts: Counts = noCounts();
-  readonly faults: FaultCounts = noFaults();
+  readonly faults: AllFaultCounts = noFaults();
   rounds = 0;
   failed = 0;
   violations = 0;
@@ -55,7 +59,7 @@ export class Totals {
     this.snapshots += report.snapshots;
     this.slowSyncs += report.slowSyncs;
     addCounts(this.counts, report.counts);
-    for (const key of Object.keys(this.faults) as (keyof FaultCounts)[]) {
+    for (const key of Object.keys(this.faults) as (keyof AllFaultCounts)[]) {
       this.faults[key] += report.faults[key];
     }
   }
@@ -72,6 +76,13 @@ export class Totals {
       ['server recovered', faults.recovered],
       ['milliseconds a recovery', Math.round(faults.recoveryMs / Math.max(1, faults.recovered))],
       ['partitions with a snapshot at the end', this.snapshots],
+      ['nodes stopped for a while', faults.nodeStops],
+      ['splits of the network', faults.splits],
+      ['slow disks', faults.slowDisks],
+      ['full disks', faults.fullDisks],
+      ['jumps of a wall clock', faults.clockJumps],
+      ['nodes lost with their disk, and replaced', faults.nodesReplaced],
+      ['nodes drained, and replaced', faults.nodesDrained],
       ['clients killed', faults.clientKills],
       ['clients stopped beyond their lease', faults.clientStops],
       ['  killed while they stood still', faults.killedWhileStopped],

@@ -2,6 +2,7 @@
 import { appendFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { type Client, connect } from '@tuplet/client';
 import { historyOf, type Line, type Violation } from '../sim/check/history.ts';
 import { simSpaces } from '../sim/workload.ts';
@@ -11,12 +12,14 @@ import { Ballast } from './ballast.ts';
 import { type Counts, countsOf, floors } from './counts.ts';
 import { Crew } from './crew.ts';
 import { DiskWatch } from './disk-watch.ts';
-import { type FaultCounts, Faults, noFaults } from './faults.ts';
+import { type AllFaultCounts, Faults, noFaults } from './faults.ts';
 import { nowNs } from './journal.ts';
 import { mergeFolder } from './merge.ts';
+import { replaceAfterMs } from './node-faults.ts';
 import { survey } from './survey.ts';
 import { complaint, judge } from './verdict.ts';
 
+const serverScript = fileURLToPath(new URL('./server.js', import.meta.url));
 /** Milliseconds after which a client's sessions end without it. */
 const sessionLeaseMs = 4_000;
 /** Bytes of events that each partition keeps: more than the ballast of a round, or watchers lose their place. */
@@ -46,7 +49,7 @@ export interface RoundSettings {
 export interface RoundReport {
   readonly settings: RoundSettings;
   readonly counts: Counts;
-  readonly faults: FaultCounts;
+  readonly faults: AllFaultCounts;
   readonly seconds: number;
   /** Snapshots that lay on the disk at the end: partitions that had taken one. */
   readonly snapshots: number;
@@ -63,7 +66,12 @@ export async function runRound(settings: RoundSettings): Promise<RoundReport> {
   const logPath = join(settings.folder, 'server.log');
   const servers = await ServerCluster.start(settings.nodes, {
     folder: join(settings.folder, 'data'),
-    arguments: ['--history-bytes', String(historyBytes)],
+    arguments: [
+      '--history-bytes',
+      String(historyBytes),
+      ...(settings.nodes > 1 ? ['--replace-after', `${replaceAfterMs}ms`] : []),
+    ],
+    ...(settings.nodes > 2 ? { isProxied: true, script: serverScript } : {}),
     log: (node, text) =>
       appendFileSync(logPath, settings.nodes > 1 ? `node ${node} ${text}` : text),
   });
@@ -85,7 +93,7 @@ class Round {
   readonly #random: Prng;
   readonly #crew: Crew;
   readonly #disk: DiskWatch;
-  #faults: FaultCounts = noFaults();
+  #faults: AllFaultCounts = noFaults();
   #client: Client | undefined;
   #seconds = 0;
   #snapshots = 0;
@@ -128,6 +136,7 @@ class Round {
     await ballast.start('plain');
     const begunNs = nowNs();
     const faults = new Faults(this.#servers, this.#crew, this.#random.fork('faults'), {
+      client,
       record: (line) => this.#lines.push(line),
       failed: (message) => this.#say(message),
       sessionLeaseMs,
@@ -146,7 +155,7 @@ class Round {
     await this.#crew.drain(restMsMax);
     await pause(sessionLeaseMs);
     const byMs = performance.now() + restMsMax;
-    while ((await this.#handed(client)) > 0 && performance.now() < byMs) await pause(200);
+    while ((await this.#handed()) > 0 && performance.now() < byMs) await pause(200);
     await pause(quietMs);
     this.#lines.push({ kind: 'quiet', time: nowNs() });
     for (const [at, { name }] of simSpaces.entries()) {
@@ -164,9 +173,17 @@ class Round {
     }
   }
 
-  async #handed(client: Client): Promise<number> {
-    const { partitions } = await client.admin.describeNode();
-    return partitions.reduce((sum, { handed }) => sum + handed, 0);
+  /** Tuples handed over and not acknowledged, as those say who have applied most. */
+  async #handed(): Promise<number> {
+    const newest = new Map<number, { readonly applied: number; readonly handed: number }>();
+    for (const { address } of this.#servers.nodes) {
+      await using client = await connect(`tuplet://${address}`, { name: 'judge' });
+      for (const each of (await client.admin.describeNode()).partitions) {
+        if ((newest.get(each.partition)?.applied ?? -1) < each.applied)
+          newest.set(each.partition, each);
+      }
+    }
+    return [...newest.values()].reduce((sum, { handed }) => sum + handed, 0);
   }
 
   async stop(): Promise<void> {
@@ -181,6 +198,7 @@ class Round {
       const code = await server.stop();
       if (code !== 0) this.#say(`a server ended with ${code} when it was told to stop`);
     }
+    await this.#servers.closeProxies();
   }
 
   report(): RoundReport {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Logger } from 'pino';
 import { defaultListen } from '../gateway/address.ts';
-import type { RunningNode } from '../node.ts';
+import type { NodeOptions, RunningNode } from '../node.ts';
 import {
   addClusterOptions,
   type ClusterFlags,
@@ -33,8 +33,11 @@ Examples:
   $ tuplet serve --join a:7448,b:7448 --listen-peer d:7448 --insecure
                                           # on d: one more node of that cluster`;
 
+/** Parts of a node that somebody else provides than its operator: for tests that break them. */
+export type ServeDoors = (dataDir: string) => Promise<Pick<NodeOptions, 'disk' | 'clock'>>;
+
 /** Adds `tuplet serve`. */
-export function addServe(program: Command): void {
+export function addServe(program: Command, doors?: ServeDoors): void {
   const serving = program
     .command('serve')
     .description('serve a tuple space from a data folder')
@@ -59,10 +62,10 @@ export function addServe(program: Command): void {
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info');
   addClusterOptions(serving)
     .addHelpText('after', examples)
-    .action(async (options: ServeOptions) => serve(options));
+    .action(async (options: ServeOptions) => serve(options, doors));
 }
 
-async function serve(options: ServeOptions): Promise<void> {
+async function serve(options: ServeOptions, doors: ServeDoors | undefined): Promise<void> {
   // Only here, so that the other commands do not load a server.
   const [{ startNode }, { destination, pino }] = await Promise.all([
     import('../node.ts'),
@@ -81,7 +84,7 @@ async function serve(options: ServeOptions): Promise<void> {
   let node: RunningNode;
   try {
     node = await startNode({
-      dataDir,
+      ...(doors === undefined ? { dataDir } : await doors(dataDir)),
       listen,
       logger,
       ...(advertise === undefined ? {} : { advertise }),

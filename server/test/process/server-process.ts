@@ -18,6 +18,8 @@ export interface ServerProcessOptions {
   readonly startMs?: number;
   /** Hears what the server says on its error output, all its lives long. */
   readonly log?: (text: string) => void;
+  /** In place of the product's command: one that takes the same arguments, and messages (`send`). */
+  readonly script?: string;
 }
 
 /** A real server in a process of its own, on loopback; it keeps port and data through its lives. */
@@ -60,12 +62,13 @@ export class ServerProcess {
     const args = ['serve', '--listen', this.#address, '--data', this.folder, ...more];
     if (this.#starts === 0) args.push(...firstArguments);
     this.#starts += 1;
-    const child = spawn(process.execPath, [command, ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const { script } = this.#options;
+    const child = spawn(process.execPath, [script ?? command, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe', ...(script === undefined ? [] : (['ipc'] as const))],
     });
     this.#process = child;
     const { log } = this.#options;
-    if (log !== undefined) child.stderr.on('data', (chunk: Buffer) => log(chunk.toString()));
+    if (log !== undefined) child.stderr?.on('data', (chunk: Buffer) => log(chunk.toString()));
     this.#address = await served(child, this.#options.startMs ?? 60_000);
   }
 
@@ -77,6 +80,16 @@ export class ServerProcess {
   /** SIGTERM: drains. Resolves with the exit code. */
   stop(): Promise<number | null> {
     return this.#end('SIGTERM');
+  }
+
+  /** Whether the signal was sent: to a process that runs. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): boolean {
+    return this.#process?.kill(signal) === true;
+  }
+
+  /** Sends a message to a script of `script`, if it runs. */
+  send(message: object): void {
+    if (this.#process?.connected === true) this.#process.send(message, () => undefined);
   }
 
   /** Resolves with the exit code once the process has ended by itself. */
@@ -97,6 +110,8 @@ export class ServerProcess {
     const child = this.#process;
     this.#process = undefined;
     if (child === undefined) throw new Error('the server does not run');
+    // One that stands still ends no sooner than it goes on.
+    child.kill('SIGCONT');
     if (child.exitCode !== null || child.signalCode !== null)
       return Promise.resolve(child.exitCode);
     return new Promise((resolve) => {
