@@ -1,4 +1,6 @@
 /** One gateway of a simulated node: a router, and the Exchange and Notify handlers before it. */
+import type { Cancel } from '../src/base/doors.ts';
+import { apartLookMs, drainMs } from '../src/base/limits.ts';
 import type { ClusterView } from '../src/cluster/cluster-view.ts';
 import { Exchange, type ExchangeStream } from '../src/gateway/exchange.ts';
 import { InFlight } from '../src/gateway/in-flight.ts';
@@ -18,6 +20,9 @@ const exchangeLimits = {
   replyMessageBytes: 2 ** 16,
 } as const;
 
+/** Milliseconds between two looks whether all streams have ended. */
+const lookMs = 20;
+
 /** What a gateway is made of. */
 export interface GatewayOptions {
   readonly address: string;
@@ -30,6 +35,8 @@ export interface GatewayOptions {
   readonly view: ClusterView;
   /** What is read for those who follow a space. */
   readonly histories: Histories;
+  /** Whether the node can reach no majority: callers that wait are sent away. */
+  readonly isApart?: () => boolean;
   /** A promise of the code was broken. */
   readonly onBug: (error: unknown) => void;
 }
@@ -39,6 +46,9 @@ export class SimGateway {
   readonly #process: SimProcess;
   readonly #network: SimNetwork;
   readonly #router: Router;
+  readonly #exchanges = new Set<Exchange>();
+  readonly #streams = new Set<SimStream>();
+  readonly #unlisten: readonly Cancel[];
 
   constructor(options: GatewayOptions) {
     const { address, id, process, network, partitions, histories, view, onBug } = options;
@@ -49,9 +59,10 @@ export class SimGateway {
     this.#router = router;
     const inFlight = new InFlight(8192);
     const topology = new TopologyFeed(view, clock);
-    const streams = new Set<Exchange>();
-    network.netOf(process).listen(address, (link, from) => {
+    const streams = this.#exchanges;
+    const exchanges = network.netOf(process).listen(address, (link, from) => {
       const stream = new SimStream(link, from, (run) => clock.soon(run));
+      this.#keep(stream);
       const exchange = new Exchange(stream as unknown as ExchangeStream, {
         router,
         inFlight,
@@ -71,13 +82,30 @@ export class SimGateway {
       clock,
       failed: onBug,
     });
-    network.netOf(process).listen(`${address}/notify`, (link, from) => {
+    const notifies = network.netOf(process).listen(`${address}/notify`, (link, from) => {
       const soon = (run: () => void): void => clock.soon(run);
       const stream: SimNotifyStream = new SimNotifyStream(link, from, soon, () => {
         notify(stream as unknown as Parameters<typeof notify>[0]);
       });
+      this.#keep(stream);
       return stream.events;
     });
+    this.#unlisten = [exchanges, notifies];
+    if (options.isApart !== undefined) this.#watch(options.isApart);
+  }
+
+  /** No more calls: those on their way are answered, or cut off when `drainMs` are over. */
+  async drain(): Promise<void> {
+    const { clock } = this.#process;
+    for (const cancel of this.#unlisten) cancel();
+    this.#router.drain();
+    for (const exchange of [...this.#exchanges]) exchange.leave();
+    const untilMs = clock.monotonicMs() + drainMs;
+    while (this.#streams.size > 0 && clock.monotonicMs() < untilMs)
+      await new Promise<void>((resolve) => clock.after(lookMs, resolve));
+    for (const stream of [...this.#streams]) stream.cut();
+    await this.#router.settled();
+    this.#router.close();
   }
 
   /** It ends, with everything its router knew. */
@@ -85,6 +113,18 @@ export class SimGateway {
     this.#process.kill();
     this.#network.processGone(this.#process);
     this.#router.close();
+  }
+
+  #keep(stream: SimStream): void {
+    this.#streams.add(stream);
+    stream.on('close', () => this.#streams.delete(stream));
+  }
+
+  #watch(isApart: () => boolean): void {
+    this.#process.clock.after(apartLookMs, () => {
+      if (isApart()) for (const exchange of [...this.#exchanges]) exchange.sendAway();
+      this.#watch(isApart);
+    });
   }
 
   pause(forMs: number): void {

@@ -83,6 +83,15 @@ export class SimStream extends EventEmitter {
     return this;
   }
 
+  /** As a server that is shut down by force ends it. */
+  cut(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#link.close();
+    this.emit('cancelled');
+    this.emit('close');
+  }
+
   #close(): void {
     if (this.#gone) return;
     this.#gone = true;

@@ -5,8 +5,8 @@ import type { Logger } from 'pino';
 import { present } from './base/assert.ts';
 import type { Cancel, Clock, Disk, Random } from './base/doors.ts';
 import { FormatError } from './base/format-error.ts';
-import type { GroupId, NodeId } from './base/ids.ts';
-import { foundedLookMs, leaveMsMax } from './base/limits.ts';
+import type { NodeId } from './base/ids.ts';
+import { foundedLookMs } from './base/limits.ts';
 import type { ClusterMap } from './cluster/cluster-map.ts';
 import { mapGroup } from './cluster/placements.ts';
 import { addressOf } from './gateway/address.ts';
@@ -17,6 +17,7 @@ import type { PartitionHost } from './partition/partition-host.ts';
 import { StartError } from './partition/start-error.ts';
 import { Allocator } from './placement/allocator.ts';
 import { ClusterAdmin } from './placement/cluster-admin.ts';
+import { handOverAll } from './placement/hand-over-all.ts';
 import type { NodeStart } from './placement/node-start.ts';
 import { Places } from './placement/places.ts';
 import { Reconciler } from './placement/reconciler.ts';
@@ -141,7 +142,17 @@ export class NodeMesh {
   async leave(): Promise<void> {
     for (const end of this.#ends) end();
     this.#ends = [];
-    if (this.#host !== undefined) await this.#handOverAll(this.#host);
+    const host = this.#host;
+    if (host !== undefined) {
+      await handOverAll({
+        clock: this.#doors.clock,
+        host,
+        canReach: (group, replica) => {
+          const node = this.#places?.nodeOf(group, replica);
+          return node !== undefined && this.#links?.isConnected(node) === true;
+        },
+      });
+    }
     this.mesh.leave();
   }
 
@@ -296,38 +307,6 @@ export class NodeMesh {
             : { unavailable: message },
         );
       });
-    });
-  }
-
-  /** One hand-over a group, to nodes in turn; one that nobody takes ends with an election. */
-  async #handOverAll(host: PartitionHost): Promise<void> {
-    const { clock } = this.#doors;
-    const untilMs = clock.monotonicMs() + leaveMsMax;
-    const led = host.map.cluster
-      .placements()
-      .map(({ group }) => group)
-      .filter((group) => host.replicaOf(group)?.leads === true);
-    let next = 0;
-    for (const group of led) {
-      const others = this.#successorsOf(host, group);
-      const to = others[next % Math.max(1, others.length)];
-      if (to === undefined) continue;
-      next += 1;
-      host.handOver(group, to);
-    }
-    if (next === 0) return;
-    while (led.some((group) => host.replicaOf(group)?.leads === true)) {
-      if (clock.monotonicMs() >= untilMs) return;
-      await new Promise<void>((resolve) => clock.after(foundedLookMs, resolve));
-    }
-  }
-
-  /** Voters of a group that can be reached. */
-  #successorsOf(host: PartitionHost, group: GroupId): readonly number[] {
-    const replica = host.replicaOf(group);
-    return (replica?.configuration.voters ?? []).filter((voter) => {
-      const node = this.#places?.nodeOf(group, voter);
-      return voter !== replica?.id && node !== undefined && this.#links?.isConnected(node) === true;
     });
   }
 }

@@ -33,13 +33,27 @@ const byOperators: readonly string[] = [
   'a leadership was balanced',
 ];
 
+const faults: readonly string[] = [
+  'a link fell silent',
+  'a lane was full',
+  'node stopped',
+  'disk hung',
+];
+
+const paths: readonly string[] = [
+  'a node left and led nothing',
+  'a node stopped in good order',
+  'a space was created',
+  'a space was dropped',
+  'a map was looked at',
+  'what became of a space was not known',
+];
+
 /** Each at least 100 times in 2,000 seeds, and in proportion from 200 on. */
 export const meshCoverage: Coverage = {
   ...clusterCoverage,
-  faults: [...clusterCoverage.faults, 'a link fell silent'].filter(
-    (name) => !notOverLinks.includes(name),
-  ),
-  paths: [...clusterCoverage.paths, ...byOperators].filter(
+  faults: [...clusterCoverage.faults, ...faults].filter((name) => !notOverLinks.includes(name)),
+  paths: [...clusterCoverage.paths, ...byOperators, ...paths].filter(
     (name) => !notOverLinks.includes(name) && !notByOperators.includes(name),
   ),
 };

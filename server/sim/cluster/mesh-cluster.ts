@@ -6,9 +6,11 @@ import type { GroupPlacement } from '../../src/cluster/placement-types.ts';
 import { Mesh } from '../../src/mesh/mesh.ts';
 import type { Peers } from '../../src/partition/partition-host.ts';
 import { Allocator } from '../../src/placement/allocator.ts';
+import { handOverAll } from '../../src/placement/hand-over-all.ts';
 import { Places } from '../../src/placement/places.ts';
 import { Reconciler } from '../../src/placement/reconciler.ts';
 import { isJoint } from '../../src/raft/configuration.ts';
+import { DroppedSpaces } from '../../src/router/dropped-spaces.ts';
 import type { Histories } from '../../src/router/histories.ts';
 import type { Partitions } from '../../src/router/router.ts';
 import { Cluster, type ClusterParts } from '../partition/cluster.ts';
@@ -26,6 +28,8 @@ interface Life {
   readonly heard: Set<number>;
   readonly mesh: Mesh;
   readonly places: Places;
+  /** End its part in the placement. */
+  readonly ends: (() => void)[];
 }
 
 /** See the top of the file. */
@@ -40,7 +44,9 @@ export class MeshCluster extends Cluster {
   readonly #haveVoted = new Set<string>();
   #observers = 0;
 
-  constructor(parts: ClusterParts & { readonly replaceAfterMs: number }) {
+  constructor(
+    parts: ClusterParts & { readonly replaceAfterMs: number; readonly laneBytesMax: number },
+  ) {
     super(parts);
     this.#parts = parts;
     this.#replaceAfterMs = parts.replaceAfterMs;
@@ -48,6 +54,7 @@ export class MeshCluster extends Cluster {
       scheduler: parts.scheduler,
       random: parts.random.fork('links'),
       wires: parts.wires,
+      laneBytesMax: parts.laneBytesMax,
       onFault: (name) => parts.record.count(name),
       knows: (node, other) => this.#knows(node, other),
     });
@@ -66,6 +73,30 @@ export class MeshCluster extends Cluster {
   /** A life's mesh, once it is open. */
   meshOf(node: ClusterNode): Mesh | undefined {
     return this.#lives.get(node)?.mesh;
+  }
+
+  /** All that a node leads is handed over, and it changes the map no more, as far as there is time. */
+  async leave(node: ClusterNode): Promise<void> {
+    const life = this.#lives.get(node);
+    const { host } = node;
+    if (life === undefined || host === undefined) return;
+    for (const end of life.ends.splice(0)) end();
+    await handOverAll({
+      clock: node.process.clock,
+      host,
+      canReach: (group, replica) => {
+        const to = life.places.nodeOf(group, replica);
+        return to !== undefined && life.mesh.linked().has(to);
+      },
+    });
+    life.mesh.leave();
+  }
+
+  /** Whether a node can reach no majority of the others. */
+  override isApart(node: ClusterNode): boolean {
+    const nodes = node.host?.map.cluster.nodes() ?? [];
+    const counted = nodes.filter(({ state }) => state === 'member' || state === 'draining');
+    return this.meshOf(node)?.isApart(counted.length) === true;
   }
 
   override viewOf(node: ClusterNode): ClusterView | undefined {
@@ -143,7 +174,7 @@ export class MeshCluster extends Cluster {
       nodeOf: (group, replica) => places.nodeOf(group, replica),
       onWarning: (message) => this.#parts.record.say('invariant', message),
     });
-    const life: Life = { heard, mesh, places };
+    const life: Life = { heard, mesh, places, ends: [] };
     this.#lives.set(node, life);
     const links = this.#links.open(node, {
       connected: (peer) => mesh.connected(peer),
@@ -225,6 +256,13 @@ export class MeshCluster extends Cluster {
       return;
     }
     const { mesh } = life;
+    this.#observers += 1;
+    new DroppedSpaces({
+      id: observerIds + this.#observers,
+      partitions: mesh.partitions(),
+      map: host.map,
+      clock,
+    });
     const map = mesh.map();
     const place: typeof map.place = (command, answer) => {
       map.place(command, (outcome) => {
@@ -233,7 +271,7 @@ export class MeshCluster extends Cluster {
       });
     };
     const self = node.id as NodeId;
-    new Reconciler({
+    const reconciler = new Reconciler({
       self,
       clock,
       host,
@@ -248,7 +286,7 @@ export class MeshCluster extends Cluster {
         this.buried(partition, replica);
       },
     });
-    new Allocator({
+    const allocator = new Allocator({
       self,
       clock,
       cluster: host.map.cluster,
@@ -263,6 +301,10 @@ export class MeshCluster extends Cluster {
       replaceAfterMs: this.#replaceAfterMs,
       onPlanned: (message) => record.note(message),
     });
+    life.ends.push(
+      () => reconciler.close(),
+      () => allocator.close(),
+    );
   }
 
   #countPlaced(kind: string): void {

@@ -38,6 +38,8 @@ interface Connection {
   /** By receiving node: from when it knows of the link, and when the last frame of each lane comes. */
   readonly upAtUs: Map<NodeId, number>;
   readonly lastUs: Map<string, number>;
+  /** By receiving node: bytes of coordination on their way. */
+  readonly waitingBytes: Map<NodeId, number>;
   /** Snapshots on their way: hear that they are lost. */
   readonly snapshots: Set<() => void>;
 }
@@ -47,6 +49,7 @@ export class SimLinks {
   readonly #scheduler: Scheduler;
   readonly #random: Prng;
   readonly #wires: Wires;
+  readonly #laneBytesMax: number;
   readonly #onFault: (name: string) => void;
   /** Whether a node would speak to another. */
   readonly #knows: (node: ClusterNode, other: ClusterNode) => boolean;
@@ -59,12 +62,15 @@ export class SimLinks {
     readonly scheduler: Scheduler;
     readonly random: Prng;
     readonly wires: Wires;
+    /** Bytes of coordination that may be on their way in one direction. */
+    readonly laneBytesMax: number;
     readonly onFault: (name: string) => void;
     readonly knows: (node: ClusterNode, other: ClusterNode) => boolean;
   }) {
     this.#scheduler = options.scheduler;
     this.#random = options.random;
     this.#wires = options.wires;
+    this.#laneBytesMax = options.laneBytesMax;
     this.#onFault = options.onFault;
     this.#knows = options.knows;
     this.#look();
@@ -136,6 +142,7 @@ export class SimLinks {
       silentSinceUs: undefined,
       upAtUs: new Map(),
       lastUs: new Map(),
+      waitingBytes: new Map(),
       snapshots: new Set(),
     };
     this.#connections.set(key, connection);
@@ -175,8 +182,7 @@ export class SimLinks {
   /** The link of a life to a peer, as far as that life knows. */
   #ofLife(end: End, peer: NodeId): Connection | undefined {
     const { id } = end.node;
-    const key = id < peer ? `${id}-${peer}` : `${peer}-${id}`;
-    const connection = this.#connections.get(key);
+    const connection = this.#connections.get(keyOfIds(id, peer));
     if (connection?.ends.includes(end) !== true) return undefined;
     const upAtUs = connection.upAtUs.get(id as NodeId) ?? Number.POSITIVE_INFINITY;
     return upAtUs <= this.#scheduler.nowUs ? connection : undefined;
@@ -187,9 +193,30 @@ export class SimLinks {
     if (connection === undefined) return false;
     // What finds no place in its lane; of the others nothing is lost.
     if (lane !== Lane.coordination && this.#wires.loses()) return true;
+    if (lane === Lane.coordination && !this.#hasRoom(connection, end, peer, bytes.length))
+      return false;
     const copy = bytes.slice();
-    this.#pass(connection, end, lane, (to) => to.events.frame(end.node.id as NodeId, lane, copy));
+    this.#pass(connection, end, lane, (to) => {
+      if (lane === Lane.coordination) this.#wait(connection, peer, -copy.length);
+      to.events.frame(end.node.id as NodeId, lane, copy);
+    });
     return true;
+  }
+
+  /** Of what routers and leaders say nothing is lost in silence: a lane that is full breaks the link. */
+  #hasRoom(connection: Connection, end: End, peer: NodeId, size: number): boolean {
+    const waiting = connection.waitingBytes.get(peer) ?? 0;
+    if (waiting > 0 && waiting + size > this.#laneBytesMax) {
+      this.#onFault('a lane was full');
+      this.#break(keyOfIds(end.node.id, peer), connection, 0);
+      return false;
+    }
+    this.#wait(connection, peer, size);
+    return true;
+  }
+
+  #wait(connection: Connection, peer: NodeId, bytes: number): void {
+    connection.waitingBytes.set(peer, (connection.waitingBytes.get(peer) ?? 0) + bytes);
   }
 
   /** One side's message comes to the other, after those before it in its lane. */
@@ -239,7 +266,11 @@ export class SimLinks {
 }
 
 function keyOf(one: ClusterNode, other: ClusterNode): string {
-  return one.id < other.id ? `${one.id}-${other.id}` : `${other.id}-${one.id}`;
+  return keyOfIds(one.id, other.id);
+}
+
+function keyOfIds(one: number, other: number): string {
+  return one < other ? `${one}-${other}` : `${other}-${one}`;
 }
 
 async function* iterate(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

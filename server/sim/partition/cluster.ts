@@ -130,6 +130,11 @@ export class Cluster {
   }
 
   /** Whether a node leads a partition. */
+  /** Whether a node knows that it can reach no majority; over wires nobody does. */
+  isApart(_node: ClusterNode): boolean {
+    return false;
+  }
+
   leaderOfAny(node: ClusterNode): boolean {
     return node.partitionsHere().some((partition) => this.leaderOf(partition) === node);
   }

@@ -1,6 +1,7 @@
 /** What the schedule does to a cluster, its disks, its network and its clients. */
 import { unreachable } from '../../src/base/assert.ts';
 import type { PartitionId } from '../../src/base/ids.ts';
+import { diskHungMs } from '../../src/base/limits.ts';
 import { votersOf } from '../../src/raft/configuration.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { type ClusterFaultKind, clusterFaultKinds, electionMs } from './settings.ts';
@@ -36,6 +37,11 @@ function strike(world: ClusterWorld, kind: ClusterFaultKind): void {
       if (node !== undefined) world.crashBeforeSync(node, random.between(5, 4_000));
       return;
     }
+    case 'stop': {
+      const node = random.chance(1, 2) ? world.cluster.pickAlive() : leaderOfSome(world)?.node;
+      if (node !== undefined) world.stop(node, random.between(5, 2_000));
+      return;
+    }
     case 'pause-node':
       pause(world);
       return;
@@ -66,6 +72,12 @@ function strike(world: ClusterWorld, kind: ClusterFaultKind): void {
       return;
     case 'slow-disk':
       slowDisk(world);
+      return;
+    case 'hang-disk':
+      hangDisk(world);
+      return;
+    case 'space':
+      world.changeSpaces();
       return;
     case 'full-disk':
       fullDisk(world);
@@ -267,6 +279,17 @@ function slowDisk(world: ClusterWorld): void {
   world.after(forMs, () => {
     node.disk.faults.slowSync = 0;
   });
+}
+
+/** Shorter and longer than what makes a leader hand over. */
+function hangDisk(world: ClusterWorld): void {
+  const { random, record } = world;
+  const node = random.chance(1, 2) ? world.cluster.pickAlive() : leaderOfSome(world)?.node;
+  if (node === undefined) return;
+  const forMs = random.between(200, 4 * diskHungMs);
+  node.disk.hang();
+  record.fault('disk hung', forMs + 6_000);
+  world.after(forMs, () => node.disk.answer());
 }
 
 function fullDisk(world: ClusterWorld): void {

@@ -57,6 +57,7 @@ export class Gateways {
       histories:
         this.#cluster.historiesOf(node) ??
         ownHistories(host, host.map.cluster.clusterId, process.clock),
+      isApart: () => this.#cluster.isApart(node),
       onBug: (error) => this.#record.bug(error),
     });
     this.#open.set(node, gateway);
@@ -98,6 +99,11 @@ export class Gateways {
     this.#open.delete(node);
     gateway.kill();
     return true;
+  }
+
+  /** It ends when its calls have, or their time is over. */
+  async drain(node: ClusterNode): Promise<void> {
+    await this.#open.get(node)?.drain();
   }
 
   pause(node: ClusterNode, forMs: number): void {

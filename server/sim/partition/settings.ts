@@ -16,6 +16,7 @@ export const clusterFaultKinds = [
   'crash',
   'crash-leader',
   'crash-before-sync',
+  'stop',
   'pause-node',
   'split',
   'cut one way',
@@ -28,6 +29,8 @@ export const clusterFaultKinds = [
   'slow-disk',
   'full-disk',
   'disk-error',
+  'hang-disk',
+  'space',
   'kill-client',
   'pause-client',
   'pause-client-beyond-lease',
@@ -50,6 +53,8 @@ export interface ClusterSettings {
   /** Milliseconds after which others get the replicas of a node that is away, where the map's leader decides that. */
   readonly replaceAfterMs: number;
   readonly wires: WireOptions;
+  /** Bytes of what routers and leaders say that may be on their way to a node; more breaks its link. */
+  readonly laneBytesMax: number;
   readonly raft: Partial<RaftOptions>;
   readonly faultEveryMs: number;
   readonly faults: Readonly<Record<ClusterFaultKind, number>>;
@@ -89,6 +94,7 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       twiceOneIn: random.pick([0, 10, 40]),
       ghostOneIn: random.pick([0, 40, 200]),
     },
+    laneBytesMax: Number.POSITIVE_INFINITY,
     raft: {
       // Small windows, so that they fill.
       ...(random.chance(1, 3)
@@ -114,6 +120,9 @@ export function clusterSettingsOf(seed: number): ClusterSettings {
       'slow-disk': often(1, 2),
       'full-disk': often(0, 1),
       'disk-error': often(0, 1),
+      'hang-disk': 0,
+      stop: 0,
+      space: 0,
       'kill-client': often(1, 3),
       'pause-client': often(1, 2),
       'pause-client-beyond-lease': often(1, 2),
@@ -137,6 +146,13 @@ export function meshSettingsOf(seed: number): ClusterSettings {
     partitions: random.between(1, 4),
     replicaCount: Math.min(founders, random.pick([1, 2, 3, 3, 3])),
     replaceAfterMs: random.pick([3_000, 8_000, 600_000]),
-    faults: { ...settings.faults, change: random.between(6, 25) },
+    laneBytesMax: random.pick([Number.POSITIVE_INFINITY, 40_000, 4_000]),
+    faults: {
+      ...settings.faults,
+      change: random.between(6, 25),
+      stop: random.between(0, 4),
+      'hang-disk': random.between(0, 2),
+      space: random.between(0, 6),
+    },
   };
 }

@@ -1,6 +1,7 @@
 /** One run of a cluster: its nodes and their clients, and what happens to them. DESIGN.md says what is in it. */
 
 import type { GroupId, PartitionId } from '../../src/base/ids.ts';
+import { closeMsMax } from '../../src/base/limits.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { type Founding, foundingAll } from '../../src/partition/founding.ts';
 import { isJoint } from '../../src/raft/configuration.ts';
@@ -8,6 +9,7 @@ import type { Space } from '../../src/space/space.ts';
 import { judgePlacement } from '../cluster/judge-placement.ts';
 import { MeshCluster } from '../cluster/mesh-cluster.ts';
 import { Operators } from '../cluster/operators.ts';
+import { SideSpaces } from '../cluster/side-spaces.ts';
 import { Crowd } from '../crowd.ts';
 import { SimDisk } from '../disk.ts';
 import { sectorBytes } from '../disk-image.ts';
@@ -39,6 +41,13 @@ const wallOriginMs = 1_700_000_000_000;
 /** A leadership that changed disturbs whoever waits for so long. */
 const electionDisturbsMs = 6_000;
 
+/** A cluster with meshes and placement, and who works with it besides clients. */
+interface Meshed {
+  readonly cluster: MeshCluster;
+  readonly operators: Operators;
+  readonly spaces: SideSpaces;
+}
+
 /** See the top of the file. */
 export class ClusterWorld {
   readonly settings: ClusterSettings;
@@ -46,7 +55,7 @@ export class ClusterWorld {
   readonly wires: Wires;
   readonly membership: Changes;
   /** With meshes and placement between the nodes; undefined: over wires. */
-  readonly #meshed: { readonly cluster: MeshCluster; readonly operators: Operators } | undefined;
+  readonly #meshed: Meshed | undefined;
   readonly record: RunRecord;
   readonly crowd: Crowd;
   readonly #onlookers: Onlookers;
@@ -65,6 +74,8 @@ export class ClusterWorld {
   /** Nodes that crash at a sync to come. */
   readonly #armed = new Map<ClusterNode, { readonly downMs: number; readonly above: number }>();
   readonly #servers = new Map<PartitionId, { readonly node: ClusterNode; readonly life: number }>();
+  /** Nodes that were told to stop, and in which life. */
+  readonly #stopping = new Map<ClusterNode, number>();
   #restarts = 0;
   #working = true;
 
@@ -105,10 +116,7 @@ export class ClusterWorld {
       watch,
       random: new Prng(seed, 'picks'),
     };
-    const meshes =
-      fabric === 'mesh'
-        ? new MeshCluster({ ...parts, replaceAfterMs: settings.replaceAfterMs })
-        : undefined;
+    const meshes = fabric === 'mesh' ? new MeshCluster({ ...settings, ...parts }) : undefined;
     this.cluster = meshes ?? new Cluster(parts);
     this.cluster.onEpoch = (partition, epoch) => {
       if (this.#servesStill(partition)) record.count('a leadership ended without a crash');
@@ -119,53 +127,23 @@ export class ClusterWorld {
     const { cluster, network } = this;
     this.#gateways = new Gateways({ scheduler: this.#scheduler, network, record, cluster });
     for (let id = 1; id <= settings.nodes; id += 1) this.#addNode(seed, id);
-    const membership = new Prng(seed, 'membership');
-    if (meshes !== undefined) {
-      const { founders, replicaCount } = settings;
-      const boot = (node: ClusterNode): void => this.#boot(node);
-      const operators = new Operators({
-        cluster: meshes,
-        record,
-        random: membership,
-        founders,
-        replicaCount,
-        boot,
-      });
-      this.#meshed = { cluster: meshes, operators };
-      for (const node of this.#founders) {
-        meshes.tell(
-          node,
-          this.#founders.map(({ id }) => id),
-        );
-      }
-    }
-    this.membership =
-      this.#meshed?.operators ??
-      new Membership({
-        cluster: this.cluster,
-        record,
-        scheduler: this.#scheduler,
-        random: membership,
-        founders: settings.founders,
-        partitions: this.#partitions,
-      });
-    this.crowd = new Crowd({
+    if (meshes !== undefined) this.#meshed = this.#operated(meshes, seed);
+    const random = new Prng(seed, 'membership');
+    this.membership = this.#meshed?.operators ?? this.#changed(random);
+    const place = {
       settings: settings.base,
       scheduler: this.#scheduler,
-      network: this.network,
+      network,
       record,
+      closed: (session: number, sequence: number) => watch.closed(session, sequence),
+    };
+    this.crowd = new Crowd({
+      ...place,
       partitions: settings.partitions,
       addresses: () => this.#addresses(),
       restarts: () => this.#restarts,
-      closed: (session, sequence) => this.#watch.closed(session, sequence),
     });
-    this.#onlookers = new Onlookers({
-      settings: settings.base,
-      scheduler: this.#scheduler,
-      network: this.network,
-      record: this.record,
-      closed: (session, sequence) => this.#watch.closed(session, sequence),
-    });
+    this.#onlookers = new Onlookers(place);
   }
 
   /** Runs it all. */
@@ -183,6 +161,36 @@ export class ClusterWorld {
       seed: this.settings.base.seed,
       events: this.#scheduler.eventsRun,
       virtualMs: this.#scheduler.nowMs,
+    });
+  }
+
+  /** Nodes with meshes, and their operators. */
+  #operated(cluster: MeshCluster, seed: number): Meshed {
+    const { founders, replicaCount } = this.settings;
+    const { record } = this;
+    for (const node of this.#founders) {
+      cluster.tell(
+        node,
+        this.#founders.map(({ id }) => id),
+      );
+    }
+    const random = new Prng(seed, 'membership');
+    const boot = (node: ClusterNode): void => this.#boot(node);
+    return {
+      cluster,
+      operators: new Operators({ cluster, record, random, founders, replicaCount, boot }),
+      spaces: new SideSpaces(cluster, record, new Prng(seed, 'side-spaces')),
+    };
+  }
+
+  #changed(random: Prng): Changes {
+    return new Membership({
+      cluster: this.cluster,
+      record: this.record,
+      scheduler: this.#scheduler,
+      random,
+      founders: this.settings.founders,
+      partitions: this.#partitions,
     });
   }
 
@@ -233,6 +241,34 @@ export class ClusterWorld {
     this.#armed.set(node, { downMs, above: this.random.chance(3, 4) ? sectorBytes : 0 });
   }
 
+  /** An operator ends a node's process in good order; it begins again after `downMs`. */
+  stop(node: ClusterNode, downMs: number): void {
+    const { host, lives } = node;
+    const meshes = this.#meshed?.cluster;
+    if (meshes === undefined || host === undefined || this.#stopping.get(node) === lives) return;
+    this.#stopping.set(node, lives);
+    this.record.fault('node stopped', closeMsMax + downMs + electionDisturbsMs);
+    const course = async (): Promise<void> => {
+      await meshes.leave(node);
+      if (!meshes.leaderOfAny(node)) this.record.count('a node left and led nothing');
+      await this.#gateways.drain(node);
+      await host.close();
+      if (node.lives !== lives || !node.alive) return;
+      this.record.count('a node stopped in good order');
+      node.crash(false);
+      this.#restarts += 1;
+      this.after(downMs, () => this.#boot(node));
+    };
+    course().catch((error: unknown) => {
+      // Its disk failed while it ended.
+      if (node.lives === lives && node.alive) this.record.bug(error);
+    });
+    // What takes too long is ended.
+    this.after(closeMsMax, () => {
+      if (node.lives === lives) this.crash(node, 'process', downMs);
+    });
+  }
+
   /** Somebody looks at a gateway for a while; who leads the partition elsewhere meanwhile is counted. */
   onlook(node: ClusterNode, partition: PartitionId, forMs: number): void {
     let isDeposed = false;
@@ -241,6 +277,11 @@ export class ClusterWorld {
       isDeposed = this.cluster.leaderOf(partition) !== node;
       if (isDeposed) this.record.count('a deposed leader was asked');
     });
+  }
+
+  /** Operators make, look for or drop a space, where that can be done anywhere. */
+  changeSpaces(): void {
+    this.#meshed?.spaces.change();
   }
 
   /** The gateway of a node ends, with everything its router knew. */
@@ -488,6 +529,7 @@ export class ClusterWorld {
     for (const node of this.cluster.nodes) {
       node.disk.capacityBytes = Number.POSITIVE_INFINITY;
       node.disk.faults.slowSync = 0;
+      node.disk.answer();
     }
     this.record.recorder.fault('settling', { forMs: electionDisturbsMs });
     const end = this.#scheduler.nowUs + settleMs * 1000;
@@ -502,7 +544,9 @@ export class ClusterWorld {
     const driftMs = skewMsMax + this.#scheduler.nowMs * 0.001;
     const latestMs = isBound ? wallOriginMs + this.#scheduler.nowMs + driftMs : undefined;
     judgeAtRest({ cluster, record, partitions: this.#partitions, latestMs });
-    if (this.#meshed !== undefined) judgePlacement(this.#meshed.cluster, record);
+    if (this.#meshed === undefined) return;
+    judgePlacement(this.#meshed.cluster, record);
+    this.#meshed.spaces.judge();
   }
 
   #seen(): Seen | undefined {
