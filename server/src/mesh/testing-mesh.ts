@@ -46,6 +46,7 @@ function fakeCluster(map: FakeMap): MapPort['cluster'] {
     get placementVersion() {
       return map.nodes.length;
     },
+    node: () => undefined,
     nodes: () => map.nodes.map((id) => ({ id, state: 'member', peerAddress: `node-${id}:7448` })),
     space: (name: string): unknown => (map.names.has(name) ? { name } : undefined),
   } as unknown as MapPort['cluster'];

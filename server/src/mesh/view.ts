@@ -1,10 +1,11 @@
 import type { Cancel } from '../base/doors.ts';
 import type { NodeId, PartitionId } from '../base/ids.ts';
+import type { ClusterMap } from '../cluster/cluster-map.ts';
 import type { ClusterView, PartitionLeader, ReachableNode } from '../cluster/cluster-view.ts';
 import type { Leaders } from './leaders.ts';
 
 /** The part of the map that clients are told of. */
-export type ViewMap = Pick<ClusterView, 'clusterId' | 'partitions'>;
+export type ViewMap = Pick<ClusterView, 'clusterId' | 'partitions'> & Pick<ClusterMap, 'node'>;
 
 /** The cluster as clients are told of it: what nodes have said of themselves, and the leaders known. */
 export class MeshView implements ClusterView {
@@ -31,6 +32,7 @@ export class MeshView implements ClusterView {
 
   nodes(): readonly ReachableNode[] {
     return [...this.#addresses]
+      .filter(([id]) => this.#map.node(id)?.state !== 'removed')
       .map(([id, clientAddress]) => ({ id, clientAddress }))
       .sort((one, other) => one.id - other.id);
   }

@@ -114,6 +114,19 @@ test('a node with the own number is refused', async (t) => {
   await closeAll(a, twin, b);
 });
 
+test('a second process that says it is a node which is there is refused, until that one is gone', async (t) => {
+  const [a, b] = await pair();
+  const copy = await TestNode.open({ node: 2, life: 99 });
+  copy.know(a);
+  await copy.heard('refused 1 TWICE');
+  t.true(a.links.isConnected(two), 'the one that was there is not disturbed');
+  t.is(a.count('broken 2'), 0);
+  await b.links.close();
+  a.know(copy);
+  await a.until(() => a.links.isConnected(two));
+  await closeAll(a, copy);
+});
+
 test('a node that nobody named is refused, and connected as soon as it is named', async (t) => {
   const a = await TestNode.open({ node: 1 });
   const b = await TestNode.open({ node: 2 });

@@ -182,7 +182,13 @@ export class Links {
       sockets,
       credentials,
       clock,
-      admits: (hello) => refusalOfHello(hello, this.#self, (node) => this.#standingOf(node)),
+      admits: (hello) =>
+        refusalOfHello(
+          hello,
+          this.#self,
+          (node) => this.#standingOf(node),
+          (node) => this.#links.get(node)?.life,
+        ),
       join: (request) => this.#options.onJoin?.(request) ?? nobodyJoins(),
       welcome: () => this.#self,
       onConnection: (connection) => this.#accept(connection),

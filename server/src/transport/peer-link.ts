@@ -77,6 +77,11 @@ export class PeerLink {
     return this.#snapshots !== undefined;
   }
 
+  /** The peer's life while it is connected. */
+  get life(): number | undefined {
+    return this.isConnected ? this.#welcome?.life : undefined;
+  }
+
   get state(): LinkState {
     return {
       node: this.node,

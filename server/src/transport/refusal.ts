@@ -9,6 +9,7 @@ export const refusalReasons = [
   'CLUSTER',
   'WRONG_NODE',
   'OWN_NODE',
+  'TWICE',
   'UNKNOWN_NODE',
   'REMOVED_NODE',
   'NOT_ADMITTED',
@@ -35,11 +36,15 @@ export interface Self {
 /** What a node that calls is to this one. */
 export type Standing = 'known' | 'removed' | 'unknown';
 
-/** Whether the caller is one to speak to; undefined: it is. */
+/**
+ * Whether the caller is one to speak to; undefined: it is. `lifeOf`: that of a node which is linked, and
+ * heard; a link to one that has died breaks first.
+ */
 export function refusalOfHello(
   hello: Hello,
   self: Self,
   standing: (node: NodeId) => Standing,
+  lifeOf: (node: NodeId) => number | undefined,
 ): Refusal | undefined {
   const { from, to } = hello;
   const cluster = clusterRefusal(hello.cluster, self.cluster);
@@ -51,6 +56,11 @@ export function refusalOfHello(
     return { reason: 'OWN_NODE', message: `the caller says that it is node ${from}, as this one` };
   }
   const caller = standing(from);
+  const life = lifeOf(from);
+  if (caller === 'known' && life !== undefined && life !== hello.life) {
+    const message = `node ${from} is here already: two processes say that they are that node, perhaps on a copy of its data`;
+    return { reason: 'TWICE', message };
+  }
   if (caller === 'known') return undefined;
   if (caller === 'removed') {
     return {
