@@ -22,7 +22,7 @@ Examples:
   $ npm run torture -- --rounds 10
   $ npm run torture -- --rounds 1 --seconds 20 --history history.jsonl
   $ npm run torture -- --rounds 1 --seed 7 --keep
-  $ npm run torture -- --rounds 5 --nodes 3`;
+  $ npm run torture -- --rounds 5 --nodes 3     # nodes are stopped, split, lost and drained, too`;
 
 interface Options {
   readonly rounds: number;

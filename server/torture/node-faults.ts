@@ -12,7 +12,7 @@ const electionMs = 3_000;
 /** Milliseconds that a node which was lost may stay away before others get its replicas. */
 export const replaceAfterMs = 1_500;
 /** Milliseconds that moving its replicas may take. */
-const movedMsMax = 60_000;
+const movedMsMax = 300_000;
 
 /** What was done, by name; times of moves in milliseconds. */
 export interface NodeFaultCounts {
