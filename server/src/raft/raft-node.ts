@@ -348,6 +348,8 @@ export class RaftNode {
   /** No change of the configuration is in this replica's log after this index, applied or not. */
   get lastChangeIndex(): number {
     const { log, configurationIndex } = this.#raft;
+    // One that is not installed yet stands for all before it.
+    if (this.pendingSnapshot !== null) return this.pendingSnapshot.index;
     return log.lastUnappliedChange()?.index ?? configurationIndex;
   }
 

@@ -265,3 +265,16 @@ test('nothing is compacted that is not in the log', (t) => {
   const one = group.elect(1);
   t.throws(() => one.storage.compact(at(99, 1)), { message: /is in the log/ });
 });
+
+test('the last change of a log is where a snapshot ends that is not installed yet', (t) => {
+  const { group, one, three } = groupWithGap();
+  t.true(three.node.lastChangeIndex <= three.storage.lastIndex());
+  const snapshot = at(one.storage.lastIndex(), one.node.term);
+  three.node.step(snapshotMessage(one.node.term, snapshot));
+  t.is(three.node.pendingSnapshot, snapshot);
+  t.is(three.node.lastChangeIndex, snapshot.index);
+  group.tick(3);
+  const steps = [{ kind: StepKind.learner, replica: 9 }];
+  one.node.proposeChange({ transition: Transition.auto, steps, context: noBytes });
+  t.is(one.node.lastChangeIndex, one.node.lastIndex, 'one that is only logged counts');
+});
