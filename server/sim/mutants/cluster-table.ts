@@ -194,12 +194,6 @@ export const clusterMutants: readonly Mutant[] = [
     'drop.dueMs = Number.POSITIVE_INFINITY;\n            // Refused',
   ),
   one(
-    'a change of the map is answered before it is seen here',
-    mapCalls,
-    'if (this.#isSeen(call, outcome)) {\n            answer();\n            return;',
-    'if (true) {\n            answer();\n            return;',
-  ),
-  one(
     'a look at the map takes it as it is here',
     mapLooks,
     'const { clock } = this.#options;\n        this.#waiting.push({ run, untilMs: clock.monotonicMs() + mapLookMs });',
