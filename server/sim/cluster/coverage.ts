@@ -9,8 +9,9 @@ const notOverLinks: readonly string[] = [
   'an acceptance came again in a later epoch',
 ];
 
-/** Changes of the partition world's own. */
+/** Changes of the partition world's own; a reconciler leaves no joint change open for long. */
 const notByOperators: readonly string[] = [
+  'a snapshot was installed during a joint change',
   'a learner was added',
   'a voter was added',
   'a voter was replaced in one joint change',

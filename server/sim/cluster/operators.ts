@@ -8,7 +8,7 @@ import type { ClusterNode } from '../partition/cluster-node.ts';
 import type { RunRecord } from '../run-record.ts';
 import type { MeshCluster } from './mesh-cluster.ts';
 
-/** What is done, drawn evenly. */
+/** What is done, drawn evenly; some of it can be done seldom. */
 const changeKinds = [
   'join',
   'join',
@@ -16,6 +16,8 @@ const changeKinds = [
   'drain',
   'undrain',
   'gone',
+  'gone',
+  'remove',
   'remove',
   'count',
 ] as const;
@@ -112,16 +114,14 @@ export class Operators implements Changes {
   }
 
   #setNode(kind: 'join' | 'drain' | 'undrain' | 'gone' | 'remove', map: ClusterMap): void {
-    const nodes = map.nodes().filter(({ state }) => {
+    const nodes = map.nodes().filter(({ id, state }) => {
       if (kind === 'undrain' || kind === 'remove') return state === 'draining';
+      // Who can be reached is not given up.
+      if (kind === 'gone' && this.#isUp(id)) return false;
       return state === 'member';
     });
     if (nodes.length === 0) return;
     const { id } = this.#random.pick(nodes);
-    const node = this.#cluster.nodes.find((each) => each.id === id);
-    const isUp = node?.host !== undefined;
-    // Who can be reached is not given up.
-    if (kind === 'gone' && isUp) return;
     const states = {
       drain: 'draining',
       undrain: 'member',
@@ -135,6 +135,10 @@ export class Operators implements Changes {
       if (state === 'draining') this.#record.count('a node was drained');
       if (state === 'gone') this.#record.count('a node was given up');
     });
+  }
+
+  #isUp(id: NodeId): boolean {
+    return this.#cluster.nodes.find((node) => node.id === id)?.host !== undefined;
   }
 
   #place(command: PlacementCommand, done: () => void): void {

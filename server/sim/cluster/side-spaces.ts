@@ -78,10 +78,10 @@ export class SideSpaces {
         if (this.#ids.has(id)) this.#record.say('spaces', `space id ${id} was given twice`);
         this.#ids.add(id);
         space.id = id;
-        space.isBusy = false;
         this.#record.count('a space was created');
-        // Whoever is told of it goes on to use it there.
-        if (node.host !== undefined) this.#compare(space, node.host.map.cluster, 'when created');
+        // The node waited for its map only so long; whoever asks again must find it.
+        if (node.host === undefined) space.isBusy = false;
+        else this.#look(space, node);
       });
   }
 

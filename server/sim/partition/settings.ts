@@ -150,9 +150,12 @@ export function meshSettingsOf(seed: number): ClusterSettings {
     faults: {
       ...settings.faults,
       change: random.between(6, 25),
-      stop: random.between(0, 4),
+      // Where replicas are few and move, less often can anybody succeed who is cut off.
+      'isolate leader with its clients': random.between(6, 12),
+      'pause-node': random.between(2, 5),
+      stop: random.between(1, 4),
       'hang-disk': random.between(0, 2),
-      space: random.between(0, 6),
+      space: random.between(3, 9),
     },
   };
 }
