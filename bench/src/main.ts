@@ -192,7 +192,8 @@ async function comparison(
     const older = before === undefined ? {} : { before };
     return compare(folder, { cases: chosen, rounds, pace, door, peer, floor, ...older });
   }
-  const { peers, profiles, html } = options;
+  const { peer, profiles, html } = options;
+  const peers = peer === 'none' ? [] : options.peers;
   const profiling = profiles === undefined ? {} : { profiles };
   const result = await compareClusters(folder, {
     ...{ nodes, cases: chosen, rounds, pace, peers },

@@ -5,6 +5,7 @@ import { type Calibration, calibrate } from '../calibrate.ts';
 import { calibrationLine, say } from '../report.ts';
 import { type Case, type CasePace, cases, type Row, runCase } from '../rounds.ts';
 import type { Target } from '../target.ts';
+import { handOffInTurn } from '../workload.ts';
 import { aims, type Outcome, outcomeOf } from './aims.ts';
 import { startEtcd } from './etcd.ts';
 import { startNats } from './nats.ts';
@@ -33,8 +34,19 @@ const targetsOf: Readonly<Record<string, readonly string[]>> = {
   'read-key-64': ['tuplet', 'etcd'],
 };
 
+/** A taker of ours waits until its take is durable: at a fixed rate a slow disk would make it a queue. */
+const handOffCase: Pick<Case, 'says' | 'run'> = {
+  says: 'one blocked taker on a second connection, one write at a time',
+  run: ([producer, taker], { seconds }) => {
+    if (producer === undefined || taker === undefined) throw new Error('two connections');
+    return handOffInTurn(producer, taker, seconds);
+  },
+};
+
 /** The workloads that a cluster is compared in. */
-export const clusterCases: readonly Case[] = cases.filter(({ name }) => name in targetsOf);
+export const clusterCases: readonly Case[] = cases
+  .filter(({ name }) => name in targetsOf)
+  .map((one) => (one.name === 'hand-off' ? { ...one, ...handOffCase } : one));
 
 /** What is compared, and how. */
 export interface ClusterComparisonOptions {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { processCpuUs } from '../process-cpu.ts';
+import { familyCpuUs } from '../process-cpu.ts';
 
 /** A peer needs so long at most until it serves. */
 const startMsMax = 60_000;
@@ -33,9 +33,9 @@ export class Processes {
     }
   }
 
-  /** CPU microseconds that each has used. */
+  /** CPU microseconds that each has used, with its children: scripts start servers. */
   cpuUs(): number[] {
-    return this.#children.map(({ pid }) => processCpuUs(pid ?? 0));
+    return this.#children.map(({ pid }) => familyCpuUs(pid ?? 0));
   }
 
   /** Ends all; resolves when they are gone. */
