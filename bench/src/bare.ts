@@ -14,7 +14,7 @@ export async function startBare(folder: string): Promise<Target> {
     name: 'bare stream',
     connect: async () => new BareClient(server.address),
     clear: () => Promise.resolve(),
-    serverCpuUs: () => server.cpuUs(),
+    serverCpuUs: () => [server.cpuUs()],
     close: () => server.close(),
   };
 }

@@ -10,7 +10,7 @@ export async function startEcho(): Promise<Target> {
     name: 'bare echo',
     connect: async () => new EchoClient(server.address),
     clear: () => Promise.resolve(),
-    serverCpuUs: () => server.cpuUs(),
+    serverCpuUs: () => [server.cpuUs()],
     close: () => server.close(),
   };
 }

@@ -3,6 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import {
+  type ClusterPeer,
+  clusterCases,
+  clusterPeers,
+  compareClusters,
+} from './cluster/comparison.ts';
+import { writePage } from './cluster/page.ts';
 import { compare } from './comparison.ts';
 import { type FailoverKind, failover, failoverKinds } from './failover.ts';
 import { memory } from './memory.ts';
@@ -19,6 +26,9 @@ interface Options {
   readonly seconds: number;
   readonly folder: string;
   readonly peer: 'redis' | 'none';
+  readonly peers: ClusterPeer[];
+  readonly profiles?: string;
+  readonly html?: string;
   readonly door: Door;
   readonly floor: boolean;
   readonly before?: string;
@@ -28,7 +38,7 @@ interface Options {
   readonly waiters: number;
   readonly wakes: number;
   readonly races: number;
-  readonly nodes: number;
+  readonly nodes?: number;
   readonly faults: FailoverKind[];
   readonly json?: string;
 }
@@ -64,7 +74,8 @@ const inspections: readonly Inspection[] = [
   {
     name: 'failover',
     says: 'how long a partition is not served when its leader is killed, cut off or stopped',
-    run: (folder, { nodes, times, faults }) => failover(folder, { nodes, times, kinds: faults }),
+    run: (folder, { nodes = 3, times, faults }) =>
+      failover(folder, { nodes, times, kinds: faults }),
   },
   {
     name: 'raft-core',
@@ -82,7 +93,8 @@ Workloads:
 ${listed}
 
 Without names: the first ${cases.length}, which are compared. Operations are one at a time in each lane; with
---rate they begin at that rate, and latencies count from the moment at which each was due.
+--rate they begin at that rate, and latencies count from the moment at which each was due. With --nodes 3 the
+comparison is with three brokers, servers or members of each peer, in ${clusterCases.map(({ name }) => name).join(', ')}.
 
 Examples:
   $ npm run bench                                      # all comparisons, 7 rounds
@@ -92,18 +104,25 @@ Examples:
   $ npm run bench -- write-64 read-key-64 --floor
   $ npm run bench -- write-64 pairs-64 --before ../older --peer none
   $ npm run bench -- unary-echo                        # the unary door beside a bare echo
+  $ npm run bench -- --nodes 3 --html three-nodes.html # beside RabbitMQ, NATS JetStream and etcd
+  $ npm run bench -- write-64 --nodes 3 --peers nats
   $ npm run bench -- memory --tuples 100000
   $ npm run bench -- raft-core
   $ npm run bench -- failover --nodes 3 --times 50
   $ npm run bench -- --json bench/results/today.json`;
 
 const program = new Command('bench')
-  .description('measure Tuplet, and Redis with appendfsync always beside it')
+  .description('measure Tuplet, and its peers beside it')
   .argument('[workloads...]', 'which; default: all that are compared')
   .option('-r, --rounds <count>', 'interleaved rounds', positive, 7)
   .option('-s, --seconds <count>', 'seconds for each workload and target in a round', positive, 3)
   .option('--folder <path>', 'where data lies; the disk is part of the result', tmpdir())
   .addOption(new Option('--peer <name>', 'beside it').choices(['redis', 'none']).default('redis'))
+  .addOption(
+    new Option('--peers <names...>', 'beside --nodes').choices(clusterPeers).default(clusterPeers),
+  )
+  .option('--profiles <folder>', 'with --nodes: a CPU profile of each of our nodes')
+  .option('--html <file>', 'with --nodes: also a page with table and plots')
   .addOption(
     new Option('--door <name>', 'the SDK, or plain unary gRPC calls without sessions')
       .choices(['exchange', 'unary'])
@@ -114,7 +133,11 @@ const program = new Command('bench')
   .option('--rate <count>', 'open loop: operations a second', positive)
   .option('--tuples <count>', 'tuples of memory, restart and turns', positive, 1_000_000)
   .option('--times <count>', 'restarts, or faults of each kind', positive, 5)
-  .option('--nodes <count>', 'nodes of failover', positive, 3)
+  .option(
+    '--nodes <count>',
+    'compare clusters of so many; nodes of failover (default: 3)',
+    positive,
+  )
   .addOption(
     new Option('--faults <kinds...>', 'of failover')
       .choices(Object.keys(failoverKinds))
@@ -131,18 +154,12 @@ async function main(names: readonly string[], options: Options): Promise<void> {
   const known = [...cases, ...inspections].map(({ name }) => name);
   const unknown = names.filter((name) => !known.includes(name));
   if (unknown.length > 0) throw new Error(`no such workload: ${unknown.join(', ')}`);
-  const compared = cases.filter(({ name }) => names.length === 0 || names.includes(name));
   const inspected = inspections.filter(({ name }) => names.includes(name));
   const folder = mkdtempSync(join(options.folder, 'tuplet-bench-'));
   const figures = new Map<string, unknown>();
   try {
-    if (compared.length > 0) {
-      const { rounds, seconds, rate, door, peer, floor, before } = options;
-      const pace = { seconds, ...(rate === undefined ? {} : { rate }) };
-      const older = before === undefined ? {} : { before };
-      const comparison = { cases: compared, rounds, pace, door, peer, floor, ...older };
-      figures.set('comparison', await compare(folder, comparison));
-    }
+    const compared = await comparison(folder, names, options);
+    if (compared !== undefined) figures.set('comparison', compared);
     for (const { name, run } of inspected)
       figures.set(name, await calibrated(folder, () => run(folder, options)));
   } finally {
@@ -156,6 +173,34 @@ async function main(names: readonly string[], options: Options): Promise<void> {
     };
     writeFileSync(options.json, `${JSON.stringify(all, null, 1)}\n`);
   }
+}
+
+/** Compares what is named, one server or clusters; undefined: no name is of such a workload. */
+async function comparison(
+  folder: string,
+  names: readonly string[],
+  options: Options,
+): Promise<unknown> {
+  const { rounds, seconds, rate, nodes } = options;
+  const chosen = (nodes === undefined ? cases : clusterCases).filter(
+    ({ name }) => names.length === 0 || names.includes(name),
+  );
+  if (chosen.length === 0) return undefined;
+  const pace = { seconds, ...(rate === undefined ? {} : { rate }) };
+  if (nodes === undefined) {
+    const { door, peer, floor, before } = options;
+    const older = before === undefined ? {} : { before };
+    return compare(folder, { cases: chosen, rounds, pace, door, peer, floor, ...older });
+  }
+  const { peer, profiles, html } = options;
+  const peers = peer === 'none' ? [] : options.peers;
+  const profiling = profiles === undefined ? {} : { profiles };
+  const result = await compareClusters(folder, {
+    ...{ nodes, cases: chosen, rounds, pace, peers },
+    ...profiling,
+  });
+  if (html !== undefined) writePage(html, { machine: machine(), nodes, ...result });
+  return result;
 }
 
 function positive(text: string): number {

@@ -25,7 +25,7 @@ export async function startRedis(folder: string): Promise<Target | undefined> {
       await redis.flushall();
       await redis.quit();
     },
-    serverCpuUs: () => processCpuUs(server.pid ?? 0),
+    serverCpuUs: () => [processCpuUs(server.pid ?? 0)],
     close: async () => {
       server.kill('SIGTERM');
       await new Promise((resolve) => server.once('exit', resolve));

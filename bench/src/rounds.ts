@@ -28,7 +28,10 @@ export interface CaseResult {
   readonly maxMs: number;
   /** CPU of this process, the client's, for each operation. */
   readonly clientCpuUs: number;
+  /** All processes of the server together. */
   readonly serverCpuUs: number;
+  /** Each of them, the busiest first. */
+  readonly nodeCpuUs: readonly number[];
 }
 
 /** A result with where it comes from. */
@@ -104,7 +107,7 @@ export async function runCase(one: Case, target: Target, pace: CasePace): Promis
   const serverCpuUs = target.serverCpuUs();
   const { operations, seconds: took, latency } = await one.run(clients, pace);
   const used = process.cpuUsage(cpu);
-  const served = target.serverCpuUs() - serverCpuUs;
+  const served = target.serverCpuUs().map((us, at) => (us - (serverCpuUs[at] ?? 0)) / operations);
   for (const client of clients) await client.close();
   return {
     perSecond: operations / took,
@@ -113,6 +116,7 @@ export async function runCase(one: Case, target: Target, pace: CasePace): Promis
     p999Ms: latency.percentile(99.9),
     maxMs: latency.maxMs,
     clientCpuUs: (used.user + used.system) / operations,
-    serverCpuUs: served / operations,
+    serverCpuUs: served.reduce((sum, us) => sum + us, 0),
+    nodeCpuUs: served.sort((a, b) => b - a),
   };
 }

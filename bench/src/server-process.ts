@@ -18,6 +18,8 @@ export interface ServerProcessOptions {
   readonly data?: string;
   /** Further arguments of `tuplet serve`. */
   readonly arguments?: readonly string[];
+  /** Further arguments of Node. */
+  readonly node?: readonly string[];
   /** Whether `ask` works: the server runs with the probe and can be made to collect its garbage. */
   readonly probe?: boolean;
 }
@@ -44,6 +46,7 @@ export class ServerProcess {
       process.execPath,
       [
         ...node,
+        ...(options.node ?? []),
         join(options.checkout ?? join(here, '../../..'), command),
         ...args,
         ...(options.arguments ?? []),

@@ -5,8 +5,8 @@ export interface Target {
   connect(): Promise<TargetClient>;
   /** Empties it before a round. */
   clear(): Promise<void>;
-  /** CPU microseconds that the server's process has used. */
-  serverCpuUs(): number;
+  /** CPU microseconds that each process of the server has used. */
+  serverCpuUs(): readonly number[];
   close(): Promise<void>;
 }
 

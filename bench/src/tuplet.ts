@@ -32,7 +32,7 @@ export async function startTuplet(folder: string, door: Door, before?: string): 
       space = `round-${round}`;
       await client.admin.createSpace(space);
     },
-    serverCpuUs: () => processCpuUs(server.pid),
+    serverCpuUs: () => [processCpuUs(server.pid)],
     close: () => server.close(),
   };
 }
@@ -43,38 +43,39 @@ export function tupletClient(client: Client): TargetClient {
 }
 
 /** The default client: sessions, receipts and retries are on. */
-class TupletTarget implements TargetClient {
+export class TupletTarget implements TargetClient {
   readonly #client: Client;
-  readonly #space: Space;
+  /** Where the tuples are. */
+  protected readonly space: Space;
 
   constructor(client: Client, space: string) {
     this.#client = client;
-    this.#space = client.space(space);
+    this.space = client.space(space);
   }
 
   async write(): Promise<void> {
-    await this.#space.write(['job', filler]);
+    await this.space.write(['job', filler]);
   }
 
   async takeAny(): Promise<void> {
-    await this.#space.take(['job', t.any]);
+    await this.space.take(['job', t.any]);
   }
 
   async send(stamp: number): Promise<void> {
-    await this.#space.write(['hand-off', stamp, filler]);
+    await this.space.write(['hand-off', stamp, filler]);
   }
 
   async receive(): Promise<number> {
-    const [, stamp] = await this.#space.take(['hand-off', t.number, t.any]);
+    const [, stamp] = await this.space.take(['hand-off', t.number, t.any]);
     return stamp;
   }
 
   async put(key: number): Promise<void> {
-    await this.#space.write(['key', key, filler]);
+    await this.space.write(['key', key, filler]);
   }
 
   async readKey(key: number): Promise<void> {
-    await this.#space.read(['key', key, t.any]);
+    await this.space.read(['key', key, t.any]);
   }
 
   close(): Promise<void> {

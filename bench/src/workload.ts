@@ -114,3 +114,27 @@ export async function handOff(
   await Promise.all([taking, ...sending]);
   return { operations: total, seconds: (performance.now() - began) / 1000, latency };
 }
+
+/** So long after its call a take is blocked, wherever its server is. */
+const blockMs = 3;
+
+/** As `handOff`, one at a time: the next is written when this one's write and take have ended, and a taker is blocked again. */
+export async function handOffInTurn(
+  producer: TargetClient,
+  taker: TargetClient,
+  seconds: number,
+): Promise<Measured> {
+  const latency = new Latency();
+  const began = performance.now();
+  let operations = 0;
+  while (performance.now() - began < seconds * 1000) {
+    const taken = taker.receive();
+    await new Promise((resolve) => setTimeout(resolve, blockMs));
+    const sent = producer.send(performance.now());
+    const sentAt = await taken;
+    latency.record(performance.now() - sentAt);
+    await sent;
+    operations += 1;
+  }
+  return { operations, seconds: (performance.now() - began) / 1000, latency };
+}

@@ -67,31 +67,49 @@ test('a term is never idle, with nobody who waits for it', (t) => {
   }
 });
 
-test('an acknowledgement without entries leaves when the commit index that came with it is durable', (t) => {
+/** A follower that has the leader's next entry, and the message by which it hears that it is committed. */
+function withCommitToHear(isDiskHeld: boolean) {
   const members = wordMembers(3);
   const leader = members.lead(1);
   const follower = members.of(2);
-  // It has the entry, and hears later that it is committed.
   const index = (leader.replica.lastIndex + 1) as LogIndex;
   members.loses = ({ to, commit }) => to === 2 && commit >= index;
+  follower.isDiskHeld = isDiskHeld;
   leader.replica.propose(payload);
   members.exchange();
-  t.is(follower.replica.lastIndex, index);
-  t.true(follower.replica.committed < index);
   const append = new Message(MessageKind.append, 1, 2, leader.replica.term);
   append.index = index;
   append.logTerm = leader.replica.term;
   append.commit = index;
+  return { follower, index, append };
+}
+
+test('an acknowledgement without entries is no write: what it tells of is durable', (t) => {
+  const { follower, index, append } = withCommitToHear(false);
+  t.true(follower.replica.committed < index);
   follower.replica.step(append);
-  const batch = follower.collect();
-  t.deepEqual(batch.entries, []);
-  t.is(batch.hardStates[0]?.commit, index);
+  t.deepEqual(follower.collect(), emptyBatch());
+  t.deepEqual(
+    follower.sent.map(({ kind, index: upTo }) => [kind, upTo]),
+    [[MessageKind.appendAnswer, index as number]],
+  );
+  const idle = emptyBatch();
+  t.true(follower.replica.takeUnwritten(idle), 'the commit index is written in time');
+  t.is(idle.hardStates[0]?.commit, index);
+});
+
+test('an acknowledgement without entries waits for the write of what it tells of', (t) => {
+  const { follower, append } = withCommitToHear(true);
+  const writes = follower.batches.length;
+  follower.replica.step(append);
+  t.deepEqual(follower.collect(), emptyBatch(), 'that write is under way');
+  t.is(follower.batches.length, writes);
   t.deepEqual(follower.sent, []);
   follower.write();
   follower.collect();
   t.deepEqual(
-    follower.sent.map(({ kind, index }) => [kind, index]),
-    [[MessageKind.appendAnswer, index as number]],
+    follower.sent.map(({ kind }) => kind),
+    [MessageKind.appendAnswer, MessageKind.appendAnswer],
   );
 });
 

@@ -44,7 +44,7 @@ export interface TurnBatch {
 /** A write handed out by the core. */
 interface Write {
   readonly work: AppendWork;
-  /** A commit index alone, and nothing that no write before it carries: it ends with that one. */
+  /** A commit index, answers, and nothing that no write before it carries: it ends with that one. */
   readonly isIdle: boolean;
 }
 
@@ -360,12 +360,11 @@ export class Replica {
   }
 
   #write(work: AppendWork, batch: TurnBatch): void {
-    const { hardState, entries, snapshot, responses, mark } = work;
+    const { hardState, entries, snapshot, mark } = work;
     if (hardState !== null) this.#unwritten = { group: this.group, ...hardState } as HardState;
     const { term, vote } = hardState ?? { term: this.#writtenTerm, vote: this.#writtenVote };
     const isIdle =
       entries.length === 0 &&
-      responses.length === 0 &&
       snapshot === null &&
       term === this.#writtenTerm &&
       vote === this.#writtenVote &&
