@@ -13,9 +13,6 @@ const histories = 'server/dist/src/mesh/histories.js';
 const historyCalls = 'server/dist/src/mesh/history-calls.js';
 const group = 'server/dist/src/partition/group.js';
 const host = 'server/dist/src/partition/partition-host.js';
-const mapGroup = 'server/dist/src/partition/map-group.js';
-const mapCalls = 'server/dist/src/mesh/map-calls.js';
-const mapLooks = 'server/dist/src/mesh/map-looks.js';
 const spaceDrops = 'server/dist/src/router/space-drops.js';
 const links = 'server/dist/sim/cluster/sim-links.js';
 const clientHarness = 'server/dist/sim/client.js';
@@ -177,38 +174,9 @@ export const clusterMutants: readonly Mutant[] = [
     '',
   ),
   one(
-    'a link carries what was sent on the one before it',
-    links,
-    'if (connection.isOpen)\n                    arrive(to);',
-    'arrive(to);',
-  ),
-  several(
-    "a detached router's messages are still served",
-    { file: mesh, find: 'routers?.get(item.router)?.();', replace: '' },
-    { file: mesh, find: 'routers?.delete(item.router);', replace: '' },
-  ),
-  one(
     'the tuples of a dropped space are asked after once',
     spaceDrops,
     'drop.dueMs = nowMs + dropAgainMs;\n            // Refused',
     'drop.dueMs = Number.POSITIVE_INFINITY;\n            // Refused',
-  ),
-  one(
-    'a look at the map takes it as it is here',
-    mapLooks,
-    'const { clock } = this.#options;\n        this.#waiting.push({ run, untilMs: clock.monotonicMs() + mapLookMs });',
-    'run(true);\n        return;',
-  ),
-  one(
-    'a change of the map is made again though it may have been made',
-    mapCalls,
-    'if (to === peer)',
-    'if (to === peer) {\n                this.#waiting.add(this.#sent.get(number).call);\n                this.#sent.delete(number);\n            } else if (false)',
-  ),
-  one(
-    'a change of the map is answered by what another leader logged in its place',
-    mapGroup,
-    'const answers = [...this.#calls.values()];\n        this.#calls.clear();',
-    'const answers = [];',
   ),
 ];
