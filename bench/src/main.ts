@@ -187,9 +187,9 @@ async function comparison(
   );
   if (chosen.length === 0) return undefined;
   const pace = { seconds, ...(rate === undefined ? {} : { rate }) };
+  const older = options.before === undefined ? {} : { before: options.before };
   if (nodes === undefined) {
-    const { door, peer, floor, before } = options;
-    const older = before === undefined ? {} : { before };
+    const { door, peer, floor } = options;
     return compare(folder, { cases: chosen, rounds, pace, door, peer, floor, ...older });
   }
   const { peer, profiles, html } = options;
@@ -197,6 +197,7 @@ async function comparison(
   const profiling = profiles === undefined ? {} : { profiles };
   const result = await compareClusters(folder, {
     ...{ nodes, cases: chosen, rounds, pace, peers },
+    ...older,
     ...profiling,
   });
   if (html !== undefined) writePage(html, { machine: machine(), nodes, ...result });

@@ -1,6 +1,7 @@
 /** What three nodes are to reach beside their peers, and what a run came to. */
 import { median } from '../latency.ts';
 import type { Row } from '../rounds.ts';
+import { beforeName } from '../tuplet.ts';
 import { anyName } from './tuplet.ts';
 
 /** A workload's figure in a row: operations a second, or where one waits milliseconds. */
@@ -31,6 +32,11 @@ export const aims: readonly Aim[] = [
   { workload: 'hand-off', target: anyName, beside: ['tuplet'], ratio: 2 },
   { workload: 'read-key-64', target: 'tuplet', beside: ['etcd'], ratio: 8 },
 ];
+
+/** Ours to those of another checkout: no worse. */
+export const beforeAims: readonly Aim[] = ['write-64', 'pairs-64', 'hand-off', 'read-key-64'].map(
+  (workload) => ({ workload, target: 'tuplet', beside: [beforeName], ratio: 1 }),
+);
 
 /** CPU microseconds of all nodes for an operation, at most. */
 export const cpuAims: Readonly<Record<string, number>> = { 'write-64': 60, 'pairs-64': 120 };

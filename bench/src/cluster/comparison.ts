@@ -5,8 +5,9 @@ import { type Calibration, calibrate } from '../calibrate.ts';
 import { calibrationLine, say } from '../report.ts';
 import { type Case, type CasePace, cases, type Row, runCase } from '../rounds.ts';
 import type { Target } from '../target.ts';
+import { beforeName } from '../tuplet.ts';
 import { handOffInTurn } from '../workload.ts';
-import { aims, type Outcome, outcomeOf } from './aims.ts';
+import { aims, beforeAims, type Outcome, outcomeOf } from './aims.ts';
 import { startEtcd } from './etcd.ts';
 import { startNats } from './nats.ts';
 import { startRabbitmq } from './rabbitmq.ts';
@@ -28,10 +29,10 @@ const starters: Readonly<Record<ClusterPeer, Start>> = {
 
 /** Which targets a workload is for: a queue has no keys, and only takes of ours can wait on everything. */
 const targetsOf: Readonly<Record<string, readonly string[]>> = {
-  'write-64': ['tuplet', 'rabbitmq', 'nats r3', 'etcd'],
-  'pairs-64': ['tuplet', 'rabbitmq', 'nats r3', 'etcd'],
-  'hand-off': ['tuplet', anyName, 'rabbitmq', 'nats r3', 'etcd'],
-  'read-key-64': ['tuplet', 'etcd'],
+  'write-64': ['tuplet', beforeName, 'rabbitmq', 'nats r3', 'etcd'],
+  'pairs-64': ['tuplet', beforeName, 'rabbitmq', 'nats r3', 'etcd'],
+  'hand-off': ['tuplet', anyName, beforeName, 'rabbitmq', 'nats r3', 'etcd'],
+  'read-key-64': ['tuplet', beforeName, 'etcd'],
 };
 
 /** A taker of ours waits until its take is durable: at a fixed rate a slow disk would make it a queue. */
@@ -55,6 +56,8 @@ export interface ClusterComparisonOptions {
   readonly rounds: number;
   readonly pace: CasePace;
   readonly peers: readonly ClusterPeer[];
+  /** The root of another checkout, built, whose nodes are measured beside these. */
+  readonly before?: string;
   /** A folder for CPU profiles of our nodes. */
   readonly profiles?: string;
 }
@@ -78,7 +81,7 @@ export async function compareClusters(
   try {
     await startTargets(folder, options, targets);
     const { rows, calibrations } = await runRounds(folder, options, targets);
-    const outcomes = aims.flatMap((aim) => outcomeOf(aim, rows) ?? []);
+    const outcomes = [...aims, ...beforeAims].flatMap((aim) => outcomeOf(aim, rows) ?? []);
     say('');
     say(`calibration first ${calibrationLine(calibrations[0])}`);
     say(`calibration last  ${calibrationLine(calibrations.at(-1))}`);
@@ -91,11 +94,12 @@ export async function compareClusters(
 
 async function startTargets(
   folder: string,
-  { nodes, peers, profiles }: ClusterComparisonOptions,
+  { nodes, peers, before, profiles }: ClusterComparisonOptions,
   targets: Target[],
 ): Promise<void> {
   const profiling = profiles === undefined ? {} : { profiles };
   targets.push(...(await startTupletCluster(folder, { nodes, ...profiling })));
+  if (before !== undefined) targets.push(...(await startTupletCluster(folder, { nodes, before })));
   for (const peer of peers) {
     const own = join(folder, peer);
     mkdirSync(own);

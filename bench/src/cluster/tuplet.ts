@@ -3,7 +3,7 @@ import { connect, t } from '@tuplet/client';
 import { processCpuUs } from '../process-cpu.ts';
 import { ServerProcess } from '../server-process.ts';
 import { filler, type Target } from '../target.ts';
-import { TupletTarget } from '../tuplet.ts';
+import { beforeName, TupletTarget } from '../tuplet.ts';
 import { freePorts } from './processes.ts';
 
 /** The cluster with takes that match in every partition. */
@@ -14,6 +14,8 @@ const tags = 64;
 /** How the nodes are started. */
 export interface TupletClusterOptions {
   readonly nodes: number;
+  /** The root of another checkout, built, whose servers they are: it is called `before`. */
+  readonly before?: string;
   /** A folder for the CPU profile of each node, written when it ends. */
   readonly profiles?: string;
 }
@@ -24,7 +26,7 @@ export interface TupletClusterOptions {
  */
 export async function startTupletCluster(
   folder: string,
-  { nodes: count, profiles }: TupletClusterOptions,
+  { nodes: count, before, profiles }: TupletClusterOptions,
 ): Promise<Target[]> {
   const ports = await freePorts(count);
   const founders = ports.map((port, at) => `${at + 1}=127.0.0.1:${port}`).join(',');
@@ -33,6 +35,7 @@ export async function startTupletCluster(
     ports.map((_port, at) =>
       ServerProcess.start(folder, {
         arguments: ['--node', `${at + 1}`, ...founding],
+        ...(before === undefined ? {} : { checkout: before }),
         ...(profiles === undefined ? {} : { node: profiling(profiles, at + 1) }),
       }),
     ),
@@ -53,13 +56,15 @@ export async function startTupletCluster(
     space = `round-${round}`;
     await client.admin.createSpace(space);
   };
+  const queue: Target = {
+    ...shared,
+    name: before === undefined ? 'tuplet' : beforeName,
+    connect: async () => new TupletTarget(await connect(url), space),
+    clear,
+  };
+  if (before !== undefined) return [queue];
   return [
-    {
-      ...shared,
-      name: 'tuplet',
-      connect: async () => new TupletTarget(await connect(url), space),
-      clear,
-    },
+    queue,
     {
       name: anyName,
       connect: async () => new AnyTarget(await connect(url), space),
