@@ -1,7 +1,8 @@
-/** `tuplet cluster status | drain | undrain | replace | remove | transfer`. */
+/** `tuplet cluster up | status | add | drain | undrain | replace | remove | transfer`. */
 import type { Client, ClusterDescription, ClusterNode, NodeState } from '@tuplet/client';
 import { type Command, InvalidArgumentError } from 'commander';
 import { isMoving, placedOn, showCluster, summaryOf } from './cluster-status.ts';
+import { addUp } from './cluster-up.ts';
 import { parseCount } from './duration.ts';
 import { exitCodes } from './exit.ts';
 import { type ClientOptions, clientOptions, run, type Session } from './session.ts';
@@ -24,7 +25,9 @@ export function addClusterCommands(program: Command): void {
   const cluster = program
     .command('cluster')
     .description('see a cluster, and change which nodes it has');
+  addUp(cluster);
   addStatus(cluster);
+  addAdd(cluster);
   addDrain(cluster);
   addChange(cluster, 'undrain', 'member', {
     description: 'take back a drain: the node gets replicas again',
@@ -66,6 +69,31 @@ Examples:
           if (!(await pause(session.signal))) return exitCodes.ok;
           if (session.format === 'table') session.print('');
         }
+      }),
+    );
+}
+
+function addAdd(cluster: Command): void {
+  clientOptions(cluster.command('add'), { withSpace: false })
+    .description('say how one more node is started, which joins')
+    .addHelpText('after', '\nExamples:\n  $ tuplet cluster add -s tuplet://a:7447')
+    .action((options: ClientOptions) =>
+      run(options, async ({ client, format, print }) => {
+        const { nodes } = await client.admin.describeCluster();
+        const seeds = nodes
+          .filter(({ state, reachable }) => state !== 'removed' && reachable)
+          .map(({ peerAddress }) => peerAddress);
+        const command = `tuplet serve --join ${seeds.join(',')} --listen-peer HOST:7448 --insecure --data FOLDER`;
+        if (format === 'json') print(JSON.stringify({ seeds, command }));
+        else {
+          print(
+            `on the machine of the new node, with an empty folder and its own HOST:\n  ${command}`,
+          );
+          print(
+            'more words: --name, --zone, --listen and --advertise for clients (`tuplet serve --help`)',
+          );
+        }
+        return exitCodes.ok;
       }),
     );
 }

@@ -1,8 +1,12 @@
 /** `tuplet cluster` as an operator meets it: real commands against real nodes. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, t as formal } from '@tuplet/client';
 import test, { type ExecutionContext } from 'ava';
 import { present } from '../../src/base/assert.ts';
-import { type Ended, runCommand } from '../process/command.ts';
+import { type Ended, runCommand, startCommand } from '../process/command.ts';
+import { freePorts } from './free-ports.ts';
 import { ServerCluster } from './server-cluster.ts';
 
 /** Runs `tuplet cluster …` against the nodes that are named. */
@@ -64,6 +68,34 @@ test.serial('a node is drained, removed and told so; its place is another one', 
     await servers.dispose();
   }
 });
+
+test.serial(
+  'a cluster on one machine comes with one command, and again with its data',
+  async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tuplet-up-'));
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+    const [free] = await freePorts(1);
+    const port = String(Math.min(free ?? 20_000, 60_000));
+    for (const isAgain of [false, true]) {
+      const running = startCommand(['cluster', 'up', '--data', folder, '--port', port]);
+      const lines = await running.lines(4);
+      const url = /tuplet:\/\/\S+/.exec(lines[3] ?? '')?.[0] ?? lines.join();
+      t.is(url.split(',').length, 3, url);
+      const client = await connect(url);
+      if (isAgain) t.is(await client.space('default').count(['kept', formal.int]), 1);
+      else await client.space('default').write(['kept', 1]);
+      await client.close();
+      const add = await runCommand(['cluster', 'add', '-s', url]);
+      t.regex(
+        add.out,
+        /tuplet serve --join 127.0.0.1:\d+,127.0.0.1:\d+,127.0.0.1:\d+ --listen-peer/,
+      );
+      running.child.kill('SIGINT');
+      const { code, said } = await running.ended;
+      t.is(code, 0, said.join('\n'));
+    }
+  },
+);
 
 test('what cannot be meant is said before a node starts', async (t) => {
   const wrong: readonly (readonly [readonly string[], RegExp])[] = [
