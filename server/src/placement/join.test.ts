@@ -24,7 +24,13 @@ function joining(
   const left = [...outcomes];
   const options: JoinOptions = {
     disk,
-    clock: { ...standingClock, after: (_ms, run) => (queueMicrotask(run), () => undefined) },
+    clock: {
+      ...standingClock,
+      after: (_ms, run) => {
+        queueMicrotask(run);
+        return () => undefined;
+      },
+    },
     random: new Prng(1, 'join'),
     seeds: ['a:1', 'b:2'],
     describe: (key) => ({ name: `node-${key.slice(0, 4)}`, zone: '', peerAddress: 'me:3' }),

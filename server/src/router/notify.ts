@@ -69,32 +69,49 @@ export function openNotify(
 ): void {
   const { spaces, histories } = sources;
   const space = spaces.resolve(request.space);
-  if (isFailure(space)) return opened(space);
+  if (isFailure(space)) {
+    opened(space);
+    return;
+  }
   const target =
     request.template === undefined
       ? { template: undefined, partitions: space.everywhere() }
       : space.lastingTarget(request.template, 'template');
-  if (isFailure(target)) return opened(target);
+  if (isFailure(target)) {
+    opened(target);
+    return;
+  }
   openReaders(histories, { partitions: target.partitions, wake }, (readers) => {
-    if (isFailure(readers)) return opened(readers);
-    const places = startOf(histories, request, space.id, readers);
-    if (isFailure(places)) {
-      for (const { reader } of readers.values()) reader.close();
-      return opened(places);
-    }
-    opened(
-      new NotifyStream(histories, {
-        space: space.id,
-        template: target.template,
-        kinds: request.kinds,
-        places: [...places].map(([partition, place]) => ({
-          partition,
-          place,
-          history: present(readers.get(partition), 'each has a reader').reader,
-        })),
-      }),
-    );
+    const { template } = target;
+    const { kinds } = request;
+    if (isFailure(readers)) opened(readers);
+    else opened(streamOver(histories, request, { space: space.id, template, kinds, readers }));
   });
+}
+
+/** The stream over histories that are open; closes them where it cannot begin. */
+function streamOver(
+  histories: Histories,
+  request: NotifyRequest,
+  parts: {
+    readonly space: SpaceId;
+    readonly template: Template | undefined;
+    readonly kinds: ReadonlySet<HistoryKind>;
+    readonly readers: ReadonlyMap<PartitionId, OpenHistory>;
+  },
+): NotifyStream | Failure {
+  const { readers, ...rest } = parts;
+  const starts = startOf(histories, request, parts.space, readers);
+  if (isFailure(starts)) {
+    for (const { reader } of readers.values()) reader.close();
+    return starts;
+  }
+  const places = [...starts].map(([partition, place]) => ({
+    partition,
+    place,
+    history: present(readers.get(partition), 'each has a reader').reader,
+  }));
+  return new NotifyStream(histories, { ...rest, places });
 }
 
 /** A history that is open, and where it begins and ends. */
