@@ -60,6 +60,10 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return message;
     case 'DATA_LOST':
       return `data folder ${dataDir}: ${message}; have it replaced with \`tuplet cluster replace\`, and join with an empty folder`;
+    case 'BACKUP_OTHER':
+      return `data folder ${dataDir}: ${message}; name the backup of all founders with --restore, or choose an empty folder with --data`;
+    case 'BACKUP_UNUSABLE':
+      return message;
     case 'FORMAT_UNKNOWN':
       return `data folder ${dataDir}: ${message}; start the version of tuplet that wrote it, or choose another folder with --data`;
   }

@@ -11,7 +11,9 @@ export class StartError extends Error {
     | 'NOT_FOUNDED'
     | 'NOT_JOINED'
     | 'JOIN_REFUSED'
-    | 'DATA_LOST';
+    | 'DATA_LOST'
+    | 'BACKUP_OTHER'
+    | 'BACKUP_UNUSABLE';
 
   constructor(reason: StartError['reason'], message: string, options?: ErrorOptions) {
     super(message, options);
