@@ -152,6 +152,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         clock,
         startedMs,
       }),
+      stateOf: (group) => host.stateOf(group),
       view: mesh?.mesh.view() ?? loneView(host),
       clock,
       ...(mesh === undefined ? {} : { isApart: () => mesh.isApart() }),

@@ -578,3 +578,9 @@ assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended')
 assert(holdMsMax * 4 <= sessionLeaseMsMin, 'a stream that is held keeps its sessions');
 assert(ownSessionDoubtMs >= ownSessionStuckMs, 'what is lost goes back first');
 assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');
+
+/** Groups that are read at once at one node, for backups: each holds a chunk of a snapshot, and reads the disk. */
+export const groupReadsMax = 4;
+/** Bytes of a piece of a group's state on its way to who reads it. */
+export const groupReadChunkBytes: number = 256 * kibibyte;
+assert(groupReadChunkBytes < sharedLimits.messageBytesMax, 'a piece of a state fits a message');
