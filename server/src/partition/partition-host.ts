@@ -227,6 +227,11 @@ export class PartitionHost {
       const message = `${wanted} partitions: a cluster has 1 to ${limits.partitionCountMax}`;
       throw new StartError('PARTITIONS_RANGE', message);
     }
+    const backed = options.restore?.partitions;
+    if (wanted !== undefined && backed !== undefined && wanted !== backed) {
+      const message = `the backup has ${backed} partitions, and so has what is restored; it cannot have ${wanted}`;
+      throw new StartError('PARTITIONS_FIXED', message);
+    }
     const unlock = await options.disk.lock();
     try {
       return await PartitionHost.#openLocked(options, unlock);

@@ -12,8 +12,7 @@ export class StartError extends Error {
     | 'NOT_JOINED'
     | 'JOIN_REFUSED'
     | 'DATA_LOST'
-    | 'BACKUP_OTHER'
-    | 'BACKUP_UNUSABLE';
+    | 'BACKUP_OTHER';
 
   constructor(reason: StartError['reason'], message: string, options?: ErrorOptions) {
     super(message, options);

@@ -37,14 +37,23 @@ export class ContentSum {
     writer.uint64(leaseEndMs === Number.POSITIVE_INFINITY ? 0 : leaseEndMs);
     writer.raw(bytes.subarray(from, to));
     hashInto(writer.bytes, 0, writer.position, this.#hash);
+    this.#add(space, 1, this.#hash);
+  }
+
+  /** Adds everything that another one has. */
+  addAll(other: ContentSum): void {
+    for (const [space, lanes] of other.#spaces) this.#add(space, lanes.tuples, lanes);
+  }
+
+  #add(space: SpaceId, tuples: number, { low, high }: Hash64): void {
     let lanes = this.#spaces.get(space);
     if (lanes === undefined) {
       lanes = { tuples: 0, low: 0, high: 0 };
       this.#spaces.set(space, lanes);
     }
-    lanes.tuples += 1;
-    lanes.low = (lanes.low + this.#hash.low) >>> 0;
-    lanes.high = (lanes.high + this.#hash.high) >>> 0;
+    lanes.tuples += tuples;
+    lanes.low = (lanes.low + low) >>> 0;
+    lanes.high = (lanes.high + high) >>> 0;
   }
 
   /** What a space holds. */
