@@ -11,6 +11,8 @@ import {
   DropSpaceRequest,
   ListSpacesRequest,
   ListSpacesResponse,
+  ReadGroupRequest,
+  ReadGroupResponse,
   SetNodeStateRequest,
   type SpaceDescription as SpaceMessage,
   TransferLeadershipRequest,
@@ -25,6 +27,8 @@ import {
   type NodeState,
   wireStateOf,
 } from './cluster.ts';
+import { TupletError } from './error.ts';
+import type { ServerStream } from './notify.ts';
 import { type CallOptions, timeoutOf } from './options.ts';
 import { fromStored, toStored, type Value, type Writable } from './value.ts';
 
@@ -110,13 +114,30 @@ export type UnaryCall = (
   options: { readonly timeoutMs: number; readonly signal: AbortSignal | undefined },
 ) => Promise<Uint8Array>;
 
+/** What administration needs of the shell besides: a server stream, from any node or the one at an address. */
+export type OpenStream = (
+  path: string,
+  request: Uint8Array,
+  address: string | undefined,
+) => ServerStream;
+
+/** How a group is read. */
+export interface ReadGroupOptions {
+  /** `host:port` of the node to ask, as `ClusterNode.clientAddress` says it; default: the one connected to. */
+  readonly address?: string;
+  /** Ends the reading: the loop is rejected with CANCELLED. */
+  readonly signal?: AbortSignal;
+}
+
 /** Spaces, nodes and the cluster. Rejects with TupletError. */
 export class Admin {
   readonly #unary: UnaryCall;
+  readonly #openStream: OpenStream;
 
   /** Made by `connect`. */
-  constructor(unary: UnaryCall) {
+  constructor(unary: UnaryCall, openStream: OpenStream) {
     this.#unary = unary;
+    this.#openStream = openStream;
   }
 
   /** Creates a space; SPACE_EXISTS where the name is taken. Its routing is fixed from then on. */
@@ -186,6 +207,29 @@ export class Admin {
   async transferLeadership(group: number, node: number, options?: CallOptions): Promise<void> {
     const request = checked(() => TransferLeadershipRequest.encode({ group, node }));
     await this.#call('TransferLeadership', request, options);
+  }
+
+  /**
+   * Reads the state of a group (0: the cluster map) at the node that leads it, for a backup: one consistent point,
+   * as bytes that the server's version understands. NO_LEADER where that node does not lead it. Reads no faster
+   * than it is iterated over.
+   */
+  async *readGroup(
+    group: number,
+    { address, signal }: ReadGroupOptions = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const request = checked(() => ReadGroupRequest.encode({ group }));
+    if (signal?.aborted) throw TupletError.cancelled(signal.reason);
+    const stream = this.#openStream(`${service}ReadGroup`, request, address);
+    const abort = (): void => stream.cancel();
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      for await (const message of stream) yield ReadGroupResponse.decode(message).chunk;
+      if (signal?.aborted) throw TupletError.cancelled(signal.reason);
+    } finally {
+      signal?.removeEventListener('abort', abort);
+      stream.cancel();
+    }
   }
 
   #call(

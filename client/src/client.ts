@@ -128,7 +128,10 @@ class GrpcTuplet implements Client, SpaceHost {
         },
       );
     });
-    this.admin = new Admin((path, request, call) => this.#first().unary(path, request, call));
+    this.admin = new Admin(
+      (path, request, call) => this.#first().unary(path, request, call),
+      (path, request, address) => this.#first().openStream(path, request, address),
+    );
     this.notifyHost = {
       random,
       openStream: (path, request) => this.#first().openStream(path, request),

@@ -4,6 +4,7 @@ export type {
   Admin,
   NodeDescription,
   PartitionStatus,
+  ReadGroupOptions,
   RoutingRule,
   SpaceDescription,
   SpaceSettings,

@@ -6,6 +6,7 @@ import { Prng } from '../src/base/prng.ts';
 import type { CallId, CoordinatorId, FromLeader } from '../src/coordination/messages.ts';
 import { foundingAll } from '../src/partition/founding.ts';
 import type { PartitionHost, Peers } from '../src/partition/partition-host.ts';
+import type { Restore } from '../src/partition/restoring.ts';
 import type { ChangeStep } from '../src/raft/change.ts';
 import { Transition } from '../src/raft/change.ts';
 import { noBytes } from '../src/raft/message.ts';
@@ -22,6 +23,8 @@ export interface HostClusterOptions {
   /** Nodes 1 to so many found the partitions, all of them if not said; all have the map. */
   readonly founders?: number;
   readonly partitions?: number;
+  /** The backup that a node is given. */
+  readonly restoreOf?: (node: number) => Restore | undefined;
   readonly snapshotTailBytes?: number;
   /** By node: what its wall clock shows when the run begins. */
   readonly wallMs?: readonly number[];
@@ -55,6 +58,7 @@ export class HostCluster {
       const skew = { driftPpm: 0, wallOriginMs: options.wallMs?.[id - 1] ?? wallOriginMs };
       const replicasOf = (group: GroupId): readonly number[] =>
         group === 0 ? ids : ids.slice(0, founders);
+      const restore = options.restoreOf?.(id);
       const node: ClusterNode = new ClusterNode({
         id,
         scheduler: this.scheduler,
@@ -64,6 +68,7 @@ export class HostCluster {
         ifEmpty: 'found',
         founding: { ...foundingAll(id, ids), replicasOf },
         partitions,
+        ...(restore === undefined ? {} : { restore }),
         raft: {},
         snapshotTailBytes: options.snapshotTailBytes ?? 1_000_000,
         segmentBytes: 65_536,

@@ -16,6 +16,8 @@ import { ownHistories } from './mesh/own-histories.ts';
 import { NodeMesh, type NodeMeshOptions } from './node-mesh.ts';
 import type { MapPort } from './partition/map-port.ts';
 import { PartitionHost } from './partition/partition-host.ts';
+import type { Restore } from './partition/restoring.ts';
+import { StartError } from './partition/start-error.ts';
 import { ClusterAdmin } from './placement/cluster-admin.ts';
 import {
   type FoundersWay,
@@ -57,6 +59,8 @@ export interface NodeOptions {
   readonly advertise?: string;
   /** Partitions of a new cluster, 1 to 256; of an existing one it must be what it has. Default: 16. */
   readonly partitions?: number;
+  /** The backup that a new cluster begins with; the same one on all founders. */
+  readonly restore?: Restore;
   /** The cluster that this node is one of; undefined: it is alone. */
   readonly cluster?: ClusterOptions;
   /** Default: silent. */
@@ -113,6 +117,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     checksum: hostChecksum,
     segmentBytes: options.segmentBytes ?? logSegmentBytes,
     ...(options.partitions === undefined ? {} : { partitions: options.partitions }),
+    ...(options.restore === undefined ? {} : { restore: options.restore }),
     spaceLimits: {
       ...(options.historyBytesMax === undefined
         ? {}
@@ -152,6 +157,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         clock,
         startedMs,
       }),
+      stateOf: (group) => host.stateOf(group),
       view: mesh?.mesh.view() ?? loneView(host),
       clock,
       ...(mesh === undefined ? {} : { isApart: () => mesh.isApart() }),
@@ -391,6 +397,7 @@ function endRemoved(logger: Logger, message: string): void {
 }
 
 function endProcess(logger: Logger, error: Error): void {
-  logger.fatal({ error }, 'the log cannot be written any more; the process ends');
+  if (error instanceof StartError) logger.fatal(`${error.message}; the process ends`);
+  else logger.fatal({ error }, 'the log cannot be written any more; the process ends');
   process.exit(1);
 }

@@ -172,9 +172,17 @@ export class Connection {
     }
   }
 
-  /** Opens a server stream. It reads no faster than it is iterated over. */
-  openStream(path: string, request: Uint8Array): ServerStream {
-    const client = this.#client;
+  /**
+   * Opens a server stream, from any server or from the one at an address, over a connection of its own. It reads no
+   * faster than it is iterated over.
+   */
+  openStream(path: string, request: Uint8Array, address?: string): ServerStream {
+    const client = address === undefined ? this.#client : this.#dial(address);
+    const stream = this.#streamOf(client, path, request);
+    return address === undefined ? stream : closing(stream, client);
+  }
+
+  #streamOf(client: GrpcClient, path: string, request: Uint8Array): ServerStream {
     const call = client.makeServerStreamRequest(path, asBuffer, asIs, request, new Metadata());
     let isCancelled = false;
     // An error outside of the iteration, as after `cancel`, is nobody's.
@@ -195,6 +203,23 @@ export class Connection {
     this.#isClosed = true;
     this.#client.close();
   }
+}
+
+/** A stream whose connection ends with it. */
+function closing(stream: ServerStream, client: GrpcClient): ServerStream {
+  return {
+    cancel: () => {
+      stream.cancel();
+      client.close();
+    },
+    async *[Symbol.asyncIterator]() {
+      try {
+        yield* stream;
+      } finally {
+        client.close();
+      }
+    },
+  };
 }
 
 /** Waits until a client is connected; resolves with the error where that takes too long. */

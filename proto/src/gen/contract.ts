@@ -1538,6 +1538,83 @@ export const TransferLeadershipResponse: Codec<
   readTransferLeadershipResponse,
 );
 
+/** Request of ReadGroup. */
+export interface ReadGroupRequest {
+  /** 0: the cluster map; else the partition, 1 to 256. */
+  readonly group: number;
+}
+/** What ReadGroupRequest is built of; what is left out has its default. */
+export interface ReadGroupRequestInit {
+  readonly group?: number | undefined;
+}
+function writeReadGroupRequest(writer: Writer, message: ReadGroupRequestInit): void {
+  const group = message.group;
+  if (group !== undefined && group !== 0) {
+    writer.byte(8);
+    writer.uint32(group);
+  }
+}
+function readReadGroupRequest(reader: Reader): ReadGroupRequest {
+  let group: number = 0;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 8:
+        group = reader.uint32();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { group };
+}
+/** Encodes and decodes `tuplet.v1.ReadGroupRequest`. */
+export const ReadGroupRequest: Codec<ReadGroupRequest, ReadGroupRequestInit> = codec(
+  'tuplet.v1.ReadGroupRequest',
+  writeReadGroupRequest,
+  readReadGroupRequest,
+);
+
+/** A piece of an answer of ReadGroup. */
+export interface ReadGroupResponse {
+  /**
+   * Bytes of the group's snapshot, cut anywhere, as the server's version keeps it: they tell what they are, and
+   * where they end.
+   */
+  readonly chunk: Uint8Array;
+}
+/** What ReadGroupResponse is built of; what is left out has its default. */
+export interface ReadGroupResponseInit {
+  readonly chunk?: Uint8Array | undefined;
+}
+function writeReadGroupResponse(writer: Writer, message: ReadGroupResponseInit): void {
+  const chunk = message.chunk;
+  if (chunk !== undefined && chunk.length > 0) {
+    writer.byte(10);
+    writer.lengthDelimited(chunk);
+  }
+}
+function readReadGroupResponse(reader: Reader): ReadGroupResponse {
+  let chunk: Uint8Array = NO_BYTES;
+  while (reader.position < reader.end) {
+    const tag = reader.tag();
+    switch (tag) {
+      case 10:
+        chunk = reader.lengthDelimited();
+        break;
+      default:
+        reader.unknown(tag);
+    }
+  }
+  return { chunk };
+}
+/** Encodes and decodes `tuplet.v1.ReadGroupResponse`. */
+export const ReadGroupResponse: Codec<ReadGroupResponse, ReadGroupResponseInit> = codec(
+  'tuplet.v1.ReadGroupResponse',
+  writeReadGroupResponse,
+  readReadGroupResponse,
+);
+
 /** Which space a call is for. Unary callers name it; the SDK sends id and epoch from DescribeSpace. */
 export interface SpaceRef {
   /** The space's name. Empty where id is set. */
@@ -6087,6 +6164,17 @@ export const AdminService: {
       TransferLeadershipResponse,
       TransferLeadershipResponseInit
     >;
+    /**
+     * Reads the state of a group that the node leads, for a backup: one consistent point of it, with all that was
+     * answered before. Fails with NO_LEADER on other nodes, which name the leader if they know it, and with
+     * DISK_FULL, OVERLOADED.
+     */
+    readonly readGroup: Method<
+      ReadGroupRequest,
+      ReadGroupRequestInit,
+      ReadGroupResponse,
+      ReadGroupResponseInit
+    >;
   };
 } = {
   name: 'tuplet.v1.AdminService',
@@ -6146,6 +6234,13 @@ export const AdminService: {
       responseStream: false,
       request: TransferLeadershipRequest,
       response: TransferLeadershipResponse,
+    },
+    readGroup: {
+      path: '/tuplet.v1.AdminService/ReadGroup',
+      requestStream: false,
+      responseStream: true,
+      request: ReadGroupRequest,
+      response: ReadGroupResponse,
     },
   },
 };

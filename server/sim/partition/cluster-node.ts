@@ -5,6 +5,7 @@ import type { Prng } from '../../src/base/prng.ts';
 import { hostChecksum } from '../../src/host/checksum.ts';
 import type { Founding } from '../../src/partition/founding.ts';
 import { PartitionHost, type Peers } from '../../src/partition/partition-host.ts';
+import type { Restore } from '../../src/partition/restoring.ts';
 import type { RaftOptions } from '../../src/raft/options.ts';
 import type { SimDisk } from '../disk.ts';
 import { type ClockSkew, type Scheduler, SimProcess } from '../scheduler.ts';
@@ -22,6 +23,8 @@ export interface ClusterNodeOptions {
   /** What an empty disk does. */
   readonly ifEmpty: 'found' | 'join';
   readonly partitions: number;
+  /** The backup that it is given. */
+  readonly restore?: Restore;
   readonly raft: Partial<RaftOptions>;
   readonly snapshotTailBytes: number;
   readonly segmentBytes: number;
@@ -101,6 +104,7 @@ export class ClusterNode {
       peers,
       founding,
       ifEmpty,
+      ...(this.#options.restore === undefined ? {} : { restore: this.#options.restore }),
       raft,
       segmentBytes,
       reserveBytesMin: 65_536,

@@ -355,6 +355,11 @@ assert(linkMessageBytes > linkPieceBytesMax, 'pieces are no larger than other me
 /** Tuple ids of one item of a snapshot, of those that are to be given back: some 8 KiB at most. */
 export const snapshotReturningMax = 1_000;
 /**
+ * Ids of tuples and sessions, in each partition, that a restored cluster leaves out behind those of its backup:
+ * more than the other cluster gives in years, and few enough for thousands of restored clusters in a row.
+ */
+export const restoredIdsSkipped: number = 2 ** 32;
+/**
  * A floor that rises by so many sequences passes them by counting, whatever the session holds: some
  * 64 lookups cost no more than the sort that looking at each operation needs.
  */
@@ -573,3 +578,9 @@ assert(replyBytesMax > replyBytesPause, 'a stream is paused before it is ended')
 assert(holdMsMax * 4 <= sessionLeaseMsMin, 'a stream that is held keeps its sessions');
 assert(ownSessionDoubtMs >= ownSessionStuckMs, 'what is lost goes back first');
 assert(deadlineMarginMs > waitGraceMs, 'a wait ends, and is answered, before its deadline');
+
+/** Groups that are read at once at one node, for backups: each holds a chunk of a snapshot, and reads the disk. */
+export const groupReadsMax = 4;
+/** Bytes of a piece of a group's state on its way to who reads it. */
+export const groupReadChunkBytes: number = 256 * kibibyte;
+assert(groupReadChunkBytes < sharedLimits.messageBytesMax, 'a piece of a state fits a message');

@@ -2,6 +2,7 @@
 /** The `tuplet` command. */
 import { Command } from 'commander';
 import { version } from '../version.ts';
+import { addBackupCommands } from './backup-commands.ts';
 import { addClusterCommands } from './cluster-commands.ts';
 import { exitCodes } from './exit.ts';
 import { addNotifyCommand } from './notify-command.ts';
@@ -20,5 +21,6 @@ addTupleCommands(program);
 addNotifyCommand(program);
 addSpaceCommands(program);
 addClusterCommands(program);
+addBackupCommands(program);
 addRepair(program);
 await program.parseAsync();

@@ -17,6 +17,7 @@ interface ServeOptions extends ClusterFlags {
   readonly listen: string;
   readonly advertise?: string;
   readonly partitions?: number;
+  readonly restore?: string;
   readonly historyBytes?: number;
   readonly historyAge?: number;
   readonly logLevel: string;
@@ -30,6 +31,8 @@ Examples:
   $ tuplet serve --history-bytes 0        # no events are kept: less memory, no notify
   $ tuplet serve --node 1 --founders 1=a:7448,2=b:7448,3=c:7448 --insecure --found
                                           # on a, the first time; so on b and c
+  $ tuplet serve --restore /backups/monday
+                                          # an empty data folder begins with what the backup holds
   $ tuplet serve --join a:7448,b:7448 --listen-peer d:7448 --insecure
                                           # on d: one more node of that cluster`;
 
@@ -50,6 +53,10 @@ export function addServe(program: Command, doors?: ServeDoors): void {
     )
     .option('--partitions <count>', 'partitions of a new cluster, 1 to 256', countArgument)
     .option(
+      '--restore <folder>',
+      'found the cluster from a backup, as a new one; the same backup on all founders',
+    )
+    .option(
       '--history-bytes <count>',
       'of events kept for notify in each partition; 0: none (default: 8 MiB)',
       bytesArgument,
@@ -67,15 +74,19 @@ export function addServe(program: Command, doors?: ServeDoors): void {
 
 async function serve(options: ServeOptions, doors: ServeDoors | undefined): Promise<void> {
   // Only here, so that the other commands do not load a server.
-  const [{ startNode }, { destination, pino }] = await Promise.all([
+  const [{ startNode }, { openBackup }, { destination, pino }] = await Promise.all([
     import('../node.ts'),
+    import('../backup/open-backup.ts'),
     import('pino'),
   ]);
   const dataDir = resolve(options.data);
   // Logs go to the error output: the other one says where the node serves, and nothing else.
   const logger = pino({ level: options.logLevel, base: null }, destination({ fd: 2, sync: true }));
   const { listen, advertise, partitions, historyBytes, historyAge } = options;
-  const cluster = clusterOf(options);
+  const restoring = options.restore !== undefined && options.join !== undefined;
+  const cluster = restoring
+    ? '--restore is for those who found a cluster: a node that joins gets everything from the others'
+    : clusterOf(options);
   if (typeof cluster === 'string') {
     process.stderr.write(`tuplet: cannot serve: ${cluster}\n`);
     process.exitCode = 2;
@@ -83,6 +94,8 @@ async function serve(options: ServeOptions, doors: ServeDoors | undefined): Prom
   }
   let node: RunningNode;
   try {
+    const backup =
+      options.restore === undefined ? undefined : await openBackup(resolve(options.restore));
     node = await startNode({
       ...(doors === undefined ? { dataDir } : await doors(dataDir)),
       listen,
@@ -92,6 +105,7 @@ async function serve(options: ServeOptions, doors: ServeDoors | undefined): Prom
       ...(historyBytes === undefined ? {} : { historyBytesMax: historyBytes }),
       ...(historyAge === undefined ? {} : { historyMs: historyAge }),
       ...(cluster === undefined ? {} : { cluster }),
+      ...(backup === undefined ? {} : { restore: backup.restore }),
     });
   } catch (error) {
     process.stderr.write(`tuplet: cannot serve: ${explainStart(error, { dataDir, listen })}\n`);

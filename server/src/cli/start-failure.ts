@@ -1,3 +1,4 @@
+import { BackupError } from '../backup/backup-error.ts';
 import { DiskError } from '../base/doors.ts';
 import { StartError } from '../partition/start-error.ts';
 import { LogDamaged, SnapshotDamaged } from '../storage/damage.ts';
@@ -32,6 +33,7 @@ function listenFailure(error: unknown, { listen }: StartPlace): string | undefin
 
 function dataFailure(error: unknown, { dataDir }: StartPlace): string {
   const message = messageOf(error);
+  if (error instanceof BackupError) return `the backup cannot be restored: ${message}`;
   if (error instanceof LogDamaged) return `data folder ${dataDir}: ${message}`;
   if (error instanceof SnapshotDamaged)
     return `data folder ${dataDir}: ${message}; restore the data folder from a backup, or see with \`tuplet repair\` what is left`;
@@ -60,6 +62,8 @@ function startFailure({ reason, message }: StartError, dataDir: string): string 
       return message;
     case 'DATA_LOST':
       return `data folder ${dataDir}: ${message}; have it replaced with \`tuplet cluster replace\`, and join with an empty folder`;
+    case 'BACKUP_OTHER':
+      return `data folder ${dataDir}: ${message}; name the backup of all founders with --restore, or choose an empty folder with --data`;
     case 'FORMAT_UNKNOWN':
       return `data folder ${dataDir}: ${message}; start the version of tuplet that wrote it, or choose another folder with --data`;
   }

@@ -5,6 +5,7 @@ import { spacesMax } from '../base/limits.ts';
 import { ClusterMap, sharesRouting } from './cluster-map.ts';
 import { decodeMapEntry, decodeMapState, encodeMapEntry, encodeMapState } from './map-codec.ts';
 import type {
+  FoundCommand,
   MapCommand,
   MapOutcome,
   MapProblem,
@@ -22,7 +23,7 @@ function apply(map: ClusterMap, command: MapCommand, stampMs = map.stampMs + 1):
   return map.apply((map.appliedIndex + 1) as LogIndex, entry);
 }
 
-function found(clusterId: string, partitions: number): MapCommand {
+function found(clusterId: string, partitions: number): FoundCommand {
   const description = { name: 'node-1', zone: '', peerAddress: 'one:7448', clientAddress: '' };
   const founders = [{ id: 1 as NodeId, ...description }];
   return { kind: 'found', clusterId, partitions, replicaCount: 3, founders };
@@ -61,6 +62,29 @@ test('founding fixes id and partitions, and makes the space default', (t) => {
   t.is(map.clusterId, '0123456789abcdef0123456789abcdef');
   t.is(map.space('default')?.id, 1 as SpaceId);
   t.is(map.epoch, 1);
+});
+
+test('a cluster that is restored has the spaces of its backup, their ids and epoch, and no others', (t) => {
+  const before = founded(7);
+  apply(before, { kind: 'drop-space', name: 'default' });
+  created(before, 'orders', { rules: [byUser] });
+  const like = created(before, 'more', { like: 'orders' });
+  const dropped = created(before, 'gone');
+  apply(before, { kind: 'drop-space', name: 'gone' });
+  const { spaces, nextSpaceId, epoch } = before.state();
+  const backup = 'ab'.repeat(32);
+  const map = new ClusterMap();
+  apply(map, { ...found('ee', 7), restored: { backup, spaces, nextSpaceId, epoch } });
+  t.deepEqual(map.spaces(), before.spaces());
+  t.deepEqual(map.space('more'), like);
+  t.is(map.space('default'), undefined);
+  t.is(map.epoch, epoch);
+  t.deepEqual(map.dropped(), []);
+  t.is(map.clusterId, 'ee');
+  t.is(map.backup, backup);
+  t.is(before.backup, '');
+  t.is(new ClusterMap(decodeMapState(encodeMapState(map.state()))).backup, backup);
+  t.true(created(map, 'new').id > dropped.id);
 });
 
 test('a cluster is founded once: who does it again, not knowing of the first time, changes nothing', (t) => {

@@ -56,6 +56,8 @@ export interface FoundingRecord {
   readonly replicaCount: number;
   /** In order of id. */
   readonly founders: readonly FounderPlace[];
+  /** The backup that it was restored from, as `RestoredMap` names it; empty: it began with nothing. */
+  readonly backup: string;
 }
 
 /**
@@ -75,7 +77,7 @@ export class ClusterMap {
   #epoch = 0;
   #nextSpaceId = 1 as SpaceId;
   #replicaCount = 0;
-  #founding: FoundingRecord = { replicaCount: 0, founders: [] };
+  #founding: FoundingRecord = { replicaCount: 0, founders: [], backup: '' };
   /** Computed once it is asked for, and then the same for ever. */
   #foundingPlaces: readonly (readonly NodeId[])[] | undefined;
   #nodes = new Nodes();
@@ -135,6 +137,11 @@ export class ClusterMap {
   /** How many replicas each partition shall have. */
   get replicaCount(): number {
     return this.#replicaCount;
+  }
+
+  /** The backup that the cluster was restored from, as `RestoredMap` names it; empty: none. */
+  get backup(): string {
+    return this.#founding.backup;
   }
 
   /** Rises with every change of nodes or placements, in this life of this node alone. */
@@ -307,7 +314,8 @@ export class ClusterMap {
     return { reason: 'NODE_NOT_EMPTY', field: 'node', message };
   }
 
-  #found({ clusterId, partitions, replicaCount, founders }: FoundCommand): MapOutcome {
+  #found(command: FoundCommand): MapOutcome {
+    const { clusterId, partitions, replicaCount, founders, restored } = command;
     // A leader may found again, not knowing that the one before it has: the first one counts.
     if (this.founded) return { kind: 'done' };
     assert(
@@ -317,11 +325,21 @@ export class ClusterMap {
     this.#clusterId = clusterId;
     this.#partitions = partitions;
     this.#replicaCount = replicaCount;
-    this.#founding = { replicaCount, founders: founders.map(({ id, zone }) => ({ id, zone })) };
+    this.#founding = {
+      replicaCount,
+      founders: founders.map(({ id, zone }) => ({ id, zone })),
+      backup: restored?.backup ?? '',
+    };
     for (const founder of founders) this.#nodes.put({ ...founder, key: '', state: 'member' });
     for (const group of [mapGroup, ...partitionIds(partitions)])
       this.#placements.found(group, this.foundersOf(group));
     this.#placementVersion += 1;
+    if (restored !== undefined) {
+      for (const space of restored.spaces) this.#add(space);
+      this.#nextSpaceId = restored.nextSpaceId;
+      this.#epoch = restored.epoch;
+      return { kind: 'done' };
+    }
     const tupleBytesMax = limits.tupleBytesDefault;
     const settings = { rules: [], like: undefined, tupleBytesMax };
     return this.#create({ kind: 'create-space', name: defaultSpaceName, settings });

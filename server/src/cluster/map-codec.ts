@@ -11,6 +11,7 @@ import type {
   FoundCommand,
   MapCommand,
   MapEntry,
+  RestoredMap,
   SpaceRecord,
   SpaceSettings,
 } from './map-command.ts';
@@ -31,7 +32,7 @@ import {
 } from './placement-codec.ts';
 import type { NodeRecord } from './placement-types.ts';
 
-const formatVersion = 2;
+const formatVersion = 3;
 const kinds = {
   lead: 1,
   found: 2,
@@ -64,6 +65,7 @@ function encodeCommand(writer: Writer, command: MapCommand): void {
         writer.uint32(founder.id);
         encodeDescription(writer, founder);
       }
+      encodeRestored(writer, command.restored);
       return;
     case 'create-space':
       writer.string(command.name);
@@ -80,8 +82,26 @@ function encodeCommand(writer: Writer, command: MapCommand): void {
   }
 }
 
+/** Without one, the empty name of no backup. */
+function encodeRestored(writer: Writer, restored: RestoredMap | undefined): void {
+  writer.string(restored?.backup ?? '');
+  if (restored === undefined) return;
+  writer.uint64(restored.epoch);
+  writer.uint64(restored.nextSpaceId);
+  writer.uint32(restored.spaces.length);
+  for (const space of restored.spaces) encodeSpace(writer, space);
+}
+
+function decodeRestored(reader: Reader): RestoredMap | undefined {
+  const backup = reader.string();
+  if (backup === '') return undefined;
+  const epoch = reader.uint64();
+  const nextSpaceId = reader.uint64() as SpaceId;
+  return { backup, epoch, nextSpaceId, spaces: several(reader, decodeSpace) };
+}
+
 function decodeFound(reader: Reader): FoundCommand {
-  return {
+  const found = {
     kind: 'found',
     clusterId: reader.string(),
     partitions: reader.uint32(),
@@ -90,7 +110,9 @@ function decodeFound(reader: Reader): FoundCommand {
       id: reader.uint32() as NodeId,
       ...decodeDescription(reader),
     })),
-  };
+  } as const;
+  const restored = decodeRestored(reader);
+  return restored === undefined ? found : { ...found, restored };
 }
 
 function encodeSettings(writer: Writer, settings: SpaceSettings): void {

@@ -26,7 +26,17 @@ export interface SpaceRecord {
   readonly createdAtMs: StampMs;
 }
 
-/** The cluster begins: once, as the first command of the map. Makes the space `default` as well. */
+/** What a cluster takes over from another one's backup. */
+export interface RestoredMap {
+  /** Which backup: the SHA-256 of its manifest, 64 lower-case hex digits. */
+  readonly backup: string;
+  /** In order of id. */
+  readonly spaces: readonly SpaceRecord[];
+  readonly nextSpaceId: SpaceId;
+  readonly epoch: number;
+}
+
+/** The cluster begins: once, as the first command of the map. Without a backup it makes the space `default` as well. */
 export interface FoundCommand {
   readonly kind: 'found';
   /** 32 lower-case hex digits, random. */
@@ -37,6 +47,8 @@ export interface FoundCommand {
   readonly replicaCount: number;
   /** In order of id. */
   readonly founders: readonly Founder[];
+  /** Absent: it begins with nothing. */
+  readonly restored?: RestoredMap;
 }
 
 /** A node that founds the cluster with others. */

@@ -184,13 +184,15 @@ export function decodePlacement(reader: Reader): GroupPlacement {
 }
 
 /** Appends who founded the cluster. */
-export function encodeFounding(writer: Writer, { replicaCount, founders }: FoundingRecord): void {
+export function encodeFounding(writer: Writer, founding: FoundingRecord): void {
+  const { replicaCount, founders, backup } = founding;
   writer.uint32(replicaCount);
   writer.uint32(founders.length);
   for (const { id, zone } of founders) {
     writer.uint32(id);
     writer.string(zone);
   }
+  writer.string(backup);
 }
 
 /** What `encodeFounding` wrote. */
@@ -198,6 +200,7 @@ export function decodeFounding(reader: Reader): FoundingRecord {
   return {
     replicaCount: reader.uint32(),
     founders: several(reader, () => ({ id: reader.uint32() as NodeId, zone: reader.string() })),
+    backup: reader.string(),
   };
 }
 

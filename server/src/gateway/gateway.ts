@@ -26,6 +26,7 @@ import { addressOf } from './address.ts';
 import type { AdminPorts } from './admin.ts';
 import type { Exchange, ExchangeLimits } from './exchange.ts';
 import { InFlight } from './in-flight.ts';
+import type { ReadGroupPorts } from './read-group.ts';
 import { addServices, interceptors } from './service.ts';
 import { TopologyFeed } from './topology.ts';
 
@@ -40,6 +41,8 @@ export interface GatewayOptions {
   readonly router: Router;
   readonly histories: Histories;
   readonly admin: Omit<AdminPorts, 'failed' | 'spaces'>;
+  /** Hands out the state of groups that are led here. */
+  readonly stateOf: ReadGroupPorts['stateOf'];
   /** What clients that ask for it are told of the cluster. */
   readonly view: ClusterView;
   readonly clock: Clock;
@@ -145,11 +148,12 @@ export class Gateway {
   }
 
   #addAll(options: GatewayOptions, inFlight: InFlight): void {
-    const { router, clock, failed } = options;
+    const { router, clock, failed, stateOf, view } = options;
     addServices(this.#server, {
       unary: { router, inFlight, failed, deadlineMarginMs },
       notify: { spaces: router.spaces, histories: options.histories, inFlight, clock, failed },
       admin: { ...options.admin, spaces: router.spaces, failed },
+      readGroup: { stateOf, view, failed },
     });
   }
 

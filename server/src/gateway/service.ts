@@ -12,6 +12,7 @@ import { checkSize, plainBytes, type RouterCall } from './decode.ts';
 import { Exchange, type ExchangePorts } from './exchange.ts';
 import { exchangeInterceptor } from './exchange-call.ts';
 import { type NotifyPorts, notifyHandler } from './notify-handler.ts';
+import { type ReadGroupPorts, readGroupHandler } from './read-group.ts';
 import { takeHandler, type UnaryMethod, type UnaryPorts, unaryHandler } from './unary.ts';
 
 /** What all handlers together need. */
@@ -19,6 +20,7 @@ export interface ServicePorts {
   readonly unary: UnaryPorts;
   readonly notify: NotifyPorts;
   readonly admin: AdminPorts;
+  readonly readGroup: ReadGroupPorts;
 }
 
 /** The part of a contract's method that does not hang on its messages. */
@@ -39,7 +41,9 @@ export function addServices(server: Server, ports: ServicePorts): void {
   add(server, exchange, notOffered);
   add(server, notify, notifyHandler(ports.notify));
   const handlers = adminHandlers(ports.admin);
-  for (const [name, method] of Object.entries(contract.AdminService.methods))
+  const { readGroup, ...administration } = contract.AdminService.methods;
+  add(server, readGroup, readGroupHandler(ports.readGroup));
+  for (const [name, method] of Object.entries(administration))
     add(server, method, handlers[name] ?? notOffered);
 }
 

@@ -69,7 +69,7 @@ test('an entry of another format is refused with its file, both formats, and wha
 test('an entry of the cluster map of another format is refused so as well', async (t) => {
   const world = await written(entry(map, Uint8Array.of(77)), map);
   const told =
-    /^log\/00000000000\d: the entry of the cluster map has format 77, this build reads format 2$/;
+    /^log\/00000000000\d: the entry of the cluster map has format 77, this build reads format 3$/;
   await refused(t, world, told);
 });
 
@@ -92,7 +92,7 @@ test('a snapshot of the cluster map of another format is refused so as well', as
     map,
   );
   const told =
-    /^snapshots\/000-\d+-\d+8: the snapshot of the cluster map has format 77, this build reads format 2$/;
+    /^snapshots\/000-\d+-\d+8: the snapshot of the cluster map has format 77, this build reads format 3$/;
   await refused(t, world, told);
 });
 

@@ -45,7 +45,7 @@ const defaultPeerAddress = '127.0.0.1:7448';
 export const lone: Founding = foundingAll(1, [1]);
 
 /** The term of a group's first entries; nobody was elected in it. */
-const foundingTerm = 1 as Term;
+export const foundingTerm: Term = 1 as Term;
 
 /** What a founder's group has behind it: its first entries. */
 export const foundingPast: GroupPast = {

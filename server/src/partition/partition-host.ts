@@ -44,6 +44,7 @@ import { PartitionGroup, type PartitionHooks } from './partition-group.ts';
 import { Payloads } from './payloads.ts';
 import { openData, type RecoveredState } from './recovery.ts';
 import { isAlone, Replica, type ReplicaStart } from './replica.ts';
+import { isUnrestored, type Restore, restorePartition, restoreProblem } from './restoring.ts';
 import { type RouterPort, Routers } from './routers.ts';
 import { SnapshotInstaller } from './snapshot-installer.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
@@ -79,6 +80,8 @@ export interface HostOptions {
   readonly founding?: Founding;
   /** What an empty data folder does: found the groups, or wait for a cluster that there is. Default: `found`. */
   readonly ifEmpty?: 'found' | 'join' | 'refuse';
+  /** The backup that the cluster begins with, where it is founded now. Every founder has the same one. */
+  readonly restore?: Restore;
   /** Options of the Raft core that differ from `raftDefaults`. */
   readonly raft?: Partial<RaftOptions>;
   /** Bytes of the log's segments; 64 MiB in earnest. */
@@ -147,6 +150,8 @@ export class PartitionHost {
   #state: 'starting' | 'serving' | 'closing' | 'closed' | 'failed' = 'starting';
   #refusedMessages = 0;
   #hasPartitions = false;
+  /** Partitions on their way from a backup. */
+  #restoring: Promise<void> = Promise.resolve();
   #whenServing: (() => void) | undefined;
   #failStart: ((error: Error) => void) | undefined;
   #failClose: (() => void) | undefined;
@@ -221,6 +226,11 @@ export class PartitionHost {
     if (wanted !== undefined && !isPartitionCount(wanted)) {
       const message = `${wanted} partitions: a cluster has 1 to ${limits.partitionCountMax}`;
       throw new StartError('PARTITIONS_RANGE', message);
+    }
+    const backed = options.restore?.partitions;
+    if (wanted !== undefined && backed !== undefined && wanted !== backed) {
+      const message = `the backup has ${backed} partitions, and so has what is restored; it cannot have ${wanted}`;
+      throw new StartError('PARTITIONS_FIXED', message);
     }
     const unlock = await options.disk.lock();
     try {
@@ -350,9 +360,50 @@ export class PartitionHost {
     const founded: PartitionId[] = [];
     for (const partition of partitionIds(partitions)) {
       const start = replicas.get(partition);
-      if (start !== undefined) this.#addPartition(start, this.#recovered.pastOf(partition));
+      if (start !== undefined && !this.#isUnrestored(start))
+        this.#addPartition(start, this.#recovered.pastOf(partition));
       else if (!buried.has(partition) && this.#founds(partition)) founded.push(partition);
     }
+    const { restore } = this.#options;
+    const problem = restoreProblem(
+      this.#mapGroup.map.backup,
+      restore?.map.backup,
+      founded.length > 0,
+    );
+    if (problem !== undefined) this.#fail(problem);
+    else if (restore === undefined || founded.length === 0) this.#foundAll(founded, made);
+    else {
+      this.#restoring = this.#restoreAll(founded, restore).then(
+        () => this.#made(made),
+        (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+      );
+    }
+  }
+
+  #made(made: () => void): void {
+    if (this.#state !== 'starting' && this.#state !== 'serving') return;
+    this.#hasPartitions = true;
+    made();
+  }
+
+  /** Begins partitions with a backup, one after the other: each is in memory once. */
+  async #restoreAll(partitions: readonly PartitionId[], restore: Restore): Promise<void> {
+    const { replica } = this.#founding;
+    const { clock, spaceLimits = {} } = this.#options;
+    const isEnding = (): boolean => this.#state !== 'starting' && this.#state !== 'serving';
+    const around = { storage: this.#storage, clock, limits: spaceLimits, restore, isEnding };
+    for (const partition of partitions) {
+      const founders = this.#foundersOf(partition);
+      const restored = await restorePartition({ partition, replica, founders }, around);
+      if (restored === undefined || isEnding()) return;
+      this.#recovered.spaces.set(partition, restored.space);
+      const group = this.#addPartition(restored.start, restored.past);
+      if (this.#isAlone) group.replica.campaign();
+    }
+  }
+
+  /** Begins partitions with nothing. */
+  #foundAll(founded: readonly PartitionId[], made: () => void): void {
     const { replica } = this.#founding;
     const batches = founded.map((partition) =>
       foundingBatch(partition, replica, this.#foundersOf(partition)),
@@ -370,9 +421,14 @@ export class PartitionHost {
         this.#passFounding(group);
         if (this.#isAlone) group.replica.campaign();
       }
-      this.#hasPartitions = true;
-      made();
+      this.#made(made);
     });
+  }
+
+  /** Whether a crash came between a founder's replica and the state of the backup. */
+  #isUnrestored(start: ReplicaStart): boolean {
+    const isFirst = start.id === this.#founding.replica && this.#founds(start.group);
+    return this.#mapGroup.map.backup !== '' && isFirst && isUnrestored(start);
   }
 
   #founds(group: GroupId): boolean {
@@ -413,13 +469,17 @@ export class PartitionHost {
   }
 
   #found(): void {
-    const { random, partitions = limits.partitionCountDefault } = this.#options;
+    const { random, restore } = this.#options;
+    const { partitions = restore?.partitions ?? limits.partitionCountDefault } = this.#options;
     let clusterId = '';
     for (let word = 0; word < 4; word += 1) {
       clusterId += random.uint32().toString(16).padStart(8, '0');
     }
     const { founders, replicaCount } = this.#founding;
-    const command = { kind: 'found', clusterId, partitions, replicaCount, founders } as const;
+    const command = {
+      ...({ kind: 'found', clusterId, partitions, replicaCount, founders } as const),
+      ...(restore === undefined ? {} : { restored: restore.map }),
+    };
     this.#mapGroup.call(command, this.#loop.nowMs, () => undefined);
   }
 
@@ -508,6 +568,24 @@ export class PartitionHost {
     const known = this.#state === 'serving' ? this.#groupOf(group) : undefined;
     if (known === undefined) answer(undefined);
     else known.readIndex(answer);
+  }
+
+  /**
+   * The state of a group that is led here, with all that was answered before this call: the chunks of a snapshot,
+   * read no faster than they are asked for, each valid until the next is. `not-led`: it is not, or no more;
+   * `no-room`: the disk has none for a snapshot; `ending`: the host ends.
+   */
+  async stateOf(
+    group: GroupId,
+  ): Promise<AsyncGenerator<Uint8Array, void, undefined> | 'not-led' | 'no-room' | 'ending'> {
+    const index = await new Promise<LogIndex | undefined>((answer) =>
+      this.readIndex(group, answer),
+    );
+    if (index === undefined) return 'not-led';
+    const isThere = await this.#snapshotter.reaching(group, index);
+    if (isThere) return this.#storage.snapshots.chunksOf(group);
+    if (this.#state !== 'serving') return 'ending';
+    return this.#groupOf(group) === undefined ? 'not-led' : 'no-room';
   }
 
   /** Proposes a change of a group's configuration; undefined where the group has no replica here. */
@@ -704,6 +782,7 @@ export class PartitionHost {
   }
 
   async #settleDown(): Promise<void> {
+    await this.#restoring;
     await this.#loop.drain();
     await this.#snapshotter.stop();
     await this.#installer.stop();
@@ -780,10 +859,13 @@ export class PartitionHost {
 }
 
 /** A node that is alone is its groups' only member: else it would wait for the others for ever. */
-function checkAlone({ peers }: HostOptions, { replicas }: RecoveredState): void {
+function checkAlone({ peers }: HostOptions, { map, replicas }: RecoveredState): void {
   if (peers !== undefined) return;
-  for (const { id, configuration } of replicas.values()) {
+  for (const start of replicas.values()) {
+    const { group, id, configuration } = start;
     if (isAlone(configuration, id)) continue;
+    // Its members are those that the restored state will have.
+    if (group !== mapGroup && map.backup !== '' && isUnrestored(start)) continue;
     const members = membersOf(configuration).join(', ');
     const message = `the data is of a cluster of the nodes ${members}, and none is named`;
     throw new StartError('FOUNDERS_OTHER', message);

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/doors.ts';
 import { DiskError } from '../base/doors.ts';
-import type { GroupId } from '../base/ids.ts';
+import type { GroupId, LogIndex } from '../base/ids.ts';
 import {
   logBytesShare,
   logSegmentsWanted,
@@ -16,6 +16,14 @@ import type { Storage } from '../storage/storage.ts';
 import type { Group } from './group.ts';
 
 type AnyGroup = Group<unknown>;
+
+/** A snapshot that somebody waits for. */
+interface Wanted {
+  readonly group: GroupId;
+  /** It is to contain what was applied up to here. */
+  readonly index: LogIndex;
+  settle(isThere: boolean): void;
+}
 
 /**
  * Cuts snapshots, one group at a time: a slice, a write, a breath of the event loop, until the state is
@@ -38,6 +46,7 @@ export class Snapshotter {
   #at: GroupId | undefined;
   #stopping = false;
   #notBeforeMs = 0;
+  readonly #wanted = new Set<Wanted>();
 
   constructor(options: {
     clock: Clock;
@@ -61,6 +70,7 @@ export class Snapshotter {
 
   /** Looks whether something is due; called often, cheap. */
   poke(): void {
+    this.#settleWanted();
     if (this.#running !== undefined || this.#stopping) return;
     const nowMs = this.#clock.monotonicMs();
     if (nowMs < this.#notBeforeMs) return;
@@ -73,6 +83,23 @@ export class Snapshotter {
       });
   }
 
+  /** Resolves with true when a group's newest snapshot reaches up to an index; false where none can be made. */
+  reaching(group: GroupId, index: LogIndex): Promise<boolean> {
+    return new Promise((resolve) => {
+      const wanted: Wanted = {
+        group,
+        index,
+        settle: (isThere) => {
+          this.#wanted.delete(wanted);
+          resolve(isThere);
+        },
+      };
+      if (this.#stopping) resolve(false);
+      else this.#wanted.add(wanted);
+      this.poke();
+    });
+  }
+
   /** Resolves when nothing of a group is being cut. */
   async idle(group: GroupId): Promise<void> {
     if (this.#at === group) await this.#running;
@@ -81,7 +108,24 @@ export class Snapshotter {
   /** Begins nothing more, gives up what is being cut; resolves when that is done. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    for (const each of [...this.#wanted]) each.settle(false);
     await this.#running;
+  }
+
+  /** Tells those whose snapshot is there, or whose group is no more. */
+  #settleWanted(): void {
+    for (const wanted of [...this.#wanted]) {
+      const { group, index } = wanted;
+      const newest = this.#storage.snapshots.newest(group)?.mark.index ?? 0;
+      if (newest >= index) wanted.settle(true);
+      else if (!this.#groups().some(({ id }) => id === group)) wanted.settle(false);
+    }
+  }
+
+  #isWanted({ id, appliedIndex }: AnyGroup): boolean {
+    for (const { group, index } of this.#wanted)
+      if (group === id && index <= appliedIndex) return true;
+    return false;
   }
 
   /** The group that is furthest beyond its measure. */
@@ -90,8 +134,8 @@ export class Snapshotter {
     let dueBytes = 0;
     for (const group of this.#groups()) {
       if (group.replica.installation !== undefined) continue;
-      // A follower waits for one, and nothing else.
-      if (group.replica.wantsSnapshot) return () => this.#cut(group);
+      // A follower waits for one, and nothing else, or a backup.
+      if (group.replica.wantsSnapshot || this.#isWanted(group)) return () => this.#cut(group);
       const beyond = group.tailBytes - this.#measure(group);
       if (beyond < dueBytes) continue;
       dueGroup = group;
@@ -181,6 +225,7 @@ export class Snapshotter {
       // The log goes on; there may be room later.
       this.#notBeforeMs = this.#clock.monotonicMs() + snapshotRetryMs;
       this.#onWarning(`a snapshot was given up: ${error.message}`);
+      for (const each of [...this.#wanted]) each.settle(false);
       return;
     }
     this.#onFatal(error instanceof Error ? error : new Error(String(error)));

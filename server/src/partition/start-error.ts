@@ -11,7 +11,8 @@ export class StartError extends Error {
     | 'NOT_FOUNDED'
     | 'NOT_JOINED'
     | 'JOIN_REFUSED'
-    | 'DATA_LOST';
+    | 'DATA_LOST'
+    | 'BACKUP_OTHER';
 
   constructor(reason: StartError['reason'], message: string, options?: ErrorOptions) {
     super(message, options);

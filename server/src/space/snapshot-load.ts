@@ -2,7 +2,7 @@
  * Building a partition's state from a snapshot's bytes. Strict: another format throws FormatError,
  * anything else that is odd DecodeError.
  */
-import { malformed, Reader } from '@tuplet/proto';
+import { malformed, type Reader } from '@tuplet/proto';
 import { FormatError } from '../base/format-error.ts';
 import type {
   LogIndex,
@@ -23,6 +23,7 @@ import {
   required,
   varintTag,
 } from '../base/wire-fields.ts';
+import { ItemStream } from './item-stream.ts';
 import { type ChangeResult, readResult, resultBytes } from './result-codec.ts';
 import { noRow, type Row } from './rows.ts';
 import type { KnownSession } from './sessions.ts';
@@ -45,8 +46,7 @@ export class SnapshotLoader {
   /** Tuples that the header announces. */
   #expected = 0;
   readonly #tuple = new LoadedTuple();
-  /** Bytes of an item that is not yet whole. */
-  #rest: Uint8Array = new Uint8Array(0);
+  readonly #stream = new ItemStream((reader) => this.#item(reader));
 
   constructor(limits: Partial<SpaceLimits> = {}) {
     this.#limits = limits;
@@ -54,46 +54,12 @@ export class SnapshotLoader {
 
   /** Adds a chunk; its bytes are not needed afterwards. */
   add(chunk: Uint8Array): void {
-    const from = this.#rest.length > 0 ? this.#finishRest(chunk) : 0;
-    const whole = this.#items(chunk, from);
-    if (whole < chunk.length) this.#rest = joined(this.#rest, chunk.subarray(whole));
-  }
-
-  /** Adds to the item that is not yet whole; returns how much of the chunk belongs to it. */
-  #finishRest(chunk: Uint8Array): number {
-    let from = 0;
-    while (!lengthIsWhole(this.#rest, 0) && from < chunk.length) {
-      this.#rest = joined(this.#rest, chunk.subarray(from, from + 1));
-      from += 1;
-    }
-    if (!lengthIsWhole(this.#rest, 0)) return from;
-    const reader = new Reader(this.#rest);
-    const missing = reader.uint32() - (reader.end - reader.position);
-    const to = Math.min(from + missing, chunk.length);
-    const item = joined(this.#rest, chunk.subarray(from, to));
-    this.#rest = this.#items(item, 0) === item.length ? new Uint8Array(0) : item;
-    return to;
-  }
-
-  /** Takes in the whole items from an offset on; returns where the first that is not whole begins. */
-  #items(bytes: Uint8Array, from: number): number {
-    const reader = new Reader(bytes);
-    let whole = from;
-    while (lengthIsWhole(bytes, whole)) {
-      reader.position = whole;
-      const size = reader.uint32();
-      if (size > bytes.length - reader.position) break;
-      reader.end = reader.position + size;
-      this.#item(reader);
-      whole = reader.end;
-      reader.end = bytes.length;
-    }
-    return whole;
+    this.#stream.add(chunk);
   }
 
   /** The state, once every chunk has been added. */
   finish(): SpaceState {
-    if (this.#last !== ItemField.end || this.#rest.length > 0)
+    if (this.#last !== ItemField.end || !this.#stream.isBetweenItems)
       throw malformed('a snapshot ends early');
     const state = required(this.#state);
     if (this.#counts.tuples !== this.#expected) throw malformed('tuples are missing');
@@ -207,22 +173,8 @@ export class SnapshotLoader {
   }
 }
 
-function joined(head: Uint8Array, tail: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(head.length + tail.length);
-  bytes.set(head);
-  bytes.set(tail, head.length);
-  return bytes;
-}
-
-/** Whether the varint at `at` ends within the bytes. */
-function lengthIsWhole(bytes: Uint8Array, at: number): boolean {
-  for (let i = at; i < bytes.length && i < at + 5; i += 1) {
-    if ((bytes[i] as number) < 0x80) return true;
-  }
-  return at + 5 <= bytes.length;
-}
-
-function readHeader(
+/** An empty state that begins as the header says, and how many tuples follow. */
+export function readHeader(
   reader: Reader,
   limits: Partial<SpaceLimits>,
 ): { readonly state: SpaceState; readonly tuples: number } {

@@ -148,7 +148,18 @@ export class SnapshotReader {
     return { replica: viewOf(bytes).getUint32(pieceHeaderBytes, true), context };
   }
 
+  /** Hands out each chunk as soon as the one before it was seen. */
   async read(expected: SnapshotMark, see: (chunk: Uint8Array) => void): Promise<SnapshotSummary> {
+    const chunks = this.chunks(expected);
+    for (;;) {
+      const next = await chunks.next();
+      if (next.done === true) return next.value;
+      see(next.value);
+    }
+  }
+
+  /** The chunks, each valid until the next is asked for. */
+  async *chunks(expected: SnapshotMark): AsyncGenerator<Uint8Array, SnapshotSummary, undefined> {
     const origin = await this.readOrigin(expected);
     let parts: Uint8Array[] = [];
     for (;;) {
@@ -162,7 +173,7 @@ export class SnapshotReader {
       // The next read may be into the same memory.
       parts.push(parts.length > 0 || length >= moreBit ? piece.slice() : piece);
       if (length >= moreBit) continue;
-      see(joined(parts));
+      yield joined(parts);
       parts = [];
     }
   }

@@ -6,7 +6,7 @@ import { snapshotsKept } from '../base/limits.ts';
 import { SnapshotDamaged } from './damage.ts';
 import type { Checksum, ReplicaRecord, SnapshotBase, SnapshotMark } from './entry.ts';
 import { findSnapshots, readOrigin, type SeeChunk, withSnapshot } from './find-snapshots.ts';
-import type { SnapshotOrigin, SnapshotSummary } from './snapshot-file.ts';
+import { type SnapshotOrigin, SnapshotReader, type SnapshotSummary } from './snapshot-file.ts';
 import { markNamed, snapshotFolder, snapshotName } from './snapshot-name.ts';
 import { SnapshotWriter, unfinishedSuffix } from './snapshot-writer.ts';
 import { SpaceReserve } from './space-reserve.ts';
@@ -125,6 +125,22 @@ export class SnapshotStore {
   async load(group: GroupId, see: SeeChunk): Promise<SnapshotSummary | undefined> {
     const newest = this.newest(group);
     return newest === undefined ? undefined : await this.#read(newest.mark, see);
+  }
+
+  /**
+   * The chunks of a group's newest snapshot, read no faster than they are asked for, each valid until the next
+   * is; nothing where there is none. Newer ones may come meanwhile. Rejects with SnapshotDamaged, DiskError.
+   */
+  async *chunksOf(group: GroupId): AsyncGenerator<Uint8Array, void, undefined> {
+    const newest = this.newest(group);
+    if (newest === undefined) return;
+    const name = snapshotName(newest.mark);
+    const file = await this.#disk.open(name);
+    try {
+      yield* new SnapshotReader(file, name, this.#checksum).chunks(newest.mark);
+    } finally {
+      await file.close();
+    }
   }
 
   /** Reads a group's newest snapshot through again. Rejects with SnapshotDamaged. */
