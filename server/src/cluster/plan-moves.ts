@@ -195,12 +195,13 @@ class Plan {
   }
 }
 
-/** How many replicas of a group shall vote: of the map, five where there are five nodes, else three. */
+/** How many replicas of a group shall vote: of the map, five where five nodes stay, else three. */
 export function wantedVoters(map: PlannedMap, { group }: GroupPlacement): number {
   if (group !== mapGroup) return map.replicaCount;
-  // Nodes that are away count: they may come back, and the map shall not shrink to what is left.
-  const nodes = map.nodes().filter(({ state }) => state !== 'removed').length;
-  return nodes >= 5 ? 5 : 3;
+  // Nodes that are away count: they may come back, and the map shall not shrink to what is left. Nodes that
+  // drain do not: of five, nobody could take their vote, and they would never be empty.
+  const staying = map.nodes().filter(({ state }) => state === 'member' || state === 'gone').length;
+  return staying >= 5 ? 5 : 3;
 }
 
 function isOn({ replicas }: GroupPlacement, id: NodeId): boolean {

@@ -107,6 +107,34 @@ test('a node that is drained has nothing in the end, and is removed only then', 
   });
 });
 
+test('five nodes are drained to three, though all of them vote on the map', (t) => {
+  const cluster = new PlannedCluster(['', '', '', '', ''], 16, 3);
+  const voting = (): number[] => voters(cluster.map.placement(mapGroup)?.replicas ?? []);
+  t.is(voting().length, 5);
+  for (const node of [4, 1] as NodeId[]) {
+    cluster.apply({ kind: 'set-node', node, state: 'draining' });
+    cluster.settle(() => check(cluster));
+    t.is(cluster.apply({ kind: 'set-node', node, state: 'removed' }).kind, 'node', `${node}`);
+    cluster.settle(() => check(cluster));
+  }
+  t.deepEqual(voting().sort(), [2, 3, 5]);
+});
+
+test('five votes on the map stay five while a node is away, and are so again where none is drained', (t) => {
+  const cluster = new PlannedCluster(['', '', '', '', ''], 16, 3);
+  const voting = (): number => voters(cluster.map.placement(mapGroup)?.replicas ?? []).length;
+  const node = 4 as NodeId;
+  cluster.apply({ kind: 'set-node', node, state: 'gone' });
+  cluster.settle(() => check(cluster));
+  t.is(voting(), 5);
+  cluster.apply({ kind: 'set-node', node, state: 'draining' });
+  cluster.settle(() => check(cluster));
+  t.is(voting(), 3);
+  cluster.apply({ kind: 'set-node', node, state: 'member' });
+  cluster.settle(() => check(cluster));
+  t.is(voting(), 5);
+});
+
 const voters = (replicas: readonly ReplicaPlace[]): number[] =>
   replicas.filter(({ role }) => role !== 'learner').map(({ node }) => node);
 
