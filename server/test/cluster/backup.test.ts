@@ -138,6 +138,9 @@ test('a backup that is damaged, or not whole, is not restored', async (t) => {
   writeFileSync(join(folder, 'manifest.json'), changed.replace(/"tuples": 20/, '"tuples": 21'));
   const { said } = await runCommand(checksum);
   t.regex(said.join('\n'), /the contents are not those that manifest.json says/);
+  const other = changed.replace(/"sha256": "[0-9a-f]{64}"/g, `"sha256": "${'0'.repeat(64)}"`);
+  writeFileSync(join(folder, 'manifest.json'), other);
+  t.regex((await runCommand(checksum)).said.join('\n'), /map.snapshot is damaged/);
   rmSync(join(folder, 'manifest.json'));
   t.regex((await runCommand(checksum)).said.join('\n'), /manifest.json/);
 });
