@@ -89,6 +89,11 @@ export const balanceQuietMs = 5_000;
 export const leaveMsMax = 2_000;
 /** Milliseconds between two looks whether what a node waits for at its start and its end is there. */
 export const foundedLookMs = 20;
+/**
+ * Milliseconds for which what is committed waits for entries to ride on, before followers are told by an append of
+ * its own. Callers in step ask for more within that; what follows the log elsewhere (events) is later by it.
+ */
+export const commitTellMs = 2;
 /** Milliseconds of a tick of the Raft groups: heartbeats at each, elections after 10 to 20 (Ongaro 2014 §9). */
 export const raftTickMs = 100;
 /**

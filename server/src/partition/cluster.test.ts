@@ -4,7 +4,7 @@ import { HostCluster } from '../../sim/host-cluster.ts';
 import { defaultSpace, operationOf, type TestRouter, tupleOf } from '../../sim/host-world.ts';
 import type { ClusterNode } from '../../sim/partition/cluster-node.ts';
 import type { GroupId, LogIndex, PartitionId, SessionId, Term } from '../base/ids.ts';
-import { diskHungMs } from '../base/limits.ts';
+import { commitTellMs, diskHungMs, raftTickMs } from '../base/limits.ts';
 import type { CallId, FromLeader } from '../coordination/messages.ts';
 import { StepKind } from '../raft/change.ts';
 import { Message, MessageKind } from '../raft/message.ts';
@@ -554,4 +554,22 @@ test('who has a disk that hangs asks for nobody’s vote: it could not give its 
   }
   hung.disk.answer();
   t.true([hung, other].includes(await cluster.leaderOf(p1, [hung, other])));
+});
+
+test('followers apply what is committed within a moment, without more entries and before a heartbeat', async (t) => {
+  const cluster = await HostCluster.start();
+  const leader = await cluster.leaderOf(p1);
+  const router = cluster.router(leader);
+  // Just after a heartbeat: the next one is far.
+  await cluster.answer(router, router.write(p1, ['first']));
+  await cluster.run(raftTickMs);
+  const call = router.write(p1, ['a']);
+  await cluster.answer(router, call);
+  const index = cluster.host(leader).spaceOf(p1).appliedIndex;
+  t.true(
+    cluster.others(leader).every((node) => cluster.host(node).spaceOf(p1).appliedIndex < index),
+  );
+  await cluster.run(commitTellMs + 10);
+  for (const node of cluster.others(leader))
+    t.is(cluster.host(node).spaceOf(p1).appliedIndex, index);
 });

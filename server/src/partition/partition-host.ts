@@ -344,7 +344,9 @@ export class PartitionHost {
       send: (message: Message) => this.#sendToPeer(group(), message),
       stirred: () => this.#loop.stir(group()),
     };
-    return new Replica(start, ports, { ...raft, random });
+    // Nodes wait for the map to say what they did; nobody waits for a follower of a partition.
+    const lazyCommits = start.group !== mapGroup;
+    return new Replica(start, ports, { lazyCommits, ...raft, random });
   }
 
   /** A founder's state machines have nothing to do for a group's first entries. */

@@ -217,6 +217,17 @@ export class Replica {
     this.#ports.stirred();
   }
 
+  /** What the leader here has not told its followers of is committed up to here; undefined: it owes nothing. */
+  get owedCommit(): LogIndex | undefined {
+    return this.#raft.owesCommits ? this.committed : undefined;
+  }
+
+  /** Tells followers that `index` is committed, those whom no entries told since. */
+  tellCommits(index: LogIndex): void {
+    this.#raft.tellCommits(index);
+    this.#ports.stirred();
+  }
+
   step(message: Message): void {
     this.#raft.step(message);
     this.#ports.stirred();

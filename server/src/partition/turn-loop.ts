@@ -10,6 +10,7 @@ import {
   turnSliceMs,
 } from '../base/limits.ts';
 import type { LogBatch } from '../storage/entry.ts';
+import { CommitTeller } from './commit-teller.ts';
 import { Fifo } from './fifo.ts';
 import type { Group } from './group.ts';
 import type { MapGroup } from './map-group.ts';
@@ -65,6 +66,7 @@ export class TurnLoop {
   /** Groups whose replica may want something done. */
   readonly #stirred: Set<AnyGroup> = new Set();
   readonly #successions: Successions;
+  readonly #commits: CommitTeller;
   /** When each batch that is not durable was given to the log, oldest first. */
   readonly #writingSinceMs = new Fifo<number>();
   #map: MapGroup | undefined;
@@ -102,6 +104,7 @@ export class TurnLoop {
     this.#onInstallation = options.onInstallation;
     this.#slice = new Slice(options.clock);
     this.#successions = new Successions(options.random);
+    this.#commits = new CommitTeller(options.clock);
     this.#raftTickAtMs = this.#slice.nowMs + raftTickMs;
     this.#commitWriteAtMs = this.#slice.nowMs + commitWriteMs;
   }
@@ -181,6 +184,7 @@ export class TurnLoop {
     this.#stopped = true;
     this.#cancelTick?.();
     this.#cancelTick = undefined;
+    this.#commits.stop();
   }
 
   #turn(): void {
@@ -259,6 +263,7 @@ export class TurnLoop {
       this.#stirred.clear();
       for (const group of stirred) {
         group.replica.collect(batch);
+        this.#commits.look(group);
         group.settleRole(this.#slice.nowMs);
         if (group.replica.installation !== undefined) this.#onInstallation(group);
       }

@@ -42,6 +42,11 @@ export interface RaftOptions {
   readonly checkQuorum: boolean;
   /** Leader leases; null: reads always ask a majority. Needs `checkQuorum`. */
   readonly lease: LeaseOptions | null;
+  /**
+   * What is committed is told with the next entries, or when the caller asks for it (`tellCommits`), and not by an
+   * append of its own, which costs each follower a message, an answer and a turn. A change is told at once.
+   */
+  readonly lazyCommits: boolean;
   /** Followers pass proposals on. A network that repeats messages then repeats proposals. */
   readonly forwardProposals: boolean;
   /** Refuse changes that cannot be made, when they are proposed. Off only where something above does. */
@@ -75,6 +80,7 @@ export const raftDefaults: Omit<RaftOptions, 'id' | 'storage' | 'random' | 'appl
   preVote: true,
   checkQuorum: true,
   lease: null,
+  lazyCommits: false,
   forwardProposals: false,
   validateChanges: true,
   onRemoval: 'hand-over',

@@ -27,7 +27,7 @@ import { propose, proposeEncodedChange } from './propose.ts';
 import type { ReadState } from './read-index.ts';
 import { answersAlone, type ReadOutcome, readIndex, wantsReadRound } from './reads.ts';
 import type { AppendWork, ApplyWork, Ready, SoftState, StableMark } from './ready.ts';
-import { broadcastHeartbeat } from './replication.ts';
+import { broadcastHeartbeat, owesCommits, tellCommits } from './replication.ts';
 import { RaftState, Role } from './state.ts';
 import { step } from './step.ts';
 import { tick } from './tick.ts';
@@ -216,6 +216,16 @@ export class RaftNode {
     if (this.#raft.lead !== id) return false;
     this.forgetLeader();
     return this.#raft.lead === noReplica;
+  }
+
+  /** Leader: whether a follower has not been told what is committed; see `lazyCommits`. */
+  get owesCommits(): boolean {
+    return this.#raft.role === Role.leader && owesCommits(this.#raft);
+  }
+
+  /** Leader: tells followers that the log is committed up to `index`, those who have not been told. */
+  tellCommits(index: number): void {
+    if (this.#raft.role === Role.leader) tellCommits(this.#raft, index);
   }
 
   /** What was last sent to a replica has probably not arrived. */

@@ -92,6 +92,22 @@ function sendSnapshot(raft: RaftState, to: Progress): boolean {
   return true;
 }
 
+/** Leader: tells those who have not been told that the log is committed up to `index`; see `lazyCommits`. */
+export function tellCommits(raft: RaftState, index: number): void {
+  for (const member of raft.tracker.members) {
+    if (member.id !== raft.id && member.canBumpCommit(index)) sendAppend(raft, member, true);
+  }
+}
+
+/** Leader: whether somebody has not been told what is committed, and has entries that it would commit. */
+export function owesCommits(raft: RaftState): boolean {
+  const { committed } = raft.log;
+  for (const member of raft.tracker.members) {
+    if (member.id !== raft.id && !member.isPaused() && member.canBumpCommit(committed)) return true;
+  }
+  return false;
+}
+
 /** Leader: heartbeats for everybody, which are a round for reads and the lease as well. */
 export function broadcastHeartbeat(raft: RaftState): void {
   const { log, reads, tracker } = raft;
@@ -172,10 +188,11 @@ export function handleAppendAnswer(raft: RaftState, from: Progress, message: Mes
     from.inflights.freeTo(message.index);
   }
   const self = from.id === raft.id;
+  const lazy = raft.options.lazyCommits && raft.pendingChangeIndex <= raft.log.applied;
   if (maybeCommit(raft)) {
     releaseEarlyReads(raft);
-    broadcastAppend(raft);
-  } else if (!self && from.canBumpCommit(raft.log.committed)) {
+    if (!lazy) broadcastAppend(raft);
+  } else if (!self && !lazy && from.canBumpCommit(raft.log.committed)) {
     sendAppend(raft, from, true);
   }
   if (self) return;
